@@ -1,0 +1,48 @@
+"""What every dataset is: stimuli with gaze, one class per published format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Literal
+
+from torch.utils.data import Dataset
+
+from haa.gaze import Gaze
+
+Split = Literal["train", "val", "test"]
+
+
+class GazeDataset(Dataset[dict[str, Any]]):
+    """One split of a dataset, sample by sample, at the stimuli's native size and as published.
+
+    A sample is a dict of ``id`` (str), ``image`` (uint8 tensor ``(3, h, w)``, RGB), ``gaze`` (`Gaze`, or None where
+    nothing was recorded) and what the task needs under the names of `haa.batch.Batch`: ``question`` (str), ``answers``
+    (list of str), ``captions`` (list of str) ... Resizing, conditions and collating are `haa.data.datamodule`'s work.
+
+    A subclass implements `__len__`, `__getitem__`, `gaze`, and, where it has texts, `strings`.
+    """
+
+    simulated: ClassVar[bool] = False
+    """True where fixations come from a simulated observer: said wherever they are shown."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[index] for index in range(len(self)))
+
+    def gaze(self, index: int) -> Gaze | None:
+        """Where people looked at sample ``index``, without reading its image; None where nothing was recorded."""
+        raise NotImplementedError
+
+    def stimulus(self, index: int) -> str:
+        """A name for the picture of sample ``index``: samples that share one (questions about it) share a name."""
+        return str(index)
+
+    def strings(self, key: str) -> Iterable[str]:
+        """All strings of the split under ``key`` (question, answers, captions), without reading images."""
+        raise KeyError(f"{type(self).__name__} has no {key}")
+
+    def fingerprint(self) -> str:
+        """Changes when the images or their order do: the feature cache is keyed by it."""
+        raise NotImplementedError
