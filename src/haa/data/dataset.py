@@ -31,6 +31,10 @@ class GazeDataset(Dataset[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[index] for index in range(len(self)))
 
+    def record(self, index: int) -> dict[str, Any]:
+        """Sample ``index`` without its image; a subclass that reads image files skips them here (cached features do)."""
+        return {key: value for key, value in self[index].items() if key != "image"}
+
     def gaze(self, index: int) -> Gaze | None:
         """Where people looked at sample ``index``, without reading its image; None where nothing was recorded."""
         raise NotImplementedError

@@ -1,0 +1,64 @@
+"""Reading an image file, whole or only its header."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from haa.errors import InputError
+from haa.gaze import Size
+
+
+def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
+    """The pixels of an image file as stored, RGB; grey and palette images are converted.
+
+    Raises:
+        InputError: if the file is missing, truncated or no image.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "red.png"
+        >>> Image.new("RGB", (4, 2), "red").save(path)
+        >>> read_image(path)[:, 0, 0]
+        tensor([255,   0,   0], dtype=torch.uint8)
+    """
+    with _opened(path) as image:
+        # np.array copies: torch warns about memory that it may not write
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def image_size(path: str | Path) -> Size:
+    """(height, width) from an image file's header, without decoding it.
+
+    Raises:
+        InputError: if the file is missing or no image.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "red.png"
+        >>> Image.new("RGB", (4, 2), "red").save(path)
+        >>> image_size(path)
+        (2, 4)
+    """
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: fetch it, or correct data.root") from None
+    # Pillow raises SyntaxError and ValueError too for broken headers
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split()).replace(f" {str(path)!r}", "")
+        raise InputError(f"{path} cannot be decoded ({reason}): fetch the file again") from None
