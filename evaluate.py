@@ -1,0 +1,5 @@
+import sys
+
+from haa.cli import evaluate
+
+evaluate(sys.argv[1:])

@@ -1,0 +1,5 @@
+"""``python -m haa`` is the command ``haa``."""
+
+from haa.cli import main
+
+main()

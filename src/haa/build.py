@@ -1,0 +1,133 @@
+"""From a config to objects: the only place that instantiates, and only what it trusts."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from haa.data.datamodule import DataModule
+from haa.errors import InputError
+from haa.module import AlignedModule, Vocabularies
+
+TRUSTED = ("haa", "torch.optim", "torch.nn", "pytorch_lightning", "torchmetrics", "timm", "torchvision")
+"""Packages whose names a config may call. A checkpoint carries its config, so this is what a downloaded file can reach."""
+
+_HYDRA_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
+
+
+def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
+    """Refuse a config that names an untrusted target, or an argument that a target does not take, before work begins.
+
+    Args:
+        cfg: a composed config; defaults live in signatures, so this is where a mistyped key is found.
+        trust: further packages (yours) whose targets may be called.
+
+    Raises:
+        InputError: names the key and the choices.
+    """
+    for path, node in _nodes(cfg):
+        target = _locate(node["_target_"], path, trust)
+        signature = inspect.signature(target)
+        if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+            continue
+        for key in node:
+            if key not in _HYDRA_KEYS and key not in signature.parameters:
+                choices = [k for k in signature.parameters if k != "self"]
+                raise InputError(f"{path}.{key} is not an argument of {node['_target_']}: {suggest(str(key), choices)}")
+
+
+def suggest(word: str, choices: Sequence[str]) -> str:
+    """``did you mean a? There are a, b, c``.
+
+    Example:
+        >>> suggest("hiden", ["hidden", "layers"])
+        'did you mean hidden? There are: hidden, layers'
+    """
+    close = difflib.get_close_matches(word, choices, n=1)
+    start = f"did you mean {close[0]}? There are: " if close else "there are: "
+    return start + ", ".join(choices)
+
+
+def datamodule(cfg: DictConfig) -> DataModule:
+    """The loader over ``cfg.data``, with ``cfg.condition`` on its training split."""
+    dataset = make(cfg.data, _partial_=True)
+    return make(cfg.loader, dataset=dataset, condition=make(cfg.condition))
+
+
+def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
+    """The task's module, its model built for these vocabularies."""
+    sizes = {f"{name}_vocab": len(vocabulary) for name, vocabulary in vocabularies.items()}
+    built: AlignedModule = make(
+        cfg.task.module,
+        model=make(cfg.model, **sizes),
+        alignment=make(cfg.alignment),
+        optimizer=make(cfg.optimizer, _partial_=True),
+        scheduler=make(cfg.scheduler, _partial_=True) if cfg.get("scheduler") else None,
+        vocabularies=vocabularies,
+    )
+    built.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    return built
+
+
+def task_class(cfg: DictConfig) -> type[AlignedModule]:
+    """The class that ``cfg.task.module`` names."""
+    return get_object(cfg.task.module["_target_"])
+
+
+def trainer(cfg: DictConfig) -> pl.Trainer:
+    """The Trainer with its callbacks and loggers."""
+    callbacks = [make(node) for node in (cfg.get("callbacks") or {}).values() if node is not None]
+    loggers = [make(node) for node in (cfg.get("logger") or {}).values() if node is not None]
+    return make(cfg.trainer, callbacks=callbacks, logger=loggers or False, use_distributed_sampler=False)
+
+
+def make(node: Any, **arguments: Any) -> Any:
+    """Instantiate one node; what goes wrong inside comes out as it was raised."""
+    if node is None:
+        return None
+    try:
+        return instantiate(node, _convert_="all", **arguments)
+    except InstantiationException as wrapped:
+        if isinstance(wrapped.__cause__, InputError):
+            raise wrapped.__cause__ from None
+        if isinstance(wrapped.__cause__, TypeError | ValueError):
+            raise InputError(f"{node.get('_target_')}: {wrapped.__cause__}") from wrapped
+        raise
+
+
+def _nodes(cfg: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(cfg, DictConfig):
+        if "_target_" in cfg:
+            yield path, cfg  # type: ignore[misc]
+        for key in cfg:
+            if not OmegaConf.is_missing(cfg, key) and isinstance(cfg[key], DictConfig | ListConfig):
+                yield from _nodes(cfg[key], f"{path}.{key}".lstrip("."))
+    elif isinstance(cfg, ListConfig):
+        for i, item in enumerate(cfg):
+            yield from _nodes(item, f"{path}[{i}]")
+
+
+def _locate(target: str, path: str, trust: Sequence[str]) -> Callable[..., Any]:
+    trusted = (*TRUSTED, *trust)
+    cure = f"a config may call {', '.join(trusted)}; to trust a package of yours, give trust=[{target.split('.')[0]}]"
+    if not _within(target, trusted):
+        raise InputError(f"{path}._target_={target} is not trusted: {cure}")
+    try:
+        found = get_object(target)
+    except Exception as error:
+        raise InputError(f"{path}._target_={target} cannot be imported: {error}".replace("\n", " ")) from error
+    # 'haa.run.os.system' begins well and is not haa's
+    if not _within(getattr(found, "__module__", ""), trusted):
+        raise InputError(f"{path}._target_={target} is not trusted: it belongs to {found.__module__}; {cure}")
+    return found
+
+
+def _within(name: str, packages: Sequence[str]) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)

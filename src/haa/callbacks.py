@@ -1,0 +1,59 @@
+"""Callbacks of a run: a seed per epoch, and pictures of where people and the machine looked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from haa.module import AlignedModule
+from haa.pictures import side_by_side
+
+
+class EpochSeed(pl.Callback):
+    """Seed every epoch by (seed, epoch, process), so that a resumed run draws what the undisturbed one would have.
+
+    Args:
+        seed: the run's.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        torch.manual_seed((self.seed * 100_003 + trainer.current_epoch) * 1_009 + trainer.global_rank)
+
+
+class Pictures(pl.Callback):
+    """Pictures of a few validation samples at the end of training: image, human map, machine map.
+
+    Args:
+        folder: where ``val.png`` goes.
+        samples: how many rows it has; the first ones of the validation split, so that runs can be compared.
+    """
+
+    def __init__(self, folder: str, samples: int = 6) -> None:
+        self.folder, self.samples = Path(folder), samples
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero or not isinstance(pl_module, AlignedModule):
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        batch = next(iter(data.val_dataloader()))
+        device = pl_module.device
+        batch = {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
+        batch = pl_module.on_after_batch_transfer(batch, 0)  # type: ignore[arg-type]
+        was_training = pl_module.training
+        pl_module.eval()
+        with torch.no_grad():
+            attention = pl_module.step(batch).attention
+        pl_module.train(was_training)
+        if attention is None:
+            return
+        human, has = pl_module.alignment.human(batch, tuple(batch["image"].shape[-2:]))
+        simulated = data.dataset("val").simulated
+        figure = side_by_side(batch, human, has, attention, rows=self.samples, simulated=simulated)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(self.folder / "val.png", dpi=110, bbox_inches="tight")

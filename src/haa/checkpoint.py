@@ -1,0 +1,81 @@
+"""Checkpoints that rebuild themselves: weights, the resolved config and the vocabularies, and no pickled object."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+import haa
+from haa import build
+from haa.errors import InputError
+from haa.text import Answers, Vocabulary
+
+if TYPE_CHECKING:
+    from haa.module import AlignedModule
+
+_KINDS = {"Vocabulary": Vocabulary, "Answers": Answers}
+
+
+def describe(module: AlignedModule) -> dict[str, Any]:
+    """What a checkpoint needs beyond weights, in types that ``torch.load(weights_only=True)`` accepts."""
+    vocabularies = {name: [type(v).__name__, v.to_json()] for name, v in module.vocabularies.items()}
+    return {"version": haa.__version__, "config": module.config, "vocabularies": vocabularies}
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint that haa wrote.
+
+    Raises:
+        InputError: if the file is absent, truncated, holds a pickle of anything but tensors, or is not haa's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        found = sorted(path.glob("**/*.ckpt")) if path.is_dir() else sorted(path.parent.glob("*.ckpt"))
+        here = f"; there is {', '.join(str(f) for f in found[:3])}" if found else ""
+        raise InputError(f"checkpoint={path} is not a file{here}: give the path of a .ckpt that haa train wrote")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"checkpoint={path} holds a pickle of something other than tensors and is not loaded, since that could run "
+            "code: give a checkpoint that haa train wrote"
+        ) from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise InputError(f"checkpoint={path} is truncated or not a checkpoint: copy it again or train anew") from error
+    if not isinstance(content, dict) or "haa" not in content or content["haa"].get("config") is None:
+        raise InputError(f"checkpoint={path} was not written by haa train: it carries no config to rebuild the model from")
+    return content
+
+
+def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, DictConfig]:
+    """The module of a checkpoint, rebuilt from the checkpoint alone, and the config that it was built from.
+
+    Args:
+        path: a .ckpt file that `haa train` wrote.
+        trust: further packages whose targets its config may call.
+
+    Raises:
+        InputError: if it cannot be read or rebuilt.
+    """
+    content = read(path)
+    cfg = OmegaConf.create(content["haa"]["config"])
+    assert isinstance(cfg, DictConfig)
+    # the weights are in the checkpoint: nothing is to be fetched in order to be overwritten
+    if "pretrained" in cfg.backbone:
+        cfg.backbone.pretrained = False
+    build.check(cfg, trust)
+    vocabularies = {name: _KINDS[kind].from_json(text) for name, (kind, text) in content["haa"]["vocabularies"].items()}
+    module = build.module(cfg, vocabularies)
+    module.config = content["haa"]["config"]
+    try:
+        module.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        written = content["haa"]["version"]
+        first = str(error).splitlines()[1:2]
+        raise InputError(f"checkpoint={path} (haa {written}) does not fit this haa: {''.join(first).strip()}") from error
+    return module, cfg

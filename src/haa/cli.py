@@ -1,0 +1,173 @@
+"""The command line: ``haa train | evaluate | report``, which train.py and evaluate.py call too.
+
+Nothing heavy is imported here, so that ``--help`` and ``--cfg job`` answer at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+USAGE = """\
+haa: train vision models to look where people look, and measure honestly whether it helped.
+
+  haa train     train a model, with or without human attention    haa train task=vqa align_weight=0.5
+  haa evaluate  score a checkpoint on a test split, or other data haa evaluate checkpoint=outputs/.../best.ckpt
+  haa report    compare finished runs in one table                haa report multirun/...
+
+`haa COMMAND --help` says more. `train` and `evaluate` take Hydra overrides (key=value); `-m` sweeps over lists.\
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command; exit with a message and status 1 where the input is at fault."""
+    argv = sys.argv[1:] if argv is None else argv
+    command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    commands: dict[str, Callable[[list[str]], None]] = {"train": train, "evaluate": evaluate, "report": report}
+    if command in ("--help", "-h", "help"):
+        print(USAGE)
+    elif command == "--version":
+        import haa
+
+        print(f"haa {haa.__version__}")
+    elif command in commands:
+        commands[command](rest)
+    else:
+        _stop(f"there is no command {command}: {_suggest(command, list(commands))}")
+
+
+def train(argv: list[str]) -> None:
+    """``haa train``: compose the config, then `haa.run.train`."""
+
+    def work(cfg: Any) -> Any:
+        from haa import run
+
+        return run.train(cfg)
+
+    _hydra("train", _resumed(argv), work)
+
+
+def evaluate(argv: list[str]) -> None:
+    """``haa evaluate``: compose the config, then `haa.run.evaluate`."""
+
+    def work(cfg: Any) -> Any:
+        from haa import run
+
+        return run.evaluate(cfg)
+
+    _hydra("evaluate", argv, work)
+
+
+def report(argv: list[str]) -> None:
+    """``haa report``: a table over finished runs."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="haa report", description="Compare finished runs, by condition and weight.")
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders that hold some (a sweep's)")
+    arguments = parser.parse_args(argv)
+    from haa.errors import InputError
+    from haa.report.table import show
+
+    try:
+        show(arguments.runs)
+    except InputError as error:
+        _stop(str(error))
+
+
+def conf() -> Path:
+    """The folder of the configs: inside the package when installed, beside src/ in a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def _hydra(name: str, overrides: list[str], work: Callable[[Any], Any]) -> None:
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    program = sys.argv[0]
+
+    @hydra.main(version_base="1.3", config_path=str(conf()), config_name=name)
+    def job(cfg: Any) -> Any:
+        # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone
+        own = [f"output_dir='{cfg.output_dir}'"] if "output_dir" in cfg else []
+        sys.argv = [program, *_command(name, program), *HydraConfig.get().overrides.task, *own]
+        from haa.errors import InputError
+
+        try:
+            return work(cfg)
+        except InputError as error:
+            _stop(str(error))
+
+    sys.argv = [program, *_open_signatures(name, overrides)]
+    job()
+
+
+def _command(name: str, program: str) -> list[str]:
+    return [] if Path(program).stem == name else [name]
+
+
+def _open_signatures(name: str, overrides: list[str]) -> list[str]:
+    """Let ``model.hidden=256`` set an argument that yaml leaves to its default; refuse a key that belongs nowhere.
+
+    Defaults live in signatures, so a composed config does not list them. `haa.build.check` holds every key against
+    its signature later, when importing the code has a purpose.
+    """
+    known = _keys(name)
+    own_config = any(re.match(r"(-cd|--config-dir|-cn|--config-name|-cp|--config-path)\b", word) for word in overrides)
+    out = []
+    for word in overrides:
+        match = re.match(r"(?P<path>[\w]+)(?P<rest>[\w./@:\[\]]*)=", word)
+        if match is None or match["path"] == "hydra":
+            out.append(word)
+            continue
+        if match["path"] not in known and not own_config:
+            _stop(f"there is no key {match['path']} in {name}: {_suggest(match['path'], known)}")
+        out.append("++" + word if match["rest"].startswith(".") else word)
+    return out
+
+
+def _keys(name: str) -> list[str]:
+    import yaml
+
+    text = yaml.safe_load((conf() / f"{name}.yaml").read_text())
+    groups = [key for item in text["defaults"] if isinstance(item, dict) for key in item]
+    groups = [key.removeprefix("optional ").split("@")[0] for key in groups]
+    return sorted({key for key in [*groups, *text] if key not in ("defaults", "hydra") and " " not in key})
+
+
+def _resumed(overrides: list[str]) -> list[str]:
+    """``resume=RUN`` continues a run in its own folder, with the command line that it was started with."""
+    given = {word.split("=", 1)[0].lstrip("+"): word.split("=", 1)[1] for word in overrides if "=" in word}
+    if given.get("resume") in (None, "", "null"):
+        return overrides
+    path = Path(given["resume"].strip("'\""))
+    checkpoint = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not checkpoint.is_file():
+        _stop(f"resume={path}: there is no {checkpoint.name} there: give a run folder or a checkpoint that haa train wrote")
+    folder = checkpoint.resolve().parents[1]
+    stored: list[str] = []
+    if (folder / ".hydra" / "overrides.yaml").is_file():
+        import yaml
+
+        stored = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text()) or []
+    mine = [word for word in stored if word.split("=", 1)[0].lstrip("+") not in given]
+    rest = [word for word in overrides if not word.startswith("resume=")]
+    return [*mine, *rest, f"resume='{checkpoint.resolve()}'", f"hydra.run.dir='{folder}'"]
+
+
+def _suggest(word: str, choices: list[str]) -> str:
+    close = difflib.get_close_matches(word, choices, n=1)
+    start = f"did you mean {close[0]}? There are: " if close else "there are: "
+    return start + ", ".join(choices)
+
+
+def _stop(message: str) -> None:
+    sys.exit(f"haa: {message}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Pearson's correlation between the human and the machine map, as a loss."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def correlation(
+    attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"], eps: float = 1e-6
+) -> Float[Tensor, " b"]:
+    r"""One minus Pearson's correlation coefficient over the cells of the two maps.
+
+    .. math:: 1 - \frac{\mathrm{cov}(A, H)}{\sigma_A \sigma_H}
+
+    CC is the measure of Le Meur et al. (Vision Research 2007); as a training loss see Jia and Bruce, EML-NET (2020),
+    equation 3. It does not change when either map is scaled or shifted.
+
+    Args:
+        attention: any real values.
+        human: any real values; a constant map gives 1 with zero gradient.
+        eps: added to each standard deviation relative to the map's largest magnitude, which keeps the gradient of a
+            flat attention map finite.
+
+    Returns:
+        One value per sample in [0, 2], float32 (float64 for float64 input), differentiable in ``attention``.
+
+    Example:
+        >>> a = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+        >>> correlation(2 * a + 1, a).abs() < 1e-5
+        tensor([True])
+        >>> correlation(-a, a).round(decimals=4)
+        tensor([2.])
+    """
+    with torch.autocast(attention.device.type, enabled=False):
+        a, h = _centred(attention), _centred(human)
+        covariance = (a * h).mean((1, 2))
+        return 1 - covariance / (_deviation(a, eps) * _deviation(h, eps))
+
+
+def _centred(values: Tensor) -> Tensor:
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
+    values = values / values.detach().abs().amax((1, 2), keepdim=True).clamp_min(1e-30)
+    return values - values.mean((1, 2), keepdim=True)
+
+
+def _deviation(centred: Tensor, eps: float) -> Tensor:
+    return torch.sqrt(centred.square().mean((1, 2)) + eps**2)

@@ -1,0 +1,169 @@
+"""AlignedModule: the one LightningModule. A task fills in three methods."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+from torchvision.transforms.v2.functional import to_dtype
+
+from haa.alignment import Alignment
+from haa.batch import Batch, Output
+from haa.data.dataset import GazeDataset
+from haa.errors import InputError
+from haa.metrics import CC, NSS, KLDivergence
+from haa.scoring import score
+from haa.text import Answers, Vocabulary
+
+Optimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+Scheduler = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
+Vocabularies = dict[str, Vocabulary | Answers]
+
+
+class AlignedModule(pl.LightningModule, ABC):
+    """A task whose model is pulled, by ``alignment``, to look where people look.
+
+    ``loss = task_loss + alignment.weight * alignment``. With weight 0 the alignment is still measured, without a graph,
+    so that a baseline logs the same columns. Every evaluation scores the attention against the true human gaze.
+
+    Args:
+        model: a plain module; what it takes and gives is between it and the task.
+        alignment: None is `Alignment()`, the baseline.
+        optimizer: makes an optimiser from the trainable parameters; AdamW by default.
+        scheduler: makes a learning-rate scheduler from the optimiser and the number of steps; stepped every step.
+        vocabularies: what `vocabularies` of the task built from the training split.
+    """
+
+    attention_metrics: ClassVar[dict[str, type]] = {"nss": NSS, "cc": CC, "kl": KLDivergence}
+
+    def __init__(
+        self,
+        model: nn.Module,
+        alignment: Alignment | None = None,
+        optimizer: Optimizer = torch.optim.AdamW,
+        scheduler: Scheduler | None = None,
+        vocabularies: Vocabularies | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.alignment = Alignment() if alignment is None else alignment
+        self.vocabularies: Vocabularies = vocabularies or {}
+        self.config: dict[str, Any] | None = None
+        """The resolved config that this module was built from; it travels in the checkpoint."""
+        self.samples: list[dict[str, Any]] = []
+        """One row per sample of the last test: its id and every metric that has a value per sample."""
+        self._optimizer, self._scheduler = optimizer, scheduler
+        self.scores = nn.ModuleDict({stage: self._make_scores(stage) for stage in ("val", "test")})
+
+    @classmethod
+    def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:
+        """What the task needs to know of the training split's texts; the model gets ``<name>_vocab=len(...)``."""
+        return {}
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Output:
+        """One forward pass: the task loss, the prediction and where the model looked."""
+
+    @abstractmethod
+    def make_metrics(self) -> MetricCollection:
+        """The task's metrics."""
+
+    @abstractmethod
+    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
+        """Let the task's metrics see one batch."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        output = self.step(batch)
+        loss, log = output.loss, {"train/task_loss": output.loss.detach()}
+        if output.attention is not None:
+            with torch.set_grad_enabled(self.alignment.weight > 0):
+                aligned = self.alignment(output.attention, batch)
+            log["train/align_loss"] = aligned.detach()
+            if self.alignment.weight > 0:
+                loss = loss + self.alignment.weight * aligned
+        self.log_dict(log, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(batch["id"]))
+        self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch["id"]))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._score(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._score(batch, "test")
+
+    def on_train_epoch_end(self) -> None:
+        loss = self.trainer.callback_metrics.get("train/loss")
+        if loss is not None and not torch.isfinite(loss):
+            raise InputError(
+                f"the training loss became {loss.item()} in epoch {self.current_epoch}: lower optimizer.lr or align_weight"
+            )
+
+    def on_test_epoch_start(self) -> None:
+        self.samples = []
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test")
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self._optimizer([p for p in self.parameters() if p.requires_grad])
+        if self._scheduler is None:
+            return optimizer
+        scheduler = self._scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        if batch["image"].dtype == torch.uint8:
+            batch["image"] = to_dtype(batch["image"], torch.float32, scale=True)
+        return batch
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        from haa.checkpoint import describe
+
+        checkpoint["haa"] = describe(self)
+
+    def _make_scores(self, stage: str) -> nn.ModuleDict:
+        task = self.make_metrics()
+        task.prefix = f"{stage}/"
+        attention = MetricCollection(
+            {name: metric() for name, metric in self.attention_metrics.items()}, prefix=f"{stage}/attention_"
+        )
+        return nn.ModuleDict({"loss": MeanMetric(), "task": task, "attention": attention})
+
+    def _score(self, batch: Batch, stage: str) -> None:
+        scores: Any = self.scores[stage]
+        output = self.step(batch)
+        scores["loss"].update(output.loss, len(batch["id"]))
+        self.update_metrics(scores["task"], output, batch)
+        columns = {name: _values(metric) for name, metric in scores["task"].items(keep_base=True)}
+        if output.attention is not None and ("fixations" in batch or "density" in batch):
+            seen = score(scores["attention"], output.attention.detach(), batch, self.alignment.sigma)
+            columns |= {name.removeprefix(f"{stage}/"): values for name, values in seen.items()}
+        if stage == "test":
+            kept = {name: values.tolist() for name, values in columns.items() if values is not None}
+            self.samples += [
+                {"id": name, **{key: values[i] for key, values in kept.items()}} for i, name in enumerate(batch["id"])
+            ]
+
+    def _log_scores(self, stage: str) -> None:
+        scores: Any = self.scores[stage]
+        self.log(f"{stage}/loss", scores["loss"].compute())
+        for collection in (scores["task"], scores["attention"]):
+            seen = any(metric.update_called for metric in collection.values())
+            if seen:
+                self.log_dict(collection.compute(), prog_bar=stage == "val" and collection is scores["task"])
+            collection.reset()
+        scores["loss"].reset()
+
+
+
+def _values(metric: Any) -> Tensor | None:
+    """A value per sample of the last update, where the metric has such a thing (a corpus score has not)."""
+    return getattr(metric, "values", None)

@@ -1,0 +1,176 @@
+"""Training and evaluation: what a command does, from a config to a folder of results."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+
+from haa import build, checkpoint
+from haa.data.datamodule import DataModule
+from haa.errors import InputError
+from haa.module import AlignedModule
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Train, keep the best and the last checkpoint, and score the best on the test split.
+
+    Args:
+        cfg: ``conf/train.yaml``, composed.
+
+    Returns:
+        The best value of the monitored metric on the validation split, for sweepers; None where nothing was validated.
+
+    Raises:
+        InputError: if the config or the data cannot be used.
+    """
+    build.check(cfg, cfg.trust)
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    data = build.datamodule(cfg)
+    vocabularies = build.task_class(cfg).build_vocabularies(data.dataset("train"))
+    module = build.module(cfg, vocabularies)
+    folder = _folder(cfg)
+    _announce(cfg, data, folder)
+    backbone = module.model.backbone
+    if cfg.cache and getattr(backbone, "frozen", False):
+        data.cache_features(backbone, cfg.cache)
+    trainer = build.trainer(cfg)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
+        kept = trainer.checkpoint_callback
+        best = None if kept is None else getattr(kept, "best_model_score", None)
+        if cfg.test:
+            if kept is not None and getattr(kept, "best_model_path", ""):
+                module.load_state_dict(checkpoint.read(kept.best_model_path)["state_dict"])  # type: ignore[attr-defined]
+            trainer.test(module, datamodule=data, verbose=False)
+            _write(folder, trainer, module, data, "test")
+    finally:
+        # one W&B run per job: without this the next job of a sweep would go on in this one
+        if "wandb" in sys.modules:
+            sys.modules["wandb"].finish(quiet=True)
+    return None if best is None else float(best)
+
+
+def evaluate(cfg: DictConfig) -> dict[str, float]:
+    """Score a checkpoint: rebuild its module, read the data it was trained beside (or other), write the tables.
+
+    Args:
+        cfg: ``conf/evaluate.yaml``, composed.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        InputError: if the checkpoint or the data cannot be used.
+    """
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    if OmegaConf.is_missing(cfg, "checkpoint"):
+        raise InputError("checkpoint is missing: give checkpoint=outputs/.../checkpoints/best.ckpt")
+    module, trained = checkpoint.load(cfg.checkpoint, cfg.trust)
+    merged = OmegaConf.merge(trained, {"loader": cfg.loader, "trainer": cfg.trainer, "output_dir": cfg.output_dir})
+    assert isinstance(merged, DictConfig)
+    OmegaConf.set_struct(merged, False)
+    if cfg.get("data"):
+        merged.data = cfg.data if "_target_" in cfg.data else OmegaConf.merge(merged.data, cfg.data)
+    merged.trainer, merged.callbacks, merged.logger = cfg.trainer, {"progress": _progress()}, {}
+    build.check(merged, cfg.trust)
+    data = build.datamodule(merged)
+    folder = _folder(merged)
+    _announce(merged, data, folder)
+    trainer = build.trainer(merged)
+    trainer.test(module, dataloaders=data.loader(cfg.split), verbose=False)
+    return _write(folder, trainer, module, data, cfg.split, cfg.checkpoint)
+
+
+def _progress() -> dict[str, str]:
+    return {"_target_": "pytorch_lightning.callbacks.RichProgressBar"}
+
+
+def _folder(cfg: DictConfig) -> Path:
+    folder = Path(cfg.output_dir)
+    _save_config(cfg, folder)
+    return folder
+
+
+@rank_zero_only
+def _save_config(cfg: DictConfig, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+
+
+@rank_zero_only
+def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
+    splits = {split: data.missing_gaze(split) for split in ("train", "val", "test")}
+    if cfg.align_weight > 0 and splits["train"][0] == splits["train"][1]:
+        raise InputError(
+            f"align_weight={cfg.align_weight}, but none of the {splits['train'][1]} training samples has gaze: "
+            "give data with gaze, or align_weight=0"
+        )
+    gaze = "simulated gaze" if data.dataset("train").simulated else "recorded gaze"
+    counts = ", ".join(
+        f"{total} {split}" + (f" ({missing} without gaze, masked)" if missing else "")
+        for split, (missing, total) in splits.items()
+    )
+    choice = f"align_weight={cfg.align_weight} condition={OmegaConf.to_container(cfg.condition)['_target_'].split('.')[-1]}"
+    console = Console()
+    console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
+    console.print(f"    writes to {folder}", highlight=False)
+
+
+def _write(
+    folder: Path, trainer: pl.Trainer, module: AlignedModule, data: DataModule, split: str, source: str | None = None
+) -> dict[str, float]:
+    metrics = {name.removeprefix("test/"): float(value) for name, value in sorted(trainer.callback_metrics.items())}
+    metrics = {name: value for name, value in metrics.items() if "/" not in name}
+    rows = _gather(module.samples)
+    if trainer.is_global_zero:
+        columns = [name for name in (rows[0] if rows else {}) if name != "id"]
+        valid = {name: sum(math.isfinite(row[name]) for row in rows) for name in columns}
+        summary = {
+            "split": split,
+            "samples": len(rows),
+            "undefined": {name: len(rows) - n for name, n in valid.items()},
+            "simulated_gaze": data.dataset(split).simulated,
+            "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
+        } | ({"checkpoint": str(source)} if source else {})
+        (folder / "metrics.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        table = {key: [row[key] for row in rows] for key in ["id", *columns]}
+        pq.write_table(pa.table(table, schema=_schema(columns)), folder / "samples.parquet")
+        _show(summary, valid)
+    return metrics
+
+
+def _schema(columns: list[str]) -> pa.Schema:
+    return pa.schema([("id", pa.string()), *((name, pa.float64()) for name in columns)])
+
+
+def _gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of all processes in the dataset's order: process r scored samples r, r + world, ..."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return rows
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, rows)
+    return [row for turn in itertools.zip_longest(*parts) for row in turn if row is not None]
+
+
+def _show(summary: dict[str, Any], valid: dict[str, int]) -> None:
+    gaze = " (simulated gaze)" if summary["simulated_gaze"] else ""
+    table = Table(title=f"{summary['split']} split, {summary['samples']} samples{gaze}", title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("samples", justify="right")
+    for name, value in summary["metrics"].items():
+        table.add_row(name, "undefined" if value is None else f"{value:.4f}", str(valid.get(name, summary["samples"])))
+    Console().print(table)

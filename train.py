@@ -1,0 +1,5 @@
+import sys
+
+from haa.cli import train
+
+train(sys.argv[1:])
