@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 import haa
 from haa import build
 from haa.errors import InputError
+from haa.models.backbone import weights_come_later
 from haa.text import Answers, Vocabulary
 
 if TYPE_CHECKING:
@@ -65,13 +66,10 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, Di
     content = read(path)
     cfg = OmegaConf.create(content["haa"]["config"])
     assert isinstance(cfg, DictConfig)
-    # the weights are in the checkpoint: nothing is to be fetched in order to be overwritten
-    if "pretrained" in cfg.backbone:
-        cfg.backbone.pretrained = False
     build.check(cfg, trust)
     vocabularies = {name: _KINDS[kind].from_json(text) for name, (kind, text) in content["haa"]["vocabularies"].items()}
-    module = build.module(cfg, vocabularies)
-    module.config = content["haa"]["config"]
+    with weights_come_later():
+        module = build.module(cfg, vocabularies)
     try:
         module.load_state_dict(content["state_dict"])
     except RuntimeError as error:
