@@ -1,0 +1,68 @@
+"""Reference captions of `Shapes`, from a small grammar."""
+
+from __future__ import annotations
+
+from haa.data.shapes.question import plural
+from haa.data.shapes.scene import COLOURS, SHAPES, SIDES, STRIPES, Scene
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def describe(scene: Scene, first: int, second: int) -> list[str]:
+    """Five references for a scene, about its objects ``first`` and ``second``.
+
+    ``OBJECT := a [SIZE] COLOUR SHAPE``, ``PLACE := at the [top|bottom] [left|right] | in the middle``, ``RELATION := left
+    of | right of | above | below``: one caption with both places, two with the relation in its two directions, one about
+    the first object alone, one with the number of objects.
+    """
+    one, two = _object(scene, first), _object(scene, second)
+    plain = _object(scene, first, size=False)
+    other = _object(scene, second, size=False)
+    shapes = f"{_number(len(scene))} {plural('shape')}"
+    return [
+        f"{plain} {_place(scene, first)} and {other} {_place(scene, second)}",
+        f"{one} is {_relation(scene, first, second)} {two}",
+        f"{other} {_relation(scene, second, first)} {plain}",
+        f"there is {one} {_place(scene, first)}",
+        f"{shapes} with {plain} {_relation(scene, first, second)} {other}",
+    ]
+
+
+def describe_background(colour: int, stripes: int, light: int) -> list[str]:
+    """Five references that speak of the background alone, whose names are given by index."""
+    hue, run, side = COLOURS[colour], STRIPES[stripes], SIDES[light]
+    return [
+        f"shapes on a {hue} background with {run} stripes",
+        f"a {hue} background brightest at the {side}",
+        f"{run} stripes on {hue} with light from the {side}",
+        f"the background is {hue} and its stripes are {run}",
+        f"a {hue} picture with light from the {side}",
+    ]
+
+
+def _number(n: int) -> str:
+    return _NUMBERS[n] if n < len(_NUMBERS) else "many"
+
+
+def _object(scene: Scene, index: int, size: bool = True) -> str:
+    # radii are drawn between 0.2 and 0.4 of a cell
+    large = scene.layout.radius[index] * scene.layout.side > 0.3
+    word = ("large " if large else "small ") if size else ""
+    return f"a {word}{COLOURS[scene.colour[index]]} {SHAPES[scene.shape[index]]}"
+
+
+def _place(scene: Scene, index: int) -> str:
+    x, y = scene.layout.x[index], scene.layout.y[index]
+    vertical = "top" if y < 1 / 3 else "bottom" if y > 2 / 3 else ""
+    horizontal = "left" if x < 1 / 3 else "right" if x > 2 / 3 else ""
+    where = " ".join(filter(None, (vertical, horizontal)))
+    return f"at the {where}" if where else "in the middle"
+
+
+def _relation(scene: Scene, one: int, two: int) -> str:
+    """Of ``one`` to ``two``: along the axis on which they are further apart."""
+    dx = scene.layout.x[one] - scene.layout.x[two]
+    dy = scene.layout.y[one] - scene.layout.y[two]
+    if abs(dx) >= abs(dy):
+        return "left of" if dx < 0 else "right of"
+    return "above" if dy < 0 else "below"

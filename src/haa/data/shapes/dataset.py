@@ -1,0 +1,329 @@
+"""`Shapes`: the embedded dataset for all three tasks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from haa.data.dataset import GazeDataset, Split
+from haa.data.shapes.caption import describe, describe_background
+from haa.data.shapes.observer import Observer
+from haa.data.shapes.question import ANSWERS, POSE, Question, any_kinds, ask_background
+from haa.data.shapes.render import render
+from haa.data.shapes.scene import COLOURS, SIDES, STRIPES, Scene, draw_background, draw_layout, draw_telling_background
+from haa.errors import InputError
+from haa.gaze import Gaze
+
+_SPLITS = ("train", "val", "test")
+_SCENE, _NOISE, _GAZE = range(3)
+_VERSION = 1
+"""Of the generator: raised whenever the same arguments give other pictures, so that no stale feature cache is used."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Everything about a sample but its pixels and its gaze."""
+
+    scene: Scene
+    question: Question | None
+    captions: tuple[str, ...]
+    about: tuple[int, ...]
+    """The objects that the simulated observer looks for."""
+
+
+class Shapes(GazeDataset):
+    """Coloured shapes among distractors, with questions, captions and fixations of a *simulated* observer.
+
+    Nothing is downloaded and nothing is stored: sample i is a function of (seed, split, i) and the arguments, the same
+    in every process. A picture takes about 0.4 ms to render at 64 px and is then kept in memory (12 kB each at 64 px;
+    ``cache=False`` renders it anew); the split's questions, captions and gaze need no picture.
+
+    A scene holds ``objects`` shapes of six kinds, six colours and several sizes, which do not overlap, on a striped,
+    shaded and noisy background with ``clutter`` small specks. What the task adds:
+
+    vqa
+        One question per scene, of the kinds in ``questions``: ``colour`` (what colour is the star?), ``shape`` (what
+        shape is the red one?), ``count`` (how many circles are there?, 0 to 4), ``exists`` (is there a red star?, with
+        one object that shares the shape and one the colour), ``left`` (what is left of the star?: the nearest object
+        in its row). The scene is drawn to the question so that all answers to it are equally likely: who knows the
+        question alone is right with probability `prior`. The observer looks for the objects asked about.
+    captioning
+        Five references about the two objects that stand out most, which the observer looks for as well.
+    saliency
+        No text; the observer looks freely, by contrast, size and centre bias.
+
+    Two worlds:
+
+    relevant
+        As above. The answer depends on a small part of the scene, and the observer looks there.
+    irrelevant
+        The background's hue, stripes and light mean something; questions (``background``, ``stripes``, ``light``) and
+        captions are about them alone, and they can be read at any place equally well. They deviate from the named
+        value by the same amount all over the picture (``ambiguity``), so that some pictures are beyond certainty
+        wherever one looks: the best possible accuracy about hue and stripes is 0.80. The observer looks for one object
+        drawn at random and regards neither contrast nor size, so that fixations carry no information about the answer.
+        For saliency the observer looks at the places of another scene's objects: fixations are independent of the
+        picture, and nothing beats the centre bias.
+
+    Example:
+        >>> data = Shapes("train", train=2)
+        >>> sample = data[0]
+        >>> sample["image"].shape, sample["question"], sample["answers"]
+        (torch.Size([3, 64, 64]), 'what colour is the star?', ['purple'])
+        >>> data.gaze(0).points.shape
+        torch.Size([20, 2])
+
+    Args:
+        split: which part; the same index in another split is another scene.
+        task: what a sample holds besides picture and gaze.
+        world: whether looking where people look helps.
+        size: height and width of the pictures in pixels, at least 16; the same scene at every size, but for the noise.
+        train: samples in the training split.
+        val: samples in the validation split.
+        test: samples in the test split.
+        seed: another seed, another dataset.
+        objects: shapes per scene, 4 to 16.
+        clutter: specks per scene.
+        noise: standard deviation of the pixel noise, and of the blotches, of pictures in [0, 1].
+        questions: weight of each kind of question; None is mostly colour questions (`DEFAULT_QUESTIONS`).
+        ambiguity: of the irrelevant world's background, see `scene.draw_telling_background`.
+        subjects: this and what follows up to duration_spread: see `observer.Observer`.
+        fixations: per subject.
+        task_gain: `Observer.task`.
+        contrast_gain: `Observer.contrast`.
+        size_gain: `Observer.size`.
+        centre: width of the centre bias.
+        miss: probability of a fixation on no object.
+        spread: spatial noise of a fixation.
+        duration: median in ms.
+        duration_spread: standard deviation of its logarithm.
+        share_with_gaze: probability, in every split, that a sample has gaze at all; those that have it with a small
+            share have it with a larger one too.
+        cache: whether to keep rendered pictures.
+
+    Raises:
+        InputError: if an argument is out of its range, or a name is not known.
+    """
+
+    simulated: ClassVar[bool] = True
+
+    DEFAULT_QUESTIONS: ClassVar[dict[str, dict[str, float]]] = {
+        "relevant": {"colour": 1.0},
+        "irrelevant": {"background": 1.0},
+    }
+
+    def __init__(
+        self,
+        split: Split,
+        task: Literal["vqa", "captioning", "saliency"] = "vqa",
+        world: Literal["relevant", "irrelevant"] = "relevant",
+        size: int = 64,
+        train: int = 1000,
+        val: int = 250,
+        test: int = 500,
+        seed: int = 0,
+        objects: int = 6,
+        clutter: int = 8,
+        noise: float = 0.1,
+        questions: Mapping[str, float] | None = None,
+        ambiguity: float = 0.78,
+        subjects: int = 5,
+        fixations: int = 4,
+        task_gain: float = 4.0,
+        contrast_gain: float = 2.0,
+        size_gain: float = 2.0,
+        centre: float = 0.3,
+        miss: float = 0.1,
+        spread: float = 0.03,
+        duration: float = 250.0,
+        duration_spread: float = 0.35,
+        share_with_gaze: float = 1.0,
+        cache: bool = True,
+    ) -> None:
+        _choice("split", split, _SPLITS)
+        _choice("task", task, ("vqa", "captioning", "saliency"))
+        _choice("world", world, ("relevant", "irrelevant"))
+        _between("size", size, 16, 4096)
+        _between("objects", objects, 4, 16)
+        _between("seed", seed, 0, float("inf"))
+        for name, value in (
+            ("train", train),
+            ("val", val),
+            ("test", test),
+            ("subjects", subjects),
+            ("fixations", fixations),
+        ):
+            _between(name, value, 1, float("inf"))
+        for name, value in (("miss", miss), ("share_with_gaze", share_with_gaze), ("noise", noise), ("centre", centre)):
+            _between(name, value, 0, 1)
+        for name, value in (("clutter", clutter), ("spread", spread), ("ambiguity", ambiguity), ("duration", duration)):
+            _between(name, value, 0, float("inf"))
+        self.split, self.task, self.world, self.size, self.seed = split, task, world, size, seed
+        self.length = {"train": train, "val": val, "test": test}[split]
+        self.objects, self.clutter, self.noise, self.ambiguity = objects, clutter, noise, ambiguity
+        self.questions = self._mix(self.DEFAULT_QUESTIONS[world] if questions is None else questions)
+        self.share_with_gaze, self.cache = share_with_gaze, cache
+        self.observer = Observer(
+            subjects,
+            fixations,
+            task_gain,
+            contrast_gain,
+            size_gain,
+            max(centre, 1e-3),
+            miss,
+            spread,
+            duration,
+            duration_spread,
+        )
+        self._samples: dict[int, Sample] = {}
+        self._gaze: dict[int, Gaze] = {}
+        self._images: dict[int, NDArray[np.uint8]] = {}
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        drawn = self.sample(index)
+        sample = {
+            "id": f"shapes-{self.split}-{index:05d}",
+            "image": torch.from_numpy(self.image(index).copy()),
+            "gaze": self.gaze(index),
+        }
+        if drawn.question is not None:
+            sample |= {"question": drawn.question.text, "answers": [drawn.question.answer]}
+        if drawn.captions:
+            sample["captions"] = list(drawn.captions)
+        return sample
+
+    def gaze(self, index: int) -> Gaze | None:
+        rng = self._rng(index, _GAZE)
+        if rng.random() >= self.share_with_gaze:
+            return None
+        if index not in self._gaze:
+            self._gaze[index] = self._look(rng, self.sample(index))
+        return self._gaze[index]
+
+    def stimulus(self, index: int) -> str:
+        return f"shapes-{self.split}-{index:05d}"
+
+    def strings(self, key: str) -> Iterator[str]:
+        keys = {"vqa": ("question", "answers"), "captioning": ("captions",), "saliency": ()}[self.task]
+        if key not in keys:
+            raise KeyError(f"Shapes with task={self.task} has no {key}, only {', '.join(keys) or 'pictures and gaze'}")
+        for index in range(len(self)):
+            drawn = self.sample(index)
+            if drawn.question is not None:
+                yield drawn.question.text if key == "question" else drawn.question.answer
+            yield from drawn.captions
+
+    def fingerprint(self) -> str:
+        made_of = (_VERSION, self.split, self.length, self.seed, self.size, self.task, self.world, self.objects)
+        drawn_by = (self.clutter, self.noise, self.ambiguity, sorted(self.questions.items()))
+        return hashlib.sha256(repr((made_of, drawn_by)).encode()).hexdigest()[:16]
+
+    @property
+    def prior(self) -> float:
+        """The accuracy of the best answer that regards the question and no picture: the sum over kinds of weight / answers.
+
+        Example:
+            >>> Shapes("test", questions={"colour": 1, "exists": 1}).prior.__round__(3)  # (1/6 + 1/2) / 2
+            0.333
+        """
+        return sum(weight / ANSWERS[kind] for kind, weight in self.questions.items())
+
+    def sample(self, index: int) -> Sample:
+        """What sample ``index`` shows and says, without its pixels."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"shapes has {len(self)} samples in split {self.split}, no sample {index}")
+        if index not in self._samples:
+            rng = self._rng(index, _SCENE)
+            self._samples[index] = self._telling(rng) if self.world == "irrelevant" else self._about_objects(rng)
+        return self._samples[index]
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """The pixels of sample ``index``, ``(3, size, size)``."""
+        image = self._images.get(index)
+        if image is None:
+            image = render(self.sample(index).scene, self.size, self.noise, self._rng(index, _NOISE))
+            if self.cache:
+                self._images[index] = image
+        return image
+
+    def _about_objects(self, rng: Generator) -> Sample:
+        layout = draw_layout(rng, self.objects)
+        strength = rng.uniform(0.7, 1.0, self.objects)
+        background = draw_background(rng, self.clutter, layout.side)
+        if self.task == "vqa":
+            (shape, colour), question = POSE[self._kind(rng)](rng, layout)
+            return Sample(Scene(layout, shape, colour, strength, background), question, (), question.about)
+        scene = Scene(layout, *any_kinds(rng, self.objects), strength, background)
+        if self.task == "saliency":
+            return Sample(scene, None, (), ())
+        salience = self.observer.preference(layout, scene.contrast(), ())
+        first, second = np.argsort(-salience, kind="stable")[:2].tolist()
+        return Sample(scene, None, tuple(describe(scene, first, second)), (first, second))
+
+    def _telling(self, rng: Generator) -> Sample:
+        layout = draw_layout(rng, self.objects)
+        strength = rng.uniform(0.7, 1.0, self.objects)
+        named = rng.integers(0, (len(COLOURS), len(STRIPES), len(SIDES))).tolist()
+        background = draw_telling_background(rng, self.clutter, layout.side, *named, self.ambiguity)
+        scene = Scene(layout, *any_kinds(rng, self.objects), strength, background)
+        question = ask_background(self._kind(rng), *named) if self.task == "vqa" else None
+        captions = tuple(describe_background(*named)) if self.task == "captioning" else ()
+        return Sample(scene, question, captions, (0,))  # places are in random order
+
+    def _look(self, rng: Generator, drawn: Sample) -> Gaze:
+        layout, contrast = drawn.scene.layout, drawn.scene.contrast()
+        if self.world == "irrelevant":
+            contrast = None
+            if self.task == "saliency":
+                layout = draw_layout(rng, self.objects)
+        points, subject, duration = self.observer.look(rng, layout, contrast, drawn.about)
+        return Gaze(
+            torch.from_numpy((points * self.size - 0.5).astype(np.float32)),
+            (self.size, self.size),
+            torch.from_numpy(subject),
+            torch.from_numpy(duration.astype(np.float32)),
+        )
+
+    def _rng(self, index: int, stream: int) -> Generator:
+        # separate streams: gaze needs no picture, and neither observer nor noise changes what a scene holds
+        return np.random.default_rng((self.seed, _SPLITS.index(self.split), index, stream))
+
+    def _kind(self, rng: Generator) -> str:
+        kinds = list(self.questions)
+        return kinds[
+            min(int(np.searchsorted(np.cumsum(list(self.questions.values())), rng.random(), "right")), len(kinds) - 1)
+        ]
+
+    def _mix(self, questions: Mapping[str, float]) -> dict[str, float]:
+        possible = list(POSE) if self.world == "relevant" else [kind for kind in ANSWERS if kind not in POSE]
+        for kind, weight in questions.items():
+            if kind not in possible:
+                raise InputError(
+                    f"shapes questions={kind} is not asked in world={self.world}: choose among {', '.join(possible)}"
+                )
+            _between(f"questions.{kind}", weight, 0, float("inf"))
+        total = sum(questions.values())
+        if total <= 0:
+            raise InputError("shapes questions: all weights are 0: give one that is not")
+        return {kind: questions[kind] / total for kind in possible if questions.get(kind)}
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"shapes {name}={value} does not exist: choose among {', '.join(choices)}")
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        span = f"at least {low:g}" if high == float("inf") else f"{low:g} to {high:g}"
+        raise InputError(f"shapes {name}={value} is out of range: give {span}")
