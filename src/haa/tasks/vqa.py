@@ -1,0 +1,107 @@
+"""Visual question answering as a choice among the training split's most frequent answers."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from haa.alignment import Alignment
+from haa.batch import Batch, Output
+from haa.data.dataset import GazeDataset
+from haa.metrics import VQAAccuracy
+from haa.metrics.functional import normalise_answer
+from haa.module import AlignedModule, Optimizer, Scheduler, Vocabularies
+from haa.text import Answers, Vocabulary
+
+
+class VQA(AlignedModule):
+    """Answers questions; the model is ``(image, question, mask, features) -> (answer logits, attention)``.
+
+    Accuracy is the official VQA accuracy where ten people answered, ``min(1, 0.3 * count)``. Where fewer did, that
+    would cap a right answer at 0.3 each; there an answer is right if, normalised, it equals any that was given.
+
+    Args:
+        model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
+        multilabel: False learns by cross-entropy against the answers' soft targets, normalised to sum to 1. True learns
+            by binary cross-entropy of every answer for itself, summed over answers (Teney et al., "Tips and Tricks for
+            Visual Question Answering", CVPR 2018, section 4.2); meant for ten answers per question.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        alignment: Alignment | None = None,
+        optimizer: Optimizer = torch.optim.AdamW,
+        scheduler: Scheduler | None = None,
+        vocabularies: Vocabularies | None = None,
+        multilabel: bool = False,
+    ) -> None:
+        super().__init__(model, alignment, optimizer, scheduler, vocabularies)
+        self.multilabel = multilabel
+
+    @classmethod
+    def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:
+        return {
+            "question": Vocabulary.build(dataset.strings("question")),
+            "answer": Answers.build(dataset.strings("answers")),
+        }
+
+    def step(self, batch: Batch) -> Output:
+        tokens, mask = self.vocabularies["question"].encode(batch["question"])
+        image = batch["image"]
+        logits, attention = self.model(
+            image, tokens.to(image.device), mask.to(image.device), features=batch.get("features")
+        )
+        targets = self.vocabularies["answer"].targets(batch["answers"]).to(logits.device)
+        loss = (binary_cross_entropy if self.multilabel else cross_entropy)(logits, targets)
+        return Output(loss=loss, prediction=logits.argmax(1), attention=attention)
+
+    def make_metrics(self) -> MetricCollection:
+        return MetricCollection({"accuracy": VQAAccuracy()})
+
+    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
+        answers = self.vocabularies["answer"].decode(output.prediction)
+        metrics.update(*comparable(answers, batch["answers"]))
+
+
+def cross_entropy(logits: Float[Tensor, "b n"], targets: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
+    """Cross-entropy to the targets normalised to sum to 1; the mean over the samples that have a target at all.
+
+    Example:
+        >>> cross_entropy(torch.zeros(2, 4), torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 0]])).exp()
+        tensor(4.)
+    """
+    total = targets.sum(1)
+    values = -(targets * F.log_softmax(logits.float(), 1)).sum(1) / total.clamp_min(1e-6)
+    return values.sum() / (total > 0).sum().clamp_min(1)
+
+
+def binary_cross_entropy(logits: Float[Tensor, "b n"], targets: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
+    """Binary cross-entropy to each answer's target, summed over answers, mean over samples.
+
+    Example:
+        >>> (binary_cross_entropy(torch.zeros(2, 4), torch.full((2, 4), 0.5)) / 4).exp()
+        tensor(2.)
+    """
+    return F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="sum") / len(logits)
+
+
+def comparable(answers: list[str], given: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Answers and ground truths such that VQA accuracy is right for any number of ground truths.
+
+    Fewer than ten are normalised, as is the answer, and each repeated ten times, so that any of them counts in full.
+
+    Example:
+        >>> comparable(["Two"], [["two", "3"]])[1][0].count("3")
+        10
+    """
+    pairs = [
+        (answer, truths)
+        if len(truths) >= 10
+        else (normalise_answer(answer), [normalise_answer(truth) for truth in truths for _ in range(10)])
+        for answer, truths in zip(answers, given, strict=True)
+    ]
+    return [answer for answer, _ in pairs], [truths for _, truths in pairs]

@@ -1,0 +1,211 @@
+"""Words and answers as numbers: vocabularies built from the training split, which travel in a checkpoint as strings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
+
+from haa.errors import InputError
+
+# short sentences gain nothing from threads, and a loader that forks after their use gets a warning per worker
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
+PAD, UNK, BOS, EOS = range(4)
+
+
+class Vocabulary:
+    """Words of questions or captions: lower case, split at white space and at every punctuation mark.
+
+    The first four entries are padding, unknown word, beginning and end (`PAD`, `UNK`, `BOS`, `EOS`); words follow, most
+    frequent first, ties in alphabetical order. A special is never the reading of a text: "<eos>" is three words.
+
+    Args:
+        tokenizer: a word-level tokenizer of the `tokenizers` library; `build` and `from_json` make it.
+
+    Raises:
+        InputError: if the tokenizer's first four entries are not the specials.
+
+    Example:
+        >>> words = Vocabulary.build(["What colour is the star?", "Is the star red?"])
+        >>> tokens, mask = words.encode(["Is the STAR blue?", "star"])
+        >>> tokens
+        tensor([[5, 7, 6, 1, 4],
+                [6, 0, 0, 0, 0]])
+        >>> mask.sum(1)
+        tensor([5, 1])
+        >>> words.decode(tokens)
+        ['is the star <unk> ?', 'star']
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        entries = tokenizer.get_vocab()
+        if any(entries.get(name) != index for index, name in enumerate(SPECIALS)):
+            raise InputError(f"vocabulary: its first four entries must be {', '.join(SPECIALS)}: build it from texts")
+        self._tokenizer = tokenizer
+        self._words = sorted(entries, key=entries.__getitem__)
+
+    @classmethod
+    def build(cls, texts: Iterable[str], size: int = 10_000, min_count: int = 1) -> Vocabulary:
+        """The words of ``texts``.
+
+        Args:
+            texts: sentences, of the training split alone.
+            size: entries at most, the four specials included; the rarest words go.
+            min_count: words seen less often become unknown.
+        """
+        counter = _word_level({"": 0})
+        counter.train_from_iterator(
+            texts,
+            trainers.WordLevelTrainer(vocab_size=size - len(SPECIALS), min_frequency=min_count, show_progress=False),
+        )
+        # numbered anew behind the specials, which as a trainer's special tokens would be found inside texts
+        found = counter.get_vocab()
+        words = sorted(found, key=found.__getitem__)
+        return cls(_word_level({word: index for index, word in enumerate([*SPECIALS, *words])}))
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.to_json() == other.to_json()
+
+    def encode(
+        self, texts: Sequence[str], bounds: bool = False, max_length: int | None = None
+    ) -> tuple[Int[Tensor, "b t"], Bool[Tensor, "b t"]]:
+        """Numbers of the words, padded to the longest text, and which of them are not padding.
+
+        Args:
+            texts: b sentences. One without any word reads as a single unknown word, so that no row is all padding.
+            bounds: whether `BOS` and `EOS` enclose each text.
+            max_length: words kept of each text, the bounds not counted; None keeps all.
+        """
+        rows = [(encoding.ids or [UNK])[:max_length] for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        if bounds:
+            rows = [[BOS, *row, EOS] for row in rows]
+        longest = max(map(len, rows), default=0)
+        tokens = torch.tensor([row + [PAD] * (longest - len(row)) for row in rows], dtype=torch.long)
+        tokens = tokens.view(len(rows), longest)
+        return tokens, tokens != PAD
+
+    def decode(self, tokens: Int[Tensor, "b t"]) -> list[str]:
+        """Words joined by spaces, up to the first `EOS`; `PAD` and `BOS` are left out."""
+        texts = []
+        for row in tokens.tolist():
+            end = row.index(EOS) if EOS in row else len(row)
+            texts.append(" ".join(self._words[token] for token in row[:end] if token not in (PAD, BOS)))
+        return texts
+
+    def to_json(self) -> str:
+        """The whole vocabulary as a string, in the `tokenizers` library's own format."""
+        return self._tokenizer.to_str()
+
+    @classmethod
+    def from_json(cls, text: str) -> Vocabulary:
+        """The vocabulary that `to_json` wrote."""
+        try:
+            tokenizer = Tokenizer.from_str(text)
+        except Exception as error:  # the library raises bare Exception
+            raise InputError(f"vocabulary is not a tokenizer's json ({error}): give what to_json wrote") from None
+        return cls(tokenizer)
+
+
+class Answers:
+    """The answers among which a model chooses: most frequent first, ties in alphabetical order, as they are written.
+
+    Args:
+        answers: all different.
+
+    Raises:
+        InputError: if there is none, or one occurs twice.
+
+    Example:
+        >>> answers = Answers.build(["red", "blue", "red", "two"], size=2)
+        >>> answers.encode(["blue", "red", "two"])
+        tensor([ 1,  0, -1])
+        >>> answers.decode(torch.tensor([0]))
+        ['red']
+        >>> answers.targets([["red"], ["blue"] * 2 + ["red"] * 8])
+        tensor([[1.0000, 0.0000],
+                [1.0000, 0.6000]])
+    """
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        self._answers = list(answers)
+        self._index = {answer: index for index, answer in enumerate(self._answers)}
+        if not self._answers:
+            raise InputError("answers: there is none to choose from: the training split needs answers")
+        if len(self._index) != len(self._answers):
+            raise InputError("answers: one occurs twice: give each once")
+
+    @classmethod
+    def build(cls, answers: Iterable[str], size: int = 3000, min_count: int = 1) -> Answers:
+        """The ``size`` most frequent of ``answers`` (of the training split alone) that occur ``min_count`` times."""
+        counts = Counter(answers)
+        ranked = sorted((answer for answer in counts if counts[answer] >= min_count), key=lambda a: (-counts[a], a))
+        return cls(ranked[:size])
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answers) and self._answers == other._answers
+
+    def encode(self, answers: Sequence[str]) -> Int[Tensor, " b"]:
+        """Each answer's number, -1 for one that is not in the list."""
+        return torch.tensor([self._index.get(answer, -1) for answer in answers], dtype=torch.long)
+
+    def targets(self, answers: Sequence[Sequence[str]]) -> Float[Tensor, "b n"]:
+        """How right each answer of the list is, given what people answered.
+
+        With ten people or more, VQA accuracy, ``min(1, 0.3 * count)`` (Antol et al., "VQA: Visual Question Answering",
+        ICCV 2015, eq. 1, averaged over the ten leave-one-out sets as the official evaluation does). With fewer, 1 for
+        every answer that was given. Answers outside the list are dropped: a row may be all zero.
+        """
+        out = torch.zeros(len(answers), len(self))
+        for row, given in zip(out, answers, strict=True):
+            for answer, count in Counter(given).items():
+                if answer in self._index:
+                    row[self._index[answer]] = min(1.0, 0.3 * count) if len(given) >= 10 else 1.0
+        return out
+
+    def decode(self, indices: Int[Tensor, " b"]) -> list[str]:
+        """The answers of these numbers."""
+        return [self._answers[index] for index in indices.tolist()]
+
+    def to_json(self) -> str:
+        """The list as a string."""
+        return json.dumps({"answers": self._answers}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Answers:
+        """The answers that `to_json` wrote."""
+        try:
+            answers = json.loads(text)["answers"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError("answers are not the json of an answer list: give what to_json wrote") from None
+        return cls(answers)
+
+
+def from_json(text: str) -> Vocabulary | Answers:
+    """Whichever of the two a checkpoint holds.
+
+    Example:
+        >>> from_json(Answers(["no", "yes"]).to_json()).decode(torch.tensor([1]))
+        ['yes']
+    """
+    return (Answers if text.startswith('{"answers"') else Vocabulary).from_json(text)
+
+
+def _word_level(words: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token=SPECIALS[UNK]))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
