@@ -49,7 +49,9 @@ def read(path: str | Path) -> dict[str, Any]:
     except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         raise InputError(f"checkpoint={path} is truncated or not a checkpoint: copy it again or train anew") from error
     if not isinstance(content, dict) or "haa" not in content or content["haa"].get("config") is None:
-        raise InputError(f"checkpoint={path} was not written by haa train: it carries no config to rebuild the model from")
+        raise InputError(
+            f"checkpoint={path} was not written by haa train: it carries no config to rebuild the model from"
+        )
     return content
 
 
@@ -75,5 +77,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, Di
     except RuntimeError as error:
         written = content["haa"]["version"]
         first = str(error).splitlines()[1:2]
-        raise InputError(f"checkpoint={path} (haa {written}) does not fit this haa: {''.join(first).strip()}") from error
+        raise InputError(
+            f"checkpoint={path} (haa {written}) does not fit this haa: {''.join(first).strip()}"
+        ) from error
     return module, cfg

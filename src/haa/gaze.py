@@ -55,7 +55,9 @@ class Gaze:
         for name in ("subject", "duration"):
             value = getattr(self, name)
             if value is not None and value.shape != self.points.shape[:1]:
-                raise InputError(f"gaze {name} has shape {tuple(value.shape)} for {len(self.points)} points: give one each")
+                raise InputError(
+                    f"gaze {name} has shape {tuple(value.shape)} for {len(self.points)} points: give one each"
+                )
         if not torch.isfinite(self.points).all():
             raise InputError("gaze points hold NaN or infinity: leave out what was not recorded")
 

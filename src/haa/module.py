@@ -163,7 +163,6 @@ class AlignedModule(pl.LightningModule, ABC):
         scores["loss"].reset()
 
 
-
 def _values(metric: Any) -> Tensor | None:
     """A value per sample of the last update, where the metric has such a thing (a corpus score has not)."""
     return getattr(metric, "values", None)

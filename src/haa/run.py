@@ -123,7 +123,9 @@ def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
         f"{total} {split}" + (f" ({missing} without gaze, masked)" if missing else "")
         for split, (missing, total) in splits.items()
     )
-    choice = f"align_weight={cfg.align_weight} condition={OmegaConf.to_container(cfg.condition)['_target_'].split('.')[-1]}"
+    choice = (
+        f"align_weight={cfg.align_weight} condition={OmegaConf.to_container(cfg.condition)['_target_'].split('.')[-1]}"
+    )
     console = Console()
     console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
     console.print(f"    writes to {folder}", highlight=False)

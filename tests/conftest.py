@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# two cores are enough for what the tests compute, and more threads make small models slower
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real data sets, where there is one."""
+    place = os.environ.get("HAA_REAL_DATA")
+    if not place:
+        pytest.skip("set HAA_REAL_DATA to a folder of real data sets to run this test")
+    return Path(place)
+
+
+@pytest.fixture
+def haa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Runs a command of haa in this process, in an empty folder, and returns the folder that it wrote to."""
+
+    def run(command: str, *overrides: str, name: str = "run") -> Path:
+        from haa import cli
+
+        folder = tmp_path / name
+        place = [f"hydra.sweep.dir={folder}"] if "-m" in overrides else [f"hydra.run.dir={folder}"]
+        if any(word.startswith("resume=") for word in overrides):
+            place = []
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["haa"])
+        cli.main([command, *overrides, *place])
+        return folder
+
+    return run
