@@ -71,6 +71,6 @@ def test_a_negative_weight_is_refused():
 
 def test_compiles_without_a_break():
     alignment = Alignment(weight=0.5)
-    attention = torch.rand(3, 4, 6)
+    attention, looks = torch.rand(3, 4, 6), batch(fixations=POINTS)
     compiled = torch.compile(alignment, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(attention, batch(fixations=POINTS)), alignment(attention, batch(fixations=POINTS)))
+    torch.testing.assert_close(compiled(attention, looks), alignment(attention, looks))

@@ -17,7 +17,7 @@ from haa.errors import InputError
 from haa.module import AlignedModule, Vocabularies
 
 TRUSTED = ("haa", "torch.optim", "torch.nn", "pytorch_lightning", "torchmetrics", "torchvision.transforms")
-"""Packages whose names a config may call. A checkpoint carries its config: this is all that a downloaded file can reach."""
+"""Packages whose names a config may call. A checkpoint carries its config: this is all a downloaded file can reach."""
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
 

@@ -50,7 +50,7 @@ def read(path: str | Path) -> dict[str, Any]:
         raise InputError(f"checkpoint={path} is truncated or not a checkpoint: copy it again or train anew") from error
     if not isinstance(content, dict) or "haa" not in content or content["haa"].get("config") is None:
         raise InputError(
-            f"checkpoint={path} was not written by haa train: it carries no config to rebuild the model from"
+            f"checkpoint={path} was not written by haa train: it has no config to rebuild a model from"
         )
     return content
 

@@ -148,7 +148,7 @@ def _resumed(overrides: list[str]) -> list[str]:
     checkpoint = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
     if not checkpoint.is_file():
         _stop(
-            f"resume={path}: there is no {checkpoint.name} there: give a run folder or a checkpoint that haa train wrote"
+            f"resume={path}: no {checkpoint.name} there: give a run folder, or a checkpoint that haa train wrote"
         )
     folder = checkpoint.resolve().parents[1]
     stored: list[str] = []

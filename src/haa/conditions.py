@@ -32,8 +32,8 @@ class Human:
 class Shuffled:
     """A control: each sample is given the fixations of another stimulus, the same one throughout training.
 
-    The partner is fixed by ``seed`` and never shows the same picture. Samples without gaze stay without, so that exactly
-    as many samples are aligned as under `Human`. The partner's points are scaled to the stimulus' size.
+    The partner is fixed by ``seed`` and never shows the same picture. Samples without gaze stay without, so that
+    exactly as many samples are aligned as under `Human`. The partner's points are scaled to the stimulus' size.
 
     Args:
         seed: draws the partners.

@@ -56,7 +56,7 @@ class Gaze:
             value = getattr(self, name)
             if value is not None and value.shape != self.points.shape[:1]:
                 raise InputError(
-                    f"gaze {name} has shape {tuple(value.shape)} for {len(self.points)} points: give one each"
+                    f"gaze {name} has shape {tuple(value.shape)}: give one for each of {len(self.points)} points"
                 )
         if not torch.isfinite(self.points).all():
             raise InputError("gaze points hold NaN or infinity: leave out what was not recorded")
@@ -150,8 +150,8 @@ def density(
         size: (height, width) of that image.
         sigma: in pixels of that image. State it with every CC, SIM and KL that you report.
         grid: None evaluates the Gaussians at the pixels' centres (what blurring a fixation map does, zeros beyond the
-            border). A size (h, w) instead gives the mass that falls in each of the grid's cells, which is right also for
-            cells larger than sigma: what a coarse attention map is compared with.
+            border). A size (h, w) instead gives the mass that falls in each of the grid's cells, which is right also
+            for cells larger than sigma: what a coarse attention map is compared with.
         weights: one non-negative weight per point (durations, say).
 
     Returns:

@@ -100,7 +100,7 @@ class AlignedModule(pl.LightningModule, ABC):
         loss = self.trainer.callback_metrics.get("train/loss")
         if loss is not None and not torch.isfinite(loss):
             raise InputError(
-                f"the training loss became {loss.item()} in epoch {self.current_epoch}: lower optimizer.lr or align_weight"
+                f"the training loss is {loss.item()} in epoch {self.current_epoch}: lower optimizer.lr or align_weight"
             )
 
     def on_test_epoch_start(self) -> None:

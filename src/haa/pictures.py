@@ -70,5 +70,3 @@ def _caption(batch: Batch, i: int) -> str:
     if "captions" in batch:
         return batch["captions"][i][0]
     return batch["id"][i]
-
-
