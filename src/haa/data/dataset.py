@@ -32,7 +32,7 @@ class GazeDataset(Dataset[dict[str, Any]]):
         return (self[index] for index in range(len(self)))
 
     def record(self, index: int) -> dict[str, Any]:
-        """Sample ``index`` without its image; a subclass that reads image files skips them here (cached features do)."""
+        """Sample ``index`` without its image; overridden where that saves reading a file (cached features do)."""
         return {key: value for key, value in self[index].items() if key != "image"}
 
     def gaze(self, index: int) -> Gaze | None:

@@ -157,6 +157,6 @@ def _gaze(path: Path, scanpaths: list[Scanpath], size: Size) -> Gaze | None:
         first = int(outside[0])
         raise InputError(
             f"eye/fixations.mat: subject {int(subject[first])} looks at x={x[first]:g}, y={y[first]:g} (from 1), "
-            f"outside {path} of {size[1]} x {size[0]} pixels ({len(outside)} such fixations): the two do not belong together"
+            f"outside {path} of {size[1]} x {size[0]} pixels ({len(outside)} such fixations): fetch both again"
         )
     return Gaze(points, size, subject, duration)

@@ -1,0 +1,156 @@
+"""Resizing, cropping and flipping a sample: its picture and everything that lives in the picture's pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from haa.errors import InputError
+from haa.gaze import Gaze, Size
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What chance decided for one sample.
+
+    Args:
+        scale: side of the crop, as a share of the picture's.
+        top: where the crop lies, from 0 (uppermost) to 1.
+        left: the same from left to right.
+        flip: whether to mirror left and right.
+    """
+
+    scale: float = 1.0
+    top: float = 0.0
+    left: float = 0.0
+    flip: bool = False
+
+
+class Transform:
+    """Brings samples to one size, and varies them while training.
+
+    Called with a generator (training) it crops, resizes and flips; without one (evaluation) it only resizes. Gaze,
+    masks (`torchvision.tv_tensors.Mask`) and ``density`` move with the image; points are computed, never rasterised,
+    and those that a crop leaves outside are dropped.
+
+    Args:
+        size: (height, width) of the result, or one number for both; the picture is stretched to it. None keeps the
+            picture's own size.
+        flip: mirror every second picture while training. Leave it off where left and right matter, as in questions.
+        crop: while training, cut out a window of this share of each side or more (uniformly up to 1), anywhere.
+
+    Example:
+        >>> gaze = Gaze(torch.tensor([[7.0, 0.0]]), size=(6, 8))
+        >>> out = Transform(size=(3, 4))({"image": torch.zeros(3, 6, 8, dtype=torch.uint8), "gaze": gaze})
+        >>> out["image"].shape, out["gaze"].points
+        (torch.Size([3, 3, 4]), tensor([[ 3.2500, -0.2500]]))
+    """
+
+    def __init__(self, size: int | Sequence[int] | None = None, flip: bool = False, crop: float = 1.0) -> None:
+        sides = (size, size) if isinstance(size, int) else None if size is None else tuple(int(side) for side in size)
+        if sides is not None and (len(sides) != 2 or min(sides) < 1):
+            raise InputError(f"transform.size={size}: give [height, width] or one positive number")
+        if not 0 < crop <= 1:
+            raise InputError(f"transform.crop={crop}: give the smallest share of a side to keep, above 0 and up to 1")
+        self.size: Size | None = sides
+        self.flip = flip
+        self.crop = float(crop)
+
+    def __repr__(self) -> str:
+        return f"Transform(size={self.size}, flip={self.flip}, crop={self.crop})"
+
+    def __call__(self, sample: dict[str, Any], generator: torch.Generator | None = None) -> dict[str, Any]:
+        return self.apply(sample, self.draw(generator))
+
+    def draw(self, generator: torch.Generator | None) -> Draw:
+        """Chance's decisions; the same from the same generator, whatever the picture."""
+        if generator is None:
+            return Draw()
+        # in double precision: a float32 draw just below 1 would round up when it is multiplied
+        scale, top, left, flip = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+        return Draw(self.crop + (1 - self.crop) * scale, top, left, self.flip and flip < 0.5)
+
+    def apply(self, sample: dict[str, Any], draw: Draw) -> dict[str, Any]:
+        """The sample after these decisions."""
+        if draw.scale < 1:
+            h, w = sample["image"].shape[-2:]
+            new = max(1, round(h * draw.scale)), max(1, round(w * draw.scale))
+            sample = cropped(sample, int(draw.top * (h - new[0] + 1)), int(draw.left * (w - new[1] + 1)), new)
+        if self.size is not None:
+            sample = resized(sample, self.size)
+        if draw.flip:
+            sample = flipped(sample)
+        if "density" in sample:
+            density = sample["density"]
+            sample["density"] = density / density.sum().clamp_min(torch.finfo(density.dtype).tiny)
+        return sample
+
+
+def cropped(sample: dict[str, Any], top: int, left: int, size: Size) -> dict[str, Any]:
+    """The window of ``size`` whose first pixel is (top, left).
+
+    Example:
+        >>> cropped({"gaze": Gaze(torch.tensor([[1.0, 1.0], [3.0, 1.0]]), (4, 4))}, 1, 2, (2, 2))["gaze"].points
+        tensor([[1., 0.]])
+    """
+
+    def window(gaze: Gaze) -> Gaze:
+        return replace(gaze, points=gaze.points - gaze.points.new_tensor([left, top]), size=size).inside()
+
+    return _each(sample, lambda raster, _: raster[..., top : top + size[0], left : left + size[1]], window)
+
+
+def resized(sample: dict[str, Any], size: Size) -> dict[str, Any]:
+    """Image, masks and gaze stretched to ``size``, each from the size that it has.
+
+    Example:
+        >>> resized({"gaze": Gaze(torch.tensor([[0.0, 1.0]]), (2, 2))}, (4, 4))["gaze"].points
+        tensor([[0.5000, 2.5000]])
+    """
+
+    def stretch(raster: Tensor, mode: InterpolationMode) -> Tensor:
+        if tuple(raster.shape[-2:]) == size:
+            return raster
+        planes = raster.as_subclass(Tensor).reshape(-1, *raster.shape[-2:])
+        return F.resize(planes, list(size), interpolation=mode, antialias=True).reshape(*raster.shape[:-2], *size)
+
+    return _each(sample, stretch, lambda gaze: gaze.inside().resized(size))
+
+
+def flipped(sample: dict[str, Any]) -> dict[str, Any]:
+    """Left and right exchanged.
+
+    Example:
+        >>> flipped({"gaze": Gaze(torch.tensor([[0.0, 1.0]]), (2, 5))})["gaze"].points
+        tensor([[4., 1.]])
+    """
+
+    def mirror(gaze: Gaze) -> Gaze:
+        points = gaze.points.clone()
+        points[:, 0] = gaze.size[1] - 1 - points[:, 0]
+        return replace(gaze, points=points)
+
+    return _each(sample, lambda raster, _: raster.flip(-1), mirror)
+
+
+def _each(
+    sample: dict[str, Any],
+    raster: Callable[[Tensor, InterpolationMode], Tensor],
+    gaze: Callable[[Gaze], Gaze],
+) -> dict[str, Any]:
+    out = dict(sample)
+    for key, value in sample.items():
+        if isinstance(value, Gaze):
+            out[key] = gaze(value)
+        elif isinstance(value, tv_tensors.Mask):
+            out[key] = tv_tensors.wrap(raster(value, InterpolationMode.NEAREST), like=value)
+        elif key in ("image", "density"):
+            out[key] = raster(value, InterpolationMode.BILINEAR)
+    return out
