@@ -1,0 +1,92 @@
+"""Captioning by a transformer decoder whose cross-attention is the map."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from haa.models.backbone import Backbone
+from haa.models.captioner import Captioner, State
+from haa.models.cross_attention_vqa import CrossAttentionLayer
+from haa.models.position import grid_position, sinusoids
+from haa.text import PAD
+
+
+class CaptionTransformer(Captioner):
+    """Captioning by words that attend to those before them and then to the cells of a feature grid.
+
+    The decoder of Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.1, with pre-norm layers, over
+    grid features as in Cornia et al., "Meshed-Memory Transformer for Image Captioning", CVPR 2020, section 3.2, of which
+    neither the mesh nor the memory is taken. The map of a word is the cross-attention of the last layer at the position
+    that predicts it, mean over heads.
+
+    Args:
+        backbone: image ``(b, 3, h, w)`` to features ``(b, c, i, j)``, with an attribute ``channels``.
+        caption_vocab: entries of the caption vocabulary.
+        hidden: width of every token, a multiple of four.
+        layers: of self-attention, cross-attention and a two-layer network each.
+        heads: of every attention; divides ``hidden``.
+        dropout: in training, on what each of the three adds.
+
+    Example:
+        >>> from haa.models.backbone import Tiny
+        >>> model = CaptionTransformer(Tiny(channels=16), caption_vocab=20)
+        >>> logits, attention = model(torch.rand(2, 3, 64, 96), torch.tensor([[2, 5, 7], [2, 6, 0]]))
+        >>> logits.shape, attention.shape
+        (torch.Size([2, 3, 20]), torch.Size([2, 3, 8, 12]))
+        >>> tokens, maps = model.generate(torch.rand(2, 3, 64, 96), beam=3, max_length=5)
+        >>> tokens.shape[1] == maps.shape[1] <= 5
+        True
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        caption_vocab: int,
+        hidden: int = 128,
+        layers: int = 2,
+        heads: int = 4,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(backbone)
+        self.words = nn.Embedding(caption_vocab, hidden, padding_idx=PAD)
+        self.values = nn.Conv2d(backbone.channels, hidden, 1)
+        self.layers = nn.ModuleList(CrossAttentionLayer(hidden, heads, dropout) for _ in range(layers))
+        self.logits = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, caption_vocab))
+
+    def forward(
+        self,
+        image: Float[Tensor, "b 3 h w"] | None,
+        tokens: Int[Tensor, "b t"],
+        features: Float[Tensor, "b c i j"] | None = None,
+    ) -> tuple[Float[Tensor, "b t v"], Float[Tensor, "b t i j"]]:
+        features = self.backbone(image) if features is None else features
+        logits, attention = self._decode(tokens, *self._memory(features))
+        return logits, attention.unflatten(2, features.shape[2:])
+
+    def begin(self, features: Float[Tensor, "b c i j"]) -> tuple[State, State]:
+        memory, position = self._memory(features)
+        # the words so far are the state; position travels in a row per sentence, as all memory does
+        return (memory, position[None].expand_as(memory)), (features.new_zeros(len(features), 0, dtype=torch.long),)
+
+    def next(
+        self, token: Int[Tensor, " n"], memory: State, state: State
+    ) -> tuple[Float[Tensor, "n v"], Float[Tensor, "n k"], State]:
+        tokens = torch.cat([state[0], token[:, None]], 1)
+        logits, attention = self._decode(tokens, memory[0], memory[1][0])
+        return logits[:, -1], attention[:, -1], (tokens,)
+
+    def _memory(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        memory = self.values(features).flatten(2).transpose(1, 2)
+        return memory, grid_position(features.shape[2], features.shape[3], memory.shape[2], like=memory)
+
+    def _decode(self, tokens: Tensor, memory: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        length = tokens.shape[1]
+        order = torch.arange(length, device=tokens.device)
+        words = self.words(tokens)
+        words = words + sinusoids(order, words.shape[2]).to(words)
+        before = (order[:, None] >= order)[None].expand(len(tokens), -1, -1)
+        for layer in self.layers:
+            words, weights = layer(words, memory, before, position)
+        return self.logits(words), weights.mean(1)

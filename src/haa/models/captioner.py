@@ -1,0 +1,134 @@
+"""What a caption model is: words given the picture so far, with a map for each, and the search for a good sentence."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from haa.models.backbone import Backbone
+from haa.text import BOS, EOS, PAD, UNK
+
+State = tuple[Tensor, ...]
+"""What changes from word to word; the first dimension counts sentences."""
+
+Step = Callable[[Tensor, State], tuple[Tensor, Tensor, State]]
+"""(last word (n,), state) to (logits (n, v) of the next word, where it was read (n, i, j), new state)."""
+
+
+class Captioner(nn.Module, ABC):
+    """A caption model; a subclass tells how sentences begin and go on, and how all words of given ones are predicted.
+
+    Args:
+        backbone: image ``(b, 3, h, w)`` to features ``(b, c, i, j)``, with an attribute ``channels``.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    @abstractmethod
+    def forward(
+        self,
+        image: Float[Tensor, "b 3 h w"] | None,
+        tokens: Int[Tensor, "b t"],
+        features: Float[Tensor, "b c i j"] | None = None,
+    ) -> tuple[Float[Tensor, "b t v"], Float[Tensor, "b t i j"]]:
+        """Logits of the word after each given one, and where the model looked for it (each map sums to 1).
+
+        Args:
+            image: in [0, 1]; may be None when ``features`` are given.
+            tokens: of the sentences, from `haa.text.BOS` on, the last word left out.
+            features: what the backbone would return, if somebody has it already.
+        """
+
+    @abstractmethod
+    def begin(self, features: Float[Tensor, "b c i j"]) -> tuple[State, State]:
+        """What stays the same while a sentence is written, and the state before its first word."""
+
+    @abstractmethod
+    def next(
+        self, token: Int[Tensor, " n"], memory: State, state: State
+    ) -> tuple[Float[Tensor, "n v"], Float[Tensor, "n k"], State]:
+        """Logits of the word after ``token``, its map with the grid's cells in one row, and the state after it."""
+
+    @torch.no_grad()
+    def generate(
+        self,
+        image: Float[Tensor, "b 3 h w"] | None,
+        features: Float[Tensor, "b c i j"] | None = None,
+        beam: int = 1,
+        max_length: int = 20,
+    ) -> tuple[Int[Tensor, "b t"], Float[Tensor, "b t i j"]]:
+        """The most probable sentences that the search finds, without `BOS`, and where each word was read.
+
+        Args:
+            image: in [0, 1]; may be None when ``features`` are given.
+            features: what the backbone would return, if somebody has it already.
+            beam: sentences kept in the search; 1 is greedy.
+            max_length: words at most, `EOS` counted.
+        """
+        features = self.backbone(image) if features is None else features
+        memory, state = self.begin(features)
+        memory, state = (tuple(x.repeat_interleave(beam, 0) for x in part) for part in (memory, state))
+        tokens, maps = beam_search(lambda token, s: self.next(token, memory, s), state, beam, max_length)
+        return tokens, maps.unflatten(2, features.shape[2:])
+
+
+def beam_search(
+    step: Step, state: State, beam: int, max_length: int
+) -> tuple[Int[Tensor, "b t"], Float[Tensor, "b t *k"]]:
+    """The sentences of greatest summed log-probability that a beam of this width finds; width 1 is greedy.
+
+    ``score(y) = sum_t log p(y_t | y_<t)``, without a reward for length. `PAD`, `BOS` and `UNK` are never chosen; after
+    `EOS` a sentence goes on as padding at no cost, and stays in the beam for as long as none overtakes it.
+    Sutskever et al., "Sequence to Sequence Learning with Neural Networks", NeurIPS 2014, section 3.2.
+
+    Args:
+        step: the model.
+        state: before the first word; ``b * beam`` rows, those of one picture next to each other and equal.
+        beam: sentences kept per picture.
+        max_length: words at most, `EOS` counted.
+
+    Returns:
+        tokens: the best sentence of each picture, `PAD` behind its `EOS`.
+        trace: what ``step`` returned with each word.
+
+    Example:
+        >>> def step(last, state):  # after BOS comes word 4, after that the end
+        ...     logits = torch.full((len(last), 5), -9.0)
+        ...     logits[:, 4] = torch.where(last == BOS, 0.0, -9.0)
+        ...     logits[:, EOS] = torch.where(last == BOS, -9.0, 0.0)
+        ...     return logits, torch.ones(len(last), 1), state
+        >>> beam_search(step, (torch.zeros(2, 1),), beam=2, max_length=9)[0]
+        tensor([[4, 3]])
+    """
+    rows, device = len(state[0]), state[0].device
+    first = torch.arange(0, rows, beam, device=device)
+    last = torch.full((rows,), BOS, device=device)
+    ended = torch.zeros(rows, dtype=torch.bool, device=device)
+    # the rows of a picture are still equal: only one of them may have descendants
+    scores = torch.full((len(first), beam), -torch.inf, device=device)
+    scores[:, 0] = 0
+    tokens, trace = last[:, None][:, :0], None
+    for _ in range(max_length):
+        logits, seen, state = step(last, state)
+        gains = logits.float().log_softmax(1)
+        gains[:, [PAD, BOS, UNK]] = -torch.inf
+        padding = torch.full_like(gains, -torch.inf)
+        padding[:, PAD] = 0
+        gains = torch.where(ended[:, None], padding, gains)
+        words = gains.shape[1]
+        scores, best = (scores[:, :, None] + gains.view(-1, beam, words)).flatten(1).topk(beam, dim=1)
+        parent, last = (best // words + first[:, None]).flatten(), (best % words).flatten()
+        tokens = torch.cat([tokens[parent], last[:, None]], 1)
+        trace = seen[parent, None] if trace is None else torch.cat([trace[parent], seen[parent, None]], 1)
+        state = tuple(x[parent] for x in state)
+        ended = ended[parent] | (last == EOS)
+        if bool(ended.all()):  # waits for the device, which is cheaper than words that nobody reads
+            break
+    assert trace is not None
+    return tokens[first], trace[first]
