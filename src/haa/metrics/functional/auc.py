@@ -1,0 +1,109 @@
+"""Area under the ROC curve, with pixels as negatives: Judd's form and the exact one."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from haa.metrics.functional.counting import count_reaching
+from haa.metrics.functional.maps import flat, locate, mean_over
+
+
+def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> Float[Tensor, " b"]:
+    """AUC-Judd: fixations against the pixels that nobody fixated, at the fixated values as thresholds.
+
+    At each fixated value v, the hit rate is the share of fixations with ``S >= v`` (each counts) and the false alarm
+    rate the share of never-fixated pixels with ``S >= v``; the area lies under the straight lines between these points,
+    (0, 0) and (1, 1). Follows pysaliency's ``AUC_Judd(jitter=False)``. The Matlab code adds noise to break ties, which
+    moves scores of maps with many equal values from run to run; here equal values share a point of the curve.
+
+    Args:
+        prediction: saliency maps of any scale; a constant one scores 0.5.
+        fixations: x, y in pixels of the map; NaN pads, points outside count as padding.
+
+    Returns:
+        Per sample in [0, 1]; 0.5 is chance; NaN without fixations, or if no pixel is left as a negative.
+
+    Raises:
+        InputError: if the shapes do not fit together.
+
+    Example:
+        >>> auc_judd(torch.tensor([[[0.1, 0.9, 0.5, 0.2]]]), torch.tensor([[[2.0, 0.0]]])).round(decimals=4)
+        tensor([0.8333])
+
+    Judd et al., Learning to predict where humans look, ICCV 2009; Bylinskii et al., PAMI 2019, section 3.1.
+    """
+    pixel, on = locate(fixations, prediction)
+    maps = flat(prediction)
+    if pixel.shape[1] == 0:
+        return maps.new_full((len(maps),), math.nan)
+    at_least, _ = count_reaching(maps, pixel)
+
+    # in falling order of the fixated values; padding goes to the end
+    values = torch.where(on, maps.gather(1, pixel), -math.inf)
+    order = values.argsort(dim=1, descending=True)
+    values, pixel, at_least, on = (t.gather(1, order) for t in (values, pixel, at_least, on))
+    hits = _last_of_run(on.cumsum(1), values)
+    # a pixel that is fixated twice leaves the negatives once
+    distinct = (on & _first_at_pixel(pixel, on)).cumsum(1)
+    alarms = at_least - _last_of_run(distinct, values)
+
+    n, negatives = hits.amax(1, keepdim=True), maps.shape[1] - distinct[:, -1:]
+    hit_rate = torch.where(on, hits / n, 1.0).to(maps.dtype)
+    alarm_rate = torch.where(on, alarms / negatives, 1.0).to(maps.dtype)
+    hit_rate = torch.nn.functional.pad(hit_rate, (1, 0)), torch.nn.functional.pad(hit_rate, (0, 1), value=1.0)
+    alarm_rate = torch.nn.functional.pad(alarm_rate, (1, 0)), torch.nn.functional.pad(alarm_rate, (0, 1), value=1.0)
+    area = ((alarm_rate[1] - alarm_rate[0]) * (hit_rate[1] + hit_rate[0])).sum(1) / 2
+    defined = on.any(1) & (negatives[:, 0] > 0) & ~maps.detach().amax(1).isnan()
+    return torch.where(defined, area, math.nan)
+
+
+def auc_uniform(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> Float[Tensor, " b"]:
+    """AUC with all pixels as negatives: the chance that a fixation beats a random pixel, a tie counting one half.
+
+    ``AUC = 1/n sum_i (#{S < S(x_i)} + #{S = S(x_i)} / 2) / (h w)``. Follows pysaliency's ``AUC(nonfixations="uniform")``
+    of one image.
+
+    Args:
+        prediction: saliency maps of any scale; a constant one scores 0.5.
+        fixations: x, y in pixels of the map; NaN pads, points outside count as padding.
+
+    Returns:
+        Per sample in [0, 1]; 0.5 is chance; NaN without fixations.
+
+    Raises:
+        InputError: if the shapes do not fit together.
+
+    Example:
+        >>> auc_uniform(torch.tensor([[[0.1, 0.9, 0.5, 0.2]]]), torch.tensor([[[2.0, 0.0]]]))
+        tensor([0.6250])
+
+    Kuemmerer et al., Saliency benchmarking made easy, ECCV 2018, section 2.
+    """
+    pixel, on = locate(fixations, prediction)
+    maps = flat(prediction)
+    if pixel.shape[1] == 0:
+        return maps.new_full((len(maps),), math.nan)
+    at_least, more = count_reaching(maps, pixel)
+    beaten = maps.shape[1] - (at_least + more).to(maps.dtype) / 2
+    area = mean_over(beaten / maps.shape[1], on)
+    return torch.where(maps.detach().amax(1).isnan(), math.nan, area)
+
+
+def _last_of_run(counts: Tensor, values: Tensor) -> Tensor:
+    """Among equal neighbouring values, the last one's count: each row of ``counts`` never falls."""
+    last = torch.ones_like(values, dtype=torch.bool)
+    last[:, :-1] = values[:, 1:] != values[:, :-1]
+    high = torch.where(last, counts, counts.new_tensor(2**62))
+    return high.flip(1).cummin(1).values.flip(1)
+
+
+def _first_at_pixel(pixel: Tensor, on: Tensor) -> Tensor:
+    """Which points are the first of the valid ones at their pixel."""
+    key, order = torch.where(on, pixel, -1).sort(dim=1, stable=True)
+    first = torch.ones_like(on)
+    first[:, 1:] = key[:, 1:] != key[:, :-1]
+    return torch.zeros_like(on).scatter(1, order, first)

@@ -1,0 +1,79 @@
+"""Log-likelihood of fixations under a predicted density, and its gain over a baseline."""
+
+from __future__ import annotations
+
+import math
+
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from haa.metrics.functional.maps import density_parts, flat, locate, mean_over
+
+
+def log_likelihood(
+    prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"], minimum: float = 1e-20
+) -> Float[Tensor, " b"]:
+    """Mean log-likelihood of the fixations under the predicted density, in nats per fixation.
+
+    ``LL = 1/n sum_i log p(x_i)``, where p is the map with ``minimum`` added to every pixel, divided by its sum: the
+    probability of a pixel, so a uniform prediction scores ``-log(h w)``. Follows pysaliency's ``log_likelihood`` of a
+    model whose density this is.
+
+    Args:
+        prediction: densities of any scale; negative values shift the map to minimum 0; all zero means uniform.
+        fixations: x, y in pixels of the map; NaN pads.
+        minimum: what an impossible pixel counts.
+
+    Returns:
+        Per sample; higher is better; NaN without fixations.
+
+    Raises:
+        InputError: if the shapes do not fit together.
+
+    Example:
+        >>> import torch
+        >>> log_likelihood(torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[0.0, 0.0]]])).round(decimals=4)
+        tensor([-1.3863])
+
+    Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015, equation 1.
+    """
+    pixel, on = locate(fixations, prediction)
+    p, total = density_parts(flat(prediction))
+    return mean_over((p.gather(1, pixel) + minimum).log() - (total + minimum * p.shape[1]).log(), on)
+
+
+def information_gain(
+    prediction: Shaped[Tensor, "b h w"],
+    baseline: Shaped[Tensor, "b h w"],
+    fixations: Float[Tensor, "b n 2"],
+    minimum: float = 1e-20,
+) -> Float[Tensor, " b"]:
+    """How many bits per fixation the prediction tells beyond a baseline, usually a centre bias.
+
+    ``IG = 1/n sum_i log2 p(x_i) - log2 b(x_i)``, both maps as in `log_likelihood`. Follows pysaliency. The MIT
+    benchmark's Matlab code stretches both maps to [0, 1] first, which turns the least salient pixel into an impossible
+    one, and counts a pixel that is fixated twice once.
+
+    Args:
+        prediction: densities of any scale.
+        baseline: densities of any scale, of the same size.
+        fixations: x, y in pixels of the maps; NaN pads.
+        minimum: what an impossible pixel counts.
+
+    Returns:
+        Per sample; higher is better, 0 is as good as the baseline; NaN without fixations.
+
+    Raises:
+        InputError: if the shapes do not fit together.
+
+    Example:
+        >>> import torch
+        >>> uniform = torch.ones(1, 1, 4)
+        >>> information_gain(torch.tensor([[[4.0, 2.0, 1.0, 1.0]]]), uniform, torch.tensor([[[0.0, 0.0]]]))
+        tensor([1.])
+
+    Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015, equation 2.
+    """
+    flat(baseline, like=prediction)
+    own = log_likelihood(prediction, fixations, minimum)
+    return (own - log_likelihood(baseline, fixations, minimum)) / math.log(2)
