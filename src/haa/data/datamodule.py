@@ -154,7 +154,9 @@ class DataModule(pl.LightningDataModule):
         return self._evaluation("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        return self._evaluation("test")
+        samples = self._samples("test")
+        # Lightning rebuilds a batch sampler to keep track of indices, and would lose the share: leave it a plain one
+        return self._loader(samples, sampler=EvaluationSampler(len(samples)), batch_size=self.eval_batch_size)
 
     def _evaluation(self, split: Split) -> DataLoader[Batch]:
         samples = self._samples(split)
