@@ -17,9 +17,9 @@ class CaptionTransformer(Captioner):
     """Captioning by words that attend to those before them and then to the cells of a feature grid.
 
     The decoder of Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.1, with pre-norm layers, over
-    grid features as in Cornia et al., "Meshed-Memory Transformer for Image Captioning", CVPR 2020, section 3.2, of which
-    neither the mesh nor the memory is taken. The map of a word is the cross-attention of the last layer at the position
-    that predicts it, mean over heads.
+    grid features as in Cornia et al., "Meshed-Memory Transformer for Image Captioning", CVPR 2020, section 3.2,
+    without its mesh and memory. The map of a word is the last layer's cross-attention at the position that predicts it,
+    mean over heads.
 
     Args:
         backbone: image ``(b, 3, h, w)`` to features ``(b, c, i, j)``, with an attribute ``channels``.
