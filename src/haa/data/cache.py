@@ -129,8 +129,8 @@ def cached_features(
     forward = _forward(backbone, flip)
     # the lock is the operating system's: it goes with a process that is killed
     with FileLock(folder.with_suffix(".lock")):
-        cache = FeatureCache(folder, rows)
-        if folder.exists() and not _agrees(cache, pictures, forward):
+        # an object of its own each time: one that has read the old files keeps them mapped
+        if folder.exists() and not _agrees(FeatureCache(folder, rows), pictures, forward):
             shutil.rmtree(folder)
         if not folder.exists():
             partial = folder.with_suffix(".partial")
@@ -138,7 +138,7 @@ def cached_features(
             partial.mkdir()
             _compute(partial, pictures, forward, np.dtype(dtype), batch_size, num_workers, description)
             partial.rename(folder)
-    return cache
+    return FeatureCache(folder, rows)
 
 
 def backbone_hash(backbone: nn.Module) -> str:
@@ -245,7 +245,7 @@ def _compute(
         for batch, native in DataLoader(pictures, batch_size=batch_size, num_workers=num_workers):
             values = forward(batch)
             largest = float(values.abs().max())
-            if not largest <= np.finfo(dtype).max:
+            if not largest <= float(np.finfo(dtype).max):
                 raise InputError(
                     f"cache: a feature of {largest:g} is not finite in {dtype}: "
                     + ("set dtype=float32" if dtype == np.float16 else "the backbone's weights are not sound")
