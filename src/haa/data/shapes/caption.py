@@ -8,36 +8,36 @@ from haa.data.shapes.scene import COLOURS, SHAPES, SIDES, STRIPES, Scene
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
-def describe(scene: Scene, first: int, second: int) -> list[str]:
+def describe(scene: Scene, first: int, second: int) -> tuple[str, ...]:
     """Five references for a scene, about its objects ``first`` and ``second``.
 
-    ``OBJECT := a [SIZE] COLOUR SHAPE``, ``PLACE := at the [top|bottom] [left|right] | in the middle``, ``RELATION := left
-    of | right of | above | below``: one caption with both places, two with the relation in its two directions, one about
-    the first object alone, one with the number of objects.
+    ``OBJECT := a [SIZE] COLOUR SHAPE``, ``PLACE := at the [top|bottom] [left|right] | in the middle``,
+    ``RELATION := left of | right of | above | below``: one caption with both places, two with the relation in its two
+    directions, one about the first object alone, one with the number of objects.
     """
     one, two = _object(scene, first), _object(scene, second)
     plain = _object(scene, first, size=False)
     other = _object(scene, second, size=False)
     shapes = f"{_number(len(scene))} {plural('shape')}"
-    return [
+    return (
         f"{plain} {_place(scene, first)} and {other} {_place(scene, second)}",
         f"{one} is {_relation(scene, first, second)} {two}",
         f"{other} {_relation(scene, second, first)} {plain}",
         f"there is {one} {_place(scene, first)}",
         f"{shapes} with {plain} {_relation(scene, first, second)} {other}",
-    ]
+    )
 
 
-def describe_background(colour: int, stripes: int, light: int) -> list[str]:
+def describe_background(colour: int, stripes: int, light: int) -> tuple[str, ...]:
     """Five references that speak of the background alone, whose names are given by index."""
     hue, run, side = COLOURS[colour], STRIPES[stripes], SIDES[light]
-    return [
+    return (
         f"shapes on a {hue} background with {run} stripes",
         f"a {hue} background brightest at the {side}",
         f"{run} stripes on {hue} with light from the {side}",
         f"the background is {hue} and its stripes are {run}",
         f"a {hue} picture with light from the {side}",
-    ]
+    )
 
 
 def _number(n: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,11 +13,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from haa.data.dataset import GazeDataset, Split
-from haa.data.shapes.caption import describe, describe_background
 from haa.data.shapes.observer import Observer
-from haa.data.shapes.question import ANSWERS, POSE, Question, any_kinds, ask_background
+from haa.data.shapes.question import ANSWERS, POSE
 from haa.data.shapes.render import render
-from haa.data.shapes.scene import COLOURS, SIDES, STRIPES, Scene, draw_background, draw_layout, draw_telling_background
+from haa.data.shapes.sample import Sample, Task, about_background, about_objects
+from haa.data.shapes.scene import draw_layout
 from haa.errors import InputError
 from haa.gaze import Gaze
 
@@ -25,17 +25,6 @@ _SPLITS = ("train", "val", "test")
 _SCENE, _NOISE, _GAZE = range(3)
 _VERSION = 1
 """Of the generator: raised whenever the same arguments give other pictures, so that no stale feature cache is used."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Everything about a sample but its pixels and its gaze."""
-
-    scene: Scene
-    question: Question | None
-    captions: tuple[str, ...]
-    about: tuple[int, ...]
-    """The objects that the simulated observer looks for."""
 
 
 class Shapes(GazeDataset):
@@ -76,7 +65,7 @@ class Shapes(GazeDataset):
         >>> data = Shapes("train", train=2)
         >>> sample = data[0]
         >>> sample["image"].shape, sample["question"], sample["answers"]
-        (torch.Size([3, 64, 64]), 'what colour is the star?', ['purple'])
+        (torch.Size([3, 64, 64]), 'what colour is the cross?', ['blue'])
         >>> data.gaze(0).points.shape
         torch.Size([20, 2])
 
@@ -122,7 +111,7 @@ class Shapes(GazeDataset):
     def __init__(
         self,
         split: Split,
-        task: Literal["vqa", "captioning", "saliency"] = "vqa",
+        task: Task = "vqa",
         world: Literal["relevant", "irrelevant"] = "relevant",
         size: int = 64,
         train: int = 1000,
@@ -150,21 +139,13 @@ class Shapes(GazeDataset):
         _choice("split", split, _SPLITS)
         _choice("task", task, ("vqa", "captioning", "saliency"))
         _choice("world", world, ("relevant", "irrelevant"))
-        _between("size", size, 16, 4096)
-        _between("objects", objects, 4, 16)
-        _between("seed", seed, 0, float("inf"))
-        for name, value in (
-            ("train", train),
-            ("val", val),
-            ("test", test),
-            ("subjects", subjects),
-            ("fixations", fixations),
-        ):
-            _between(name, value, 1, float("inf"))
-        for name, value in (("miss", miss), ("share_with_gaze", share_with_gaze), ("noise", noise), ("centre", centre)):
-            _between(name, value, 0, 1)
-        for name, value in (("clutter", clutter), ("spread", spread), ("ambiguity", ambiguity), ("duration", duration)):
-            _between(name, value, 0, float("inf"))
+        _whole(16, 4096, size=size)
+        _whole(4, 16, objects=objects)
+        _whole(0, inf, seed=seed, clutter=clutter)
+        _whole(1, inf, train=train, val=val, test=test, subjects=subjects, fixations=fixations)
+        _between(0, 1, miss=miss, share_with_gaze=share_with_gaze, noise=noise)
+        _between(0.01, inf, centre=centre, duration=duration)
+        _between(0, inf, spread=spread, ambiguity=ambiguity, duration_spread=duration_spread)
         self.split, self.task, self.world, self.size, self.seed = split, task, world, size, seed
         self.length = {"train": train, "val": val, "test": test}[split]
         self.objects, self.clutter, self.noise, self.ambiguity = objects, clutter, noise, ambiguity
@@ -176,7 +157,7 @@ class Shapes(GazeDataset):
             task_gain,
             contrast_gain,
             size_gain,
-            max(centre, 1e-3),
+            centre,
             miss,
             spread,
             duration,
@@ -191,7 +172,7 @@ class Shapes(GazeDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         drawn = self.sample(index)
-        sample = {
+        sample: dict[str, Any] = {
             "id": f"shapes-{self.split}-{index:05d}",
             "image": torch.from_numpy(self.image(index).copy()),
             "gaze": self.gaze(index),
@@ -230,7 +211,7 @@ class Shapes(GazeDataset):
 
     @property
     def prior(self) -> float:
-        """The accuracy of the best answer that regards the question and no picture: the sum over kinds of weight / answers.
+        """The accuracy of who knows the question and not the picture: the sum over kinds of weight / answers.
 
         Example:
             >>> Shapes("test", questions={"colour": 1, "exists": 1}).prior.__round__(3)  # (1/6 + 1/2) / 2
@@ -244,7 +225,12 @@ class Shapes(GazeDataset):
             raise IndexError(f"shapes has {len(self)} samples in split {self.split}, no sample {index}")
         if index not in self._samples:
             rng = self._rng(index, _SCENE)
-            self._samples[index] = self._telling(rng) if self.world == "irrelevant" else self._about_objects(rng)
+            kind = self._kind(rng) if self.task == "vqa" else None
+            if self.world == "irrelevant":
+                drawn = about_background(rng, self.task, kind, self.objects, self.clutter, self.ambiguity)
+            else:
+                drawn = about_objects(rng, self.task, kind, self.objects, self.clutter, self.observer)
+            self._samples[index] = drawn
         return self._samples[index]
 
     def image(self, index: int) -> NDArray[np.uint8]:
@@ -256,36 +242,11 @@ class Shapes(GazeDataset):
                 self._images[index] = image
         return image
 
-    def _about_objects(self, rng: Generator) -> Sample:
-        layout = draw_layout(rng, self.objects)
-        strength = rng.uniform(0.7, 1.0, self.objects)
-        background = draw_background(rng, self.clutter, layout.side)
-        if self.task == "vqa":
-            (shape, colour), question = POSE[self._kind(rng)](rng, layout)
-            return Sample(Scene(layout, shape, colour, strength, background), question, (), question.about)
-        scene = Scene(layout, *any_kinds(rng, self.objects), strength, background)
-        if self.task == "saliency":
-            return Sample(scene, None, (), ())
-        salience = self.observer.preference(layout, scene.contrast(), ())
-        first, second = np.argsort(-salience, kind="stable")[:2].tolist()
-        return Sample(scene, None, tuple(describe(scene, first, second)), (first, second))
-
-    def _telling(self, rng: Generator) -> Sample:
-        layout = draw_layout(rng, self.objects)
-        strength = rng.uniform(0.7, 1.0, self.objects)
-        named = rng.integers(0, (len(COLOURS), len(STRIPES), len(SIDES))).tolist()
-        background = draw_telling_background(rng, self.clutter, layout.side, *named, self.ambiguity)
-        scene = Scene(layout, *any_kinds(rng, self.objects), strength, background)
-        question = ask_background(self._kind(rng), *named) if self.task == "vqa" else None
-        captions = tuple(describe_background(*named)) if self.task == "captioning" else ()
-        return Sample(scene, question, captions, (0,))  # places are in random order
-
     def _look(self, rng: Generator, drawn: Sample) -> Gaze:
-        layout, contrast = drawn.scene.layout, drawn.scene.contrast()
-        if self.world == "irrelevant":
-            contrast = None
-            if self.task == "saliency":
-                layout = draw_layout(rng, self.objects)
+        layout = drawn.scene.layout
+        contrast = drawn.scene.contrast() if self.world == "relevant" else None
+        if self.world == "irrelevant" and self.task == "saliency":
+            layout = draw_layout(rng, self.objects)
         points, subject, duration = self.observer.look(rng, layout, contrast, drawn.about)
         return Gaze(
             torch.from_numpy((points * self.size - 0.5).astype(np.float32)),
@@ -299,19 +260,17 @@ class Shapes(GazeDataset):
         return np.random.default_rng((self.seed, _SPLITS.index(self.split), index, stream))
 
     def _kind(self, rng: Generator) -> str:
-        kinds = list(self.questions)
-        return kinds[
-            min(int(np.searchsorted(np.cumsum(list(self.questions.values())), rng.random(), "right")), len(kinds) - 1)
-        ]
+        kinds, weights = list(self.questions), list(self.questions.values())
+        # rounding may leave the sum of the weights just below the number drawn
+        return kinds[min(int(np.searchsorted(np.cumsum(weights), rng.random(), "right")), len(kinds) - 1)]
 
     def _mix(self, questions: Mapping[str, float]) -> dict[str, float]:
         possible = list(POSE) if self.world == "relevant" else [kind for kind in ANSWERS if kind not in POSE]
         for kind, weight in questions.items():
             if kind not in possible:
-                raise InputError(
-                    f"shapes questions={kind} is not asked in world={self.world}: choose among {', '.join(possible)}"
-                )
-            _between(f"questions.{kind}", weight, 0, float("inf"))
+                choices = ", ".join(possible)
+                raise InputError(f"shapes questions={kind} is not asked in world={self.world}: choose among {choices}")
+            _between(0, inf, **{f"questions.{kind}": weight})
         total = sum(questions.values())
         if total <= 0:
             raise InputError("shapes questions: all weights are 0: give one that is not")
@@ -323,7 +282,15 @@ def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise InputError(f"shapes {name}={value} does not exist: choose among {', '.join(choices)}")
 
 
-def _between(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        span = f"at least {low:g}" if high == float("inf") else f"{low:g} to {high:g}"
-        raise InputError(f"shapes {name}={value} is out of range: give {span}")
+def _between(low: float, high: float, **arguments: float) -> None:
+    for name, value in arguments.items():
+        if not isinstance(value, int | float) or not low <= value <= high:
+            span = f"at least {low:g}" if high == inf else f"{low:g} to {high:g}"
+            raise InputError(f"shapes {name}={value} is out of range: give a number of {span}")
+
+
+def _whole(low: float, high: float, **arguments: int) -> None:
+    _between(low, high, **arguments)
+    for name, value in arguments.items():
+        if not isinstance(value, int):
+            raise InputError(f"shapes {name}={value} is not a whole number: give one")

@@ -16,15 +16,15 @@ from haa.data.shapes.scene import Layout
 class Observer:
     """People who look at objects, simulated; no claim is made that people are so simple.
 
-    Each of ``subjects`` people makes ``fixations`` fixations. Fixation t = 0, 1, ... goes, with probability ``1 - miss``,
-    to object k with probability ``w_k / sum(w)``,
+    Each of ``subjects`` people makes ``fixations`` fixations. Fixation t = 0, 1, ... goes with probability ``1 - miss``
+    to an object, to object k with probability ``w_k / sum(w)``,
 
     ``log w_k = task [k is what the task is about, t > 0] + contrast C_k + size S_k - d_k^2 / (2 centre^2)``,
 
     and lands beside its centre by a Gaussian of standard deviation ``spread``; otherwise it lands around the picture's
     middle by a Gaussian of standard deviation ``centre``. C_k and S_k are the object's contrast and radius, divided by
-    the scene's mean, less 1; d_k is its distance from the middle. The first fixation does not know the task yet: what is
-    looked for must be found. Durations are log-normal.
+    the scene's mean, less 1; d_k is its distance from the middle. The first fixation does not know the task yet: what
+    is looked for must be found. Durations are log-normal.
 
     Args:
         subjects: people per picture.

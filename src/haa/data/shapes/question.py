@@ -126,7 +126,7 @@ ANSWERS: dict[str, int] = {
     "stripes": len(STRIPES),
     "light": len(SIDES),
 }
-"""How many answers are equally likely to a question whose words are known: the share a guess gets right is 1 in that."""
+"""How many answers are equally likely once the question is known: a guess is right one time in so many."""
 
 
 def ask_background(kind: str, colour: int, stripes: int, light: int) -> Question:

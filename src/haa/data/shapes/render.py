@@ -19,7 +19,7 @@ _STAR_NORMAL = _EDGE / np.linalg.norm(_EDGE)
 def render(scene: Scene, size: int, noise: float, rng: Generator) -> NDArray[np.uint8]:
     """The picture, ``(3, size, size)``, RGB.
 
-    The background's colour, stripes and shading; over them specks, then objects with antialiased edges; over all, noise.
+    The background's colour, stripes and shading; over them specks, then antialiased objects; over all, noise.
 
     Args:
         scene: what to show.
@@ -89,7 +89,7 @@ def _blend(
     part += cover * (rgb[:, None, None] - part)
 
 
-def outline(shape: str, u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float32]:
+def outline(shape: str, u: NDArray[np.floating], v: NDArray[np.floating]) -> NDArray[np.floating]:
     """Signed distance to the outline of a shape of radius 1 around 0, negative inside (v down; exact near edges)."""
     if shape == "circle":
         return np.sqrt(u * u + v * v) - 1

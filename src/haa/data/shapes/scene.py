@@ -120,9 +120,9 @@ def draw_telling_background(
 ) -> Background:
     """One whose hue, stripes and shading mean something; each can be read at any place of the picture.
 
-    ``colour``, ``stripes`` and ``light`` index `COLOURS`, `STRIPES` and `SIDES`. Hue, stripes and light deviate from the
-    named angle by a Gaussian whose standard deviation is ``ambiguity`` times half the angle between neighbours. The
-    deviation is one for the whole picture: looking at more of it, or at another part, tells nothing more.
+    ``colour``, ``stripes`` and ``light`` index `COLOURS`, `STRIPES` and `SIDES`. Hue, stripes and light deviate from
+    the named angle by a Gaussian whose standard deviation is ``ambiguity`` times half the angle between neighbours.
+    The deviation is one for the whole picture: looking at more of it, or at another part, tells nothing more.
     """
     phase, frequency = rng.random(2)
     hue, run, sun = rng.standard_normal(3) * ambiguity / 2
