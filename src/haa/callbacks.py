@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from haa.module import AlignedModule
+from haa.module import AlignedModule, in_unit_range
 from haa.pictures import side_by_side
 
 
@@ -44,7 +44,7 @@ class Pictures(pl.Callback):
         batch = next(iter(data.val_dataloader()))
         device = pl_module.device
         batch = {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
-        batch = pl_module.on_after_batch_transfer(batch, 0)  # type: ignore[arg-type]
+        batch = in_unit_range(batch)  # type: ignore[arg-type]
         was_training = pl_module.training
         pl_module.eval()
         with torch.no_grad():

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 import haa
 from haa import build
 from haa.errors import InputError
-from haa.models.backbone import weights_come_later
+from haa.models.weights import weights_come_later
 from haa.text import Answers, Vocabulary
 
 if TYPE_CHECKING:

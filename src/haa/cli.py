@@ -93,7 +93,7 @@ def _hydra(name: str, overrides: list[str], work: Callable[[Any], Any]) -> None:
     @hydra.main(version_base="1.3", config_path=str(conf()), config_name=name)
     def job(cfg: Any) -> Any:
         # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone
-        own = [f"output_dir='{cfg.output_dir}'"] if "output_dir" in cfg else []
+        own = [f"output_dir='{cfg.output_dir}'"]
         sys.argv = [program, *_command(name, program), *HydraConfig.get().overrides.task, *own]
         from haa.errors import InputError
 

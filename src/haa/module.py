@@ -78,6 +78,7 @@ class AlignedModule(pl.LightningModule, ABC):
         """Let the task's metrics see one batch."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        batch = in_unit_range(batch)
         output = self.step(batch)
         loss, log = output.loss, {"train/task_loss": output.loss.detach()}
         if output.attention is not None:
@@ -119,11 +120,6 @@ class AlignedModule(pl.LightningModule, ABC):
         scheduler = self._scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        if batch["image"].dtype == torch.uint8:
-            batch["image"] = to_dtype(batch["image"], torch.float32, scale=True)
-        return batch
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         from haa.checkpoint import describe
 
@@ -139,6 +135,7 @@ class AlignedModule(pl.LightningModule, ABC):
 
     def _score(self, batch: Batch, stage: str) -> None:
         scores: Any = self.scores[stage]
+        batch = in_unit_range(batch)
         output = self.step(batch)
         scores["loss"].update(output.loss, len(batch["id"]))
         self.update_metrics(scores["task"], output, batch)
@@ -161,6 +158,13 @@ class AlignedModule(pl.LightningModule, ABC):
                 self.log_dict(collection.compute(), prog_bar=stage == "val" and collection is scores["task"])
             collection.reset()
         scores["loss"].reset()
+
+
+def in_unit_range(batch: Batch) -> Batch:
+    """The batch with its image in [0, 1]: it travels to the device as uint8, a quarter of the bytes."""
+    if batch["image"].dtype != torch.uint8:
+        return batch
+    return {**batch, "image": to_dtype(batch["image"], torch.float32, scale=True)}
 
 
 def _values(metric: Any) -> Tensor | None:

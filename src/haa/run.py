@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ def train(cfg: DictConfig) -> float | None:
     Raises:
         InputError: if the config or the data cannot be used.
     """
+    _quieten()
     build.check(cfg, cfg.trust)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build.datamodule(cfg)
@@ -75,6 +78,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     Raises:
         InputError: if the checkpoint or the data cannot be used.
     """
+    _quieten()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if OmegaConf.is_missing(cfg, "checkpoint"):
         raise InputError("checkpoint is missing: give checkpoint=outputs/.../checkpoints/best.ckpt")
@@ -92,6 +96,15 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     trainer = build.trainer(merged)
     trainer.test(module, dataloaders=data.loader(cfg.split), verbose=False)
     return _write(folder, trainer, module, data, cfg.split, cfg.checkpoint)
+
+
+def _quieten() -> None:
+    """Leave the console to what a run has to say: Lightning's notes on devices and its own products are not that."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
 
 
 def _progress() -> dict[str, str]:
@@ -169,10 +182,12 @@ def _gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _show(summary: dict[str, Any], valid: dict[str, int]) -> None:
     gaze = " (simulated gaze)" if summary["simulated_gaze"] else ""
-    table = Table(title=f"{summary['split']} split, {summary['samples']} samples{gaze}", title_justify="left")
+    table = Table()
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("samples", justify="right")
     for name, value in summary["metrics"].items():
         table.add_row(name, "undefined" if value is None else f"{value:.4f}", str(valid.get(name, summary["samples"])))
-    Console().print(table)
+    console = Console()
+    console.print(f"\n[bold]{summary['split']} split[/], {summary['samples']} samples{gaze}", highlight=False)
+    console.print(table)
