@@ -34,7 +34,7 @@ def side_by_side(
     images = batch["image"][:rows].permute(0, 2, 3, 1).float().cpu().clamp(0, 1)
     height, width = images.shape[1:3]
     machine = interpolate(machine[:rows, None].float().cpu(), (height, width), mode="bilinear")[:, 0]
-    figure = Figure(figsize=(7.5, 2.6 * rows * height / width + 0.4), layout="constrained")
+    figure = Figure(figsize=(7.5, 1.95 * rows * height / width + 0.4), layout="constrained")
     axes = figure.subplots(rows, 3, squeeze=False)
     headings = ("image, fixations", "simulated human map" if simulated else "human map", "machine map")
     for i, line in enumerate(axes):

@@ -83,6 +83,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     if OmegaConf.is_missing(cfg, "checkpoint"):
         raise InputError("checkpoint is missing: give checkpoint=outputs/.../checkpoints/best.ckpt")
     module, trained = checkpoint.load(cfg.checkpoint, cfg.trust)
+    if cfg.split not in ("train", "val", "test"):
+        raise InputError(f"split={cfg.split}: there are train, val, test")
     merged = OmegaConf.merge(trained, {"loader": cfg.loader, "trainer": cfg.trainer, "output_dir": cfg.output_dir})
     assert isinstance(merged, DictConfig)
     OmegaConf.set_struct(merged, False)
@@ -94,7 +96,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     folder = _folder(merged)
     _announce(merged, data, folder)
     trainer = build.trainer(merged)
-    trainer.test(module, dataloaders=data.loader(cfg.split), verbose=False)
+    trainer.test(module, dataloaders=data.evaluation(cfg.split), verbose=False)
     return _write(folder, trainer, module, data, cfg.split, cfg.checkpoint)
 
 

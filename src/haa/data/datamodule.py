@@ -148,17 +148,18 @@ class DataModule(pl.LightningDataModule):
         return self._loader(samples, sampler=TrainSampler(len(samples), self.seed), batch_size=self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._evaluation("val")
+        return self.evaluation("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        return self._evaluation("test")
+        return self.evaluation("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         samples = self._samples("test")
         # Lightning rebuilds a batch sampler to keep track of indices, and would lose the share: leave it a plain one
         return self._loader(samples, sampler=EvaluationSampler(len(samples)), batch_size=self.eval_batch_size)
 
-    def _evaluation(self, split: Split) -> DataLoader[Batch]:
+    def evaluation(self, split: Split) -> DataLoader[Batch]:
+        """Every sample of a split once, in order, without augmentation and with its native gaze."""
         samples = self._samples(split)
         return self._loader(
             samples, batch_sampler=EvaluationBatches(EvaluationSampler(len(samples)), self.eval_batch_size)
