@@ -163,17 +163,17 @@ class Answers:
         return torch.tensor([self._index.get(answer, -1) for answer in answers], dtype=torch.long)
 
     def targets(self, answers: Sequence[Sequence[str]]) -> Float[Tensor, "b n"]:
-        """How right each answer of the list is, given what people answered.
+        """How right each answer of the list is, given what people answered: VQA accuracy, before any normalisation.
 
-        With ten people or more, VQA accuracy, ``min(1, 0.3 * count)`` (Antol et al., "VQA: Visual Question Answering",
-        ICCV 2015, eq. 1, averaged over the ten leave-one-out sets as the official evaluation does). With fewer, 1 for
-        every answer that was given. Answers outside the list are dropped: a row may be all zero.
+        ``mean_i min(1, #{j != i: a_j = a} / 3)``, which is ``min(1, 0.3 * count)`` where ten people answered; 1 for a
+        single person's answer. Answers outside the list are dropped: a row may be all zero. Antol et al., "VQA: Visual
+        Question Answering", ICCV 2015, section 3, with each person left out in turn as the official evaluation does.
         """
         out = torch.zeros(len(answers), len(self))
         for row, given in zip(out, answers, strict=True):
             for answer, count in Counter(given).items():
                 if answer in self._index:
-                    row[self._index[answer]] = min(1.0, 0.3 * count) if len(given) >= 10 else 1.0
+                    row[self._index[answer]] = _accuracy(count, len(given))
         return out
 
     def decode(self, indices: Int[Tensor, " b"]) -> list[str]:
@@ -202,6 +202,12 @@ def from_json(text: str) -> Vocabulary | Answers:
         ['yes']
     """
     return (Answers if text.startswith('{"answers"') else Vocabulary).from_json(text)
+
+
+def _accuracy(count: int, people: int) -> float:
+    if people == 1:
+        return 1.0
+    return (count * min(1.0, (count - 1) / 3) + (people - count) * min(1.0, count / 3)) / people
 
 
 def _word_level(words: dict[str, int]) -> Tokenizer:

@@ -12,7 +12,6 @@ from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
 from haa.metrics import VQAAccuracy
-from haa.metrics.functional import normalise_answer
 from haa.module import AlignedModule, Optimizer, Scheduler, Vocabularies
 from haa.text import Answers, Vocabulary
 
@@ -20,8 +19,8 @@ from haa.text import Answers, Vocabulary
 class VQA(AlignedModule):
     """Answers questions; the model is ``(image, question, mask, features) -> (answer logits, attention)``.
 
-    Accuracy is the official VQA accuracy where ten people answered, ``min(1, 0.3 * count)``. Where fewer did, that
-    would cap a right answer at 0.3 each; there an answer is right if, normalised, it equals any that was given.
+    ``accuracy`` is the official VQA accuracy, ``min(1, 0.3 * count)`` where ten people answered; for data with a single
+    answer per question it is whether the two agree once normalised (`haa.metrics.VQAAccuracy`).
 
     Args:
         model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
@@ -50,12 +49,15 @@ class VQA(AlignedModule):
         }
 
     def step(self, batch: Batch) -> Output:
-        tokens, mask = self.vocabularies["question"].encode(batch["question"])
+        questions, answers = self.vocabularies["question"], self.vocabularies["answer"]
+        assert isinstance(questions, Vocabulary)
+        assert isinstance(answers, Answers)
+        tokens, mask = questions.encode(batch["question"])
         image = batch["image"]
         logits, attention = self.model(
             image, tokens.to(image.device), mask.to(image.device), features=batch.get("features")
         )
-        targets = self.vocabularies["answer"].targets(batch["answers"]).to(logits.device)
+        targets = answers.targets(batch["answers"]).to(logits.device)
         loss = (binary_cross_entropy if self.multilabel else cross_entropy)(logits, targets)
         return Output(loss=loss, prediction=logits.argmax(1), attention=attention)
 
@@ -64,7 +66,7 @@ class VQA(AlignedModule):
 
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
         answers = self.vocabularies["answer"].decode(output.prediction)
-        metrics.update(*comparable(answers, batch["answers"]))
+        metrics.update(answers, batch["answers"])
 
 
 def cross_entropy(logits: Float[Tensor, "b n"], targets: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
@@ -87,21 +89,3 @@ def binary_cross_entropy(logits: Float[Tensor, "b n"], targets: Float[Tensor, "b
         tensor(2.)
     """
     return F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="sum") / len(logits)
-
-
-def comparable(answers: list[str], given: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    """Answers and ground truths such that VQA accuracy is right for any number of ground truths.
-
-    Fewer than ten are normalised, as is the answer, and each repeated ten times, so that any of them counts in full.
-
-    Example:
-        >>> comparable(["Two"], [["two", "3"]])[1][0].count("3")
-        10
-    """
-    pairs = [
-        (answer, truths)
-        if len(truths) >= 10
-        else (normalise_answer(answer), [normalise_answer(truth) for truth in truths for _ in range(10)])
-        for answer, truths in zip(answers, given, strict=True)
-    ]
-    return [answer for answer, _ in pairs], [truths for _, truths in pairs]
