@@ -51,7 +51,9 @@ def test_a_run_killed_in_an_epoch_and_resumed_ends_where_the_undisturbed_one_doe
 
     one, other = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("undisturbed", "disturbed"))
     assert one["metrics"] == other["metrics"]
-    one, other = (list(csv.DictReader((tmp_path / name / "metrics.csv").open())) for name in ("undisturbed", "disturbed"))
+    one, other = (
+        list(csv.DictReader((tmp_path / name / "metrics.csv").open())) for name in ("undisturbed", "disturbed")
+    )
     last = {row["epoch"]: row["train/loss"] for row in one if row["train/loss"]}
     assert last == {row["epoch"]: row["train/loss"] for row in other if row["train/loss"]}
 
@@ -63,7 +65,13 @@ def test_two_processes_score_and_train_as_one(tmp_path):
     checkpoint = "checkpoint=run/checkpoints/best.ckpt"
     one = start("evaluate", checkpoint, "trainer=cpu", "hydra.run.dir=one", cwd=tmp_path)
     two = start(
-        "evaluate", checkpoint, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "hydra.run.dir=two", cwd=tmp_path
+        "evaluate",
+        checkpoint,
+        "trainer=ddp",
+        "trainer.accelerator=cpu",
+        "trainer.devices=2",
+        "hydra.run.dir=two",
+        cwd=tmp_path,
     )
     finish(one)
     finish(two)

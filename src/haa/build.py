@@ -33,6 +33,9 @@ def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
         InputError: names the key and the choices.
     """
     for path, node in _nodes(cfg):
+        missing = [f"{path}.{key}" for key in node if OmegaConf.is_missing(node, key)]
+        if missing:
+            raise InputError(f"{missing[0]} is missing: give {missing[0]}=...")
         target = _locate(node["_target_"], path, trust)
         signature = inspect.signature(target)
         if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
@@ -108,7 +111,7 @@ def _nodes(cfg: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield path, cfg  # type: ignore[misc]
         for key in cfg:
             if not OmegaConf.is_missing(cfg, key) and isinstance(cfg[key], DictConfig | ListConfig):
-                yield from _nodes(cfg[key], f"{path}.{key}".lstrip("."))
+                yield from _nodes(cfg[key], f"{path}.{key!s}".lstrip("."))
     elif isinstance(cfg, ListConfig):
         for i, item in enumerate(cfg):
             yield from _nodes(item, f"{path}[{i}]")

@@ -52,7 +52,8 @@ class Pictures(pl.Callback):
         pl_module.train(was_training)
         if attention is None:
             return
-        human, has = pl_module.alignment.human(batch, tuple(batch["image"].shape[-2:]))
+        height, width = batch["image"].shape[-2:]
+        human, has = pl_module.alignment.human(batch, (height, width))
         simulated = data.dataset("val").simulated
         figure = side_by_side(batch, human, has, attention, rows=self.samples, simulated=simulated)
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from haa.text import Answers, Vocabulary
 if TYPE_CHECKING:
     from haa.module import AlignedModule
 
-_KINDS = {"Vocabulary": Vocabulary, "Answers": Answers}
+_KINDS: dict[str, type[Vocabulary] | type[Answers]] = {"Vocabulary": Vocabulary, "Answers": Answers}
 
 
 def describe(module: AlignedModule) -> dict[str, Any]:
@@ -49,9 +49,7 @@ def read(path: str | Path) -> dict[str, Any]:
     except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         raise InputError(f"checkpoint={path} is truncated or not a checkpoint: copy it again or train anew") from error
     if not isinstance(content, dict) or "haa" not in content or content["haa"].get("config") is None:
-        raise InputError(
-            f"checkpoint={path} was not written by haa train: it has no config to rebuild a model from"
-        )
+        raise InputError(f"checkpoint={path} was not written by haa train: it has no config to rebuild a model from")
     return content
 
 

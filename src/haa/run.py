@@ -9,7 +9,7 @@ import math
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +22,7 @@ from rich.table import Table
 
 from haa import build, checkpoint
 from haa.data.datamodule import DataModule
+from haa.data.dataset import Split
 from haa.errors import InputError
 from haa.module import AlignedModule
 
@@ -46,17 +47,17 @@ def train(cfg: DictConfig) -> float | None:
     module = build.module(cfg, vocabularies)
     folder = _folder(cfg)
     _announce(cfg, data, folder)
-    backbone = module.model.backbone
+    backbone: Any = module.model.backbone
     if cfg.cache and getattr(backbone, "frozen", False):
         data.cache_features(backbone, cfg.cache)
     trainer = build.trainer(cfg)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
-        kept = trainer.checkpoint_callback
-        best = None if kept is None else getattr(kept, "best_model_score", None)
+        kept: Any = trainer.checkpoint_callback
+        best = None if kept is None else kept.best_model_score
         if cfg.test:
-            if kept is not None and getattr(kept, "best_model_path", ""):
-                module.load_state_dict(checkpoint.read(kept.best_model_path)["state_dict"])  # type: ignore[attr-defined]
+            if kept is not None and kept.best_model_path:
+                module.load_state_dict(checkpoint.read(kept.best_model_path)["state_dict"])
             trainer.test(module, datamodule=data, verbose=False)
             _write(folder, trainer, module, data, "test")
     finally:
@@ -83,8 +84,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     if OmegaConf.is_missing(cfg, "checkpoint"):
         raise InputError("checkpoint is missing: give checkpoint=outputs/.../checkpoints/best.ckpt")
     module, trained = checkpoint.load(cfg.checkpoint, cfg.trust)
-    if cfg.split not in ("train", "val", "test"):
-        raise InputError(f"split={cfg.split}: there are train, val, test")
+    if cfg.split not in get_args(Split):
+        raise InputError(f"split={cfg.split}: there are {', '.join(get_args(Split))}")
     merged = OmegaConf.merge(trained, {"loader": cfg.loader, "trainer": cfg.trainer, "output_dir": cfg.output_dir})
     assert isinstance(merged, DictConfig)
     OmegaConf.set_struct(merged, False)
@@ -127,7 +128,7 @@ def _save_config(cfg: DictConfig, folder: Path) -> None:
 
 @rank_zero_only
 def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
-    splits = {split: data.missing_gaze(split) for split in ("train", "val", "test")}
+    splits = {split: data.missing_gaze(split) for split in get_args(Split)}
     if cfg.align_weight > 0 and splits["train"][0] == splits["train"][1]:
         raise InputError(
             f"align_weight={cfg.align_weight}, but none of the {splits['train'][1]} training samples has gaze: "
@@ -138,16 +139,15 @@ def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
         f"{total} {split}" + (f" ({missing} without gaze, masked)" if missing else "")
         for split, (missing, total) in splits.items()
     )
-    choice = (
-        f"align_weight={cfg.align_weight} condition={OmegaConf.to_container(cfg.condition)['_target_'].split('.')[-1]}"
-    )
+    condition = cfg.condition["_target_"].rsplit(".", 1)[-1].lower()
+    choice = f"align_weight={cfg.align_weight} condition={condition}"
     console = Console()
     console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
     console.print(f"    writes to {folder}", highlight=False)
 
 
 def _write(
-    folder: Path, trainer: pl.Trainer, module: AlignedModule, data: DataModule, split: str, source: str | None = None
+    folder: Path, trainer: pl.Trainer, module: AlignedModule, data: DataModule, split: Split, source: str | None = None
 ) -> dict[str, float]:
     metrics = {name.removeprefix("test/"): float(value) for name, value in sorted(trainer.callback_metrics.items())}
     metrics = {name: value for name, value in metrics.items() if "/" not in name}

@@ -33,7 +33,7 @@ def score(
         The metrics' values per sample, by name.
     """
     sizes = _sizes(batch)
-    columns = {name: maps.new_full((len(maps),), torch.nan) for name in metrics}
+    columns = {str(name): maps.new_full((len(maps),), torch.nan) for name in metrics}
     for size in sorted(set(sizes)):
         rows = torch.tensor([i for i, s in enumerate(sizes) if s == size], device=maps.device)
         prediction = interpolate(maps[rows][:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
@@ -43,7 +43,8 @@ def score(
         for name, metric in metrics.items():
             wanted = inspect.signature(metric.update).parameters
             metric.update(**{key: value for key, value in given.items() if key in wanted})
-            columns[name][rows] = metric.values.to(maps.dtype)
+            values: Tensor = metric.values  # type: ignore[assignment]
+            columns[name][rows] = values.to(maps.dtype)
     return columns
 
 
