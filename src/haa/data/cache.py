@@ -191,14 +191,15 @@ def _forward(backbone: nn.Module, flip: bool) -> Forward:
 
     @torch.inference_mode()
     def forward(images: Tensor) -> Tensor:
-        training = backbone.training
+        modes = [(part, part.training) for part in backbone.modules()]
         backbone.eval()
         try:
             images = images.to(anything.device).float() / 255
             both = [images, images.flip(-1)] if flip else [images]
             return torch.stack([backbone(view) for view in both], dim=1).float().cpu()
         finally:
-            backbone.train(training)
+            for part, training in modes:
+                part.training = training
 
     return forward
 
