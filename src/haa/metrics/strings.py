@@ -1,0 +1,26 @@
+"""A metric state that holds texts and travels between processes: JSON lines as bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def pack(record: Any, device: torch.device | str = "cpu") -> Tensor:
+    """A JSON-able record as a uint8 tensor, which torchmetrics can gather and concatenate as it does any state.
+
+    Example:
+        >>> unpack([pack(["a dog"]), pack(["two dogs"])])
+        [['a dog'], ['two dogs']]
+    """
+    return torch.frombuffer(bytearray(json.dumps(record).encode() + b"\n"), dtype=torch.uint8).to(device)
+
+
+def unpack(state: Tensor | list[Tensor]) -> list[Any]:
+    """The records of a state that `pack` filled, in order."""
+    parts = [state] if isinstance(state, Tensor) else state
+    text = b"".join(part.to(torch.uint8).cpu().numpy().tobytes() for part in parts)
+    return [json.loads(line) for line in text.splitlines()]
