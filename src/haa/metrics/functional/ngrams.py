@@ -58,7 +58,9 @@ class Ngrams:
 def check(candidates: Sequence[object], references: Sequence[Sequence[object]]) -> None:
     """Raise an `InputError` if the numbers of candidates and reference lists differ, or an image has no reference."""
     if len(candidates) != len(references):
-        raise InputError(f"{len(candidates)} candidates, {len(references)} lists of references: give one each per image")
+        raise InputError(
+            f"{len(candidates)} candidates, {len(references)} lists of references: give one each per image"
+        )
     if not all(references):
         empty = next(i for i, each in enumerate(references) if not each)
         raise InputError(f"image {empty} of the set has no reference caption: give at least one each")
