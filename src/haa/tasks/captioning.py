@@ -13,7 +13,7 @@ from torchmetrics import MetricCollection
 from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
-from haa.metrics import BLEU, ROUGEL, CIDEr
+from haa.metrics import CaptionScores
 from haa.models.captioner import Captioner
 from haa.models.show_attend_tell import doubly_stochastic
 from haa.module import AlignedModule, Optimizer, Scheduler, Vocabularies
@@ -84,7 +84,7 @@ class Captioning(AlignedModule):
         return Output(loss=loss, prediction=Captions(text, tokens, maps), attention=mean_over_words(maps, tokens))
 
     def make_metrics(self) -> MetricCollection:
-        return MetricCollection({"bleu4": BLEU(4), "rouge_l": ROUGEL(), "cider": CIDEr()})
+        return MetricCollection({"captions": CaptionScores(("bleu4", "rouge_l", "cider"))})
 
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
         metrics.update(output.prediction.text, batch["captions"])
