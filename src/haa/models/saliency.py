@@ -1,0 +1,150 @@
+"""A saliency model: frozen or trained features, a small readout, a centre bias and a blur."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from haa.errors import InputError
+from haa.gaze import Size, density, valid
+
+
+class SaliencyReadout(nn.Module):
+    r"""Where people look at an image, as a log-density.
+
+    .. math:: \log p = \log\mathrm{softmax}\big(G_\sigma * (r(f) + \log a(f)) + \log c\big)
+
+    of the backbone's features f, a readout r and an attention gate a of 1 x 1 convolutions, a Gaussian blur whose
+    :math:`\sigma` is learned, and a centre bias c: a small map of log-density that is learned too. The gate, a softmax
+    over the grid of features, is a factor of the density: nobody is predicted to look where it vanishes. It is the map
+    that alignment acts upon.
+
+    Args:
+        backbone: gives features, see `haa.models.backbone`.
+        hidden: widths of the readout's layers; the gate has one hidden layer of the first of them.
+        dropout: probability that a whole channel of a hidden layer is dropped in training.
+        scale: the density is computed on a grid finer by this than that of the features.
+        blur: what sigma is at first, in cells of the features.
+        bias_grid: height and width of the centre bias, which is interpolated to any size.
+
+    M. Kümmerer, T. S. A. Wallis, L. A. Gatys, M. Bethge, Understanding low- and high-level contributions to fixation
+    prediction (DeepGaze II), ICCV 2017: readout of 1 x 1 convolutions on frozen features, blur, centre bias, softmax.
+    M. Jiang et al., SALICON, CVPR 2015 and K. Xu et al., ICML 2015 (softmax attention over a grid of features).
+
+    Example:
+        >>> from haa.models.backbone import Tiny
+        >>> log_density, attention = SaliencyReadout(Tiny(channels=16))(torch.rand(2, 3, 64, 64))
+        >>> log_density.shape, attention.shape
+        (torch.Size([2, 32, 32]), torch.Size([2, 8, 8]))
+        >>> torch.allclose(log_density.exp().sum((1, 2)), torch.ones(2))
+        True
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        hidden: Sequence[int] = (32,),
+        dropout: float = 0.0,
+        scale: int = 4,
+        blur: float = 0.5,
+        bias_grid: Sequence[int] = (12, 16),
+    ) -> None:
+        super().__init__()
+        if not len(hidden) or min(hidden) < 1:
+            raise InputError(f"model.hidden={list(hidden)}: give the width of at least one layer")
+        if scale < 1 or blur <= 0:
+            raise InputError(f"model.scale={scale}, model.blur={blur}: give a scale of 1 or more and a blur above 0")
+        self.backbone = backbone
+        self.scale = scale
+        channels: int = backbone.channels  # type: ignore[assignment]
+        self.normalise = ChannelNorm(channels)
+        self.gate = nn.Sequential(*_layers(channels, hidden[:1], dropout), nn.Conv2d(hidden[0], 1, 1))
+        self.readout = nn.Sequential(*_layers(channels, hidden, dropout), nn.Conv2d(hidden[-1], 1, 1))
+        self.log_blur = nn.Parameter(torch.tensor(math.log(blur)))
+        self.centre_bias = nn.Parameter(torch.zeros(*bias_grid))
+
+    def forward(
+        self,
+        image: Float[Tensor, "b 3 h w"],
+        features: Float[Tensor, "b c i j"] | None = None,
+        size: Size | None = None,
+    ) -> tuple[Float[Tensor, "b p q"], Float[Tensor, "b i j"]]:
+        """The log-density and the attention.
+
+        Args:
+            image: RGB in [0, 1].
+            features: the backbone's features of it, if they are at hand.
+            size: of the log-density; None is that of the finer grid. The density sums to 1 over what is returned.
+        """
+        x = self.normalise(self.backbone(image) if features is None else features)
+        b, _, i, j = x.shape
+        log_gate = self.gate(x).float().flatten(1).log_softmax(1).view(b, 1, i, j)
+        logits = self.readout(x).float() + log_gate
+        grid = (i * self.scale, j * self.scale)
+        logits = F.interpolate(logits, grid, mode="bilinear", align_corners=False)
+        logits = gaussian_blur(logits, self.log_blur.exp() * self.scale, radius=3 * self.scale)
+        logits = logits + F.interpolate(self.centre_bias[None, None], grid, mode="bilinear", align_corners=False)
+        if size is not None and size != grid:
+            logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
+        log_density = logits.flatten(1).log_softmax(1).view(b, *logits.shape[2:])
+        return log_density, log_gate[:, 0].exp()
+
+    @torch.no_grad()
+    def fit_centre_bias(self, points: Float[Tensor, "b n 2"], size: Size, sigma: float = 0.05) -> None:
+        """Start from where people look whatever the image: the log-density of all these fixations together.
+
+        Args:
+            points: of any number of images, in pixels of ``size``; NaN pads.
+            size: (height, width) to which the points of all images were resized.
+            sigma: of the Gaussian around each, as a share of the longer side.
+        """
+        every = points.reshape(1, -1, 2)
+        if not valid(every, size).any():
+            raise InputError("no fixation lies on its image: a centre bias cannot be fitted")
+        grid = (self.centre_bias.shape[0], self.centre_bias.shape[1])
+        fitted = density(every, size, sigma * max(size), grid=grid)[0] * grid[0] * grid[1]
+        self.centre_bias.copy_(fitted.clamp_min(1e-3).log())
+
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of each cell (Ba, Kiros, Hinton 2016), as in DeepGaze IIE's readout.
+
+    Example:
+        >>> ChannelNorm(2)(torch.tensor([1.0, 3.0]).view(1, 2, 1, 1)).flatten()
+        tensor([-1.0000,  1.0000], grad_fn=<ViewBackward0>)
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Float[Tensor, "b c i j"]) -> Float[Tensor, "b c i j"]:
+        return self.norm(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def gaussian_blur(x: Float[Tensor, "b 1 h w"], sigma: Tensor, radius: int) -> Float[Tensor, "b 1 h w"]:
+    """A Gaussian filter whose standard deviation, in pixels, is differentiable; the border is repeated outwards.
+
+    Example:
+        >>> impulse = torch.zeros(1, 1, 1, 3).index_fill(3, torch.tensor(1), 1.0)
+        >>> gaussian_blur(impulse, torch.tensor(0.5), radius=1).round(decimals=3)
+        tensor([[[[0.1070, 0.7870, 0.1070]]]])
+    """
+    offsets = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma.to(x.dtype)) ** 2)
+    kernel = kernel / kernel.sum()
+    x = F.pad(x, (radius, radius, radius, radius), mode="replicate")
+    return F.conv2d(F.conv2d(x, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+
+
+def _layers(channels: int, hidden: Sequence[int], dropout: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Conv2d(channels, width, 1), nn.Softplus(), nn.Dropout2d(dropout)]
+        channels = width
+    return layers

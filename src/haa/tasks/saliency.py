@@ -1,0 +1,74 @@
+"""Saliency: predict where people look at an image."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from haa.alignment import Alignment
+from haa.batch import Batch, Output
+from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Similarity
+from haa.module import AlignedModule, Optimizer, Scheduler, Vocabularies
+from haa.scoring import score
+
+
+class Saliency(AlignedModule):
+    """Predicts fixations; the model is ``(image, features) -> (log-density, attention)``.
+
+    It learns by the divergence of its density from that of the fixations; samples without gaze are masked. The metrics
+    score the density at the stimulus' own size against the gaze recorded there.
+
+    Args:
+        model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
+        sigma: of the Gaussian around a fixation in the training target, as a share of the image's longer side; small
+            values come close to the log-likelihood of the fixations. None takes alignment's, as the metrics do.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        alignment: Alignment | None = None,
+        optimizer: Optimizer = torch.optim.AdamW,
+        scheduler: Scheduler | None = None,
+        vocabularies: Vocabularies | None = None,
+        sigma: float | None = None,
+    ) -> None:
+        super().__init__(model, alignment, optimizer, scheduler, vocabularies)
+        # the same rasterisation, mask and mean over processes as for a map that is aligned
+        self.divergence = Alignment(loss=divergence, sigma=self.alignment.sigma if sigma is None else sigma)
+
+    def step(self, batch: Batch) -> Output:
+        log_density, attention = self.model(batch["image"], features=batch.get("features"))
+        return Output(self.divergence(log_density, batch), prediction=log_density, attention=attention)
+
+    def make_metrics(self) -> MetricCollection:
+        return MetricCollection(
+            {"nss": NSS(), "cc": CC(), "kl": KLDivergence(), "sim": Similarity(), "auc_judd": AUCJudd()}
+        )
+
+    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
+        score(metrics, output.prediction, batch, self.alignment.sigma, log=True)
+
+
+def divergence(log_density: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
+    r"""KL divergence of a predicted density from the human one, from the prediction's logarithm.
+
+    .. math:: \sum_i H_i (\log H_i - \log p_i)
+
+    Its gradient is that of the cross-entropy :math:`-\sum_i H_i \log p_i`, the negative log-likelihood of fixations
+    drawn from the human density.
+
+    Args:
+        log_density: in nats, normalised.
+        human: sums to 1 (all zero gives 0).
+
+    Returns:
+        One value per sample, in nats.
+
+    Example:
+        >>> divergence(torch.tensor([[[0.5, 0.5]]]).log(), torch.tensor([[[1.0, 0.0]]]))  # log 2
+        tensor([0.6931])
+    """
+    return (torch.special.xlogy(human, human) - human * log_density).sum((1, 2))
