@@ -47,7 +47,7 @@ class Alignment(nn.Module):
         values = self.loss(attention, human.to(attention.device))
         # where, not a product: 0 * NaN is NaN
         total, count = torch.where(has, values, 0.0).sum(), has.sum().to(values.dtype)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        if self.training and torch.distributed.is_available() and torch.distributed.is_initialized():
             # gradients are averaged over processes afterwards, which must come out as the mean over all samples
             torch.distributed.all_reduce(count)
             total = total * torch.distributed.get_world_size()

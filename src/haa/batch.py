@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -49,8 +49,10 @@ class Output:
         loss: the task loss, a scalar.
         prediction: whatever the task's metrics need.
         attention: where the model looked, ``(b, h, w)``, non-negative, at any resolution, differentiable.
+        count: over how many samples the loss is a mean, where some take no part in it; None is all of them.
     """
 
     loss: Float[Tensor, ""]
     prediction: Any
     attention: Float[Tensor, "b i j"] | None = None
+    count: Int[Tensor, ""] | None = None

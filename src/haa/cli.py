@@ -147,9 +147,7 @@ def _resumed(overrides: list[str]) -> list[str]:
     path = Path(given["resume"].strip("'\""))
     checkpoint = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
     if not checkpoint.is_file():
-        _stop(
-            f"resume={path}: no {checkpoint.name} there: give a run folder, or a checkpoint that haa train wrote"
-        )
+        _stop(f"resume={path}: no {checkpoint.name} there: give a run folder, or a checkpoint that haa train wrote")
     folder = checkpoint.resolve().parents[1]
     stored: list[str] = []
     if (folder / ".hydra" / "overrides.yaml").is_file():

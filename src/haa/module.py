@@ -131,13 +131,13 @@ class AlignedModule(pl.LightningModule, ABC):
         attention = MetricCollection(
             {name: metric() for name, metric in self.attention_metrics.items()}, prefix=f"{stage}/attention_"
         )
-        return nn.ModuleDict({"loss": MeanMetric(), "task": task, "attention": attention})
+        return nn.ModuleDict({"loss": MeanMetric(nan_strategy="disable"), "task": task, "attention": attention})
 
     def _score(self, batch: Batch, stage: str) -> None:
         scores: Any = self.scores[stage]
         batch = in_unit_range(batch)
         output = self.step(batch)
-        scores["loss"].update(output.loss, len(batch["id"]))
+        scores["loss"].update(output.loss, len(batch["id"]) if output.count is None else output.count)
         self.update_metrics(scores["task"], output, batch)
         columns = {name: _values(metric) for name, metric in scores["task"].items(keep_base=True)}
         if output.attention is not None and ("fixations" in batch or "density" in batch):

@@ -45,6 +45,8 @@ def score(
             metric.update(**{key: value for key, value in given.items() if key in wanted})
             values: Tensor = metric.values  # type: ignore[assignment]
             columns[name][rows] = values.to(maps.dtype)
+    for name, metric in metrics.items():
+        metric.values = columns[name]
     return columns
 
 

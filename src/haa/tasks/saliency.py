@@ -41,7 +41,8 @@ class Saliency(AlignedModule):
 
     def step(self, batch: Batch) -> Output:
         log_density, attention = self.model(batch["image"], features=batch.get("features"))
-        return Output(self.divergence(log_density, batch), prediction=log_density, attention=attention)
+        _, has = self.alignment.human(batch, (1, 1))
+        return Output(self.divergence(log_density, batch), log_density, attention, count=has.sum())
 
     def make_metrics(self) -> MetricCollection:
         return MetricCollection(

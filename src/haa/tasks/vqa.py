@@ -59,7 +59,8 @@ class VQA(AlignedModule):
         )
         targets = answers.targets(batch["answers"]).to(logits.device)
         loss = (binary_cross_entropy if self.multilabel else cross_entropy)(logits, targets)
-        return Output(loss=loss, prediction=logits.argmax(1), attention=attention)
+        count = None if self.multilabel else (targets.sum(1) > 0).sum()
+        return Output(loss, logits.argmax(1), attention, count)
 
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"accuracy": VQAAccuracy()})
