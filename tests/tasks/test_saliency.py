@@ -1,0 +1,72 @@
+"""The saliency task: its loss against torch's, its scores against haa's metrics by hand, and masked samples."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from haa.alignment import Alignment
+from haa.data.datamodule import collate
+from haa.data.shapes import Shapes
+from haa.gaze import density
+from haa.metrics.functional import nss
+from haa.models.backbone import Tiny
+from haa.models.saliency import SaliencyReadout
+from haa.tasks.saliency import Saliency, divergence
+
+
+def task(**options) -> tuple[Saliency, dict]:
+    torch.manual_seed(0)
+    module = Saliency(SaliencyReadout(Tiny(channels=16)), **options)
+    batch = collate(list(Shapes("train", task="saliency", train=8)))
+    batch["image"] = batch["image"].float() / 255
+    return module, batch
+
+
+def test_divergence_equals_pytorch():
+    log_p = torch.randn(3, 20).log_softmax(1).view(3, 4, 5)
+    human = torch.rand(3, 20).softmax(1).view(3, 4, 5)
+    expected = F.kl_div(log_p, human, reduction="none").sum((1, 2))
+    torch.testing.assert_close(divergence(log_p, human), expected)
+
+
+def test_loss_is_the_divergence_from_the_density_of_the_fixations():
+    module, batch = task(alignment=Alignment(sigma=0.05))
+    output = module.step(batch)
+    human = density(batch["fixations"], (64, 64), sigma=0.05 * 64, grid=tuple(output.prediction.shape[1:]))
+    expected = F.kl_div(output.prediction, human, reduction="none").sum((1, 2)).mean()
+    torch.testing.assert_close(output.loss, expected)
+    assert task(alignment=Alignment(sigma=0.05), sigma=0.01)[0].step(batch).loss > output.loss
+
+
+def test_samples_without_gaze_leave_no_trace():
+    module, batch = task()
+    module.eval()
+    batch["fixations"][:4] = torch.nan
+    batch["has_human"][:4] = False
+    masked = module.step(batch).loss
+    half = {key: value[4:] for key, value in batch.items()}
+    torch.testing.assert_close(masked, module.step(half).loss)
+    batch["fixations"][:] = torch.nan
+    loss = module.step(batch).loss
+    loss.backward()
+    assert loss.item() == 0
+
+
+def test_scores_are_taken_at_native_size():
+    module, batch = task()
+    module.eval()
+    batch["native_size"] = [(90, 120)] * 4 + [(50, 40)] * 4
+    batch["native_fixations"] = torch.rand(8, 5, 2) * 40
+    metrics = module.make_metrics()
+    output = module.step(batch)
+    module.update_metrics(metrics, output, batch)
+    values = []
+    for log_density, size, points in zip(
+        output.prediction, batch["native_size"], batch["native_fixations"], strict=True
+    ):
+        p = F.interpolate(log_density[None, None], size, mode="bilinear").exp()[0]
+        values.append(nss(p, points[None]))
+    assert metrics.compute()["nss"].item() == pytest.approx(torch.cat(values).nanmean().item(), rel=1e-4)
+    assert set(metrics.compute()) == {"nss", "cc", "kl", "sim", "auc_judd"}
