@@ -2,23 +2,61 @@
 
 from haa.metrics.captions import BLEU, ROUGEL, CaptionScores, CIDEr
 from haa.metrics.fixations import NSS, AUCJudd, AUCUniform, InformationGain, LogLikelihood
-from haa.metrics.maps import CC, KLDivergence, KLDivergenceMIT, Similarity
+from haa.metrics.maps import (
+    CC,
+    EarthMoversDistance,
+    KLDivergence,
+    KLDivergenceMIT,
+    PointingGame,
+    Similarity,
+    Spearman,
+    TopKIoU,
+)
+from haa.metrics.salient_objects import (
+    MAE,
+    EAdaptive,
+    EMax,
+    EMean,
+    FAdaptive,
+    FMax,
+    FMean,
+    FWeighted,
+    SalientObjects,
+    SMeasure,
+)
+from haa.metrics.sampled_auc import AUCBorji, AUCShuffled
 from haa.metrics.vqa import VQAAccuracy, VQAAccuracyByType
 
 __all__ = [
     "BLEU",
     "CC",
+    "MAE",
     "NSS",
     "ROUGEL",
+    "AUCBorji",
     "AUCJudd",
+    "AUCShuffled",
     "AUCUniform",
     "CIDEr",
     "CaptionScores",
+    "EAdaptive",
+    "EMax",
+    "EMean",
+    "EarthMoversDistance",
+    "FAdaptive",
+    "FMax",
+    "FMean",
+    "FWeighted",
     "InformationGain",
     "KLDivergence",
     "KLDivergenceMIT",
     "LogLikelihood",
+    "PointingGame",
+    "SMeasure",
+    "SalientObjects",
     "Similarity",
+    "Spearman",
+    "TopKIoU",
     "VQAAccuracy",
     "VQAAccuracyByType",
 ]

@@ -68,7 +68,8 @@ class SampleMean(Metric):
 
     def _apply(self, fn: Callable[..., Tensor], exclude_state: Any = "") -> Any:
         if fn(torch.zeros(1)).device.type == "mps":  # which has no float64
-            self.sum, self._defaults["sum"] = self.sum.float(), self._defaults["sum"].float()
+            self.sum = self.sum.float()
+            self._defaults["sum"] = torch.zeros(())
         return super()._apply(fn, exclude_state)
 
 

@@ -94,3 +94,100 @@ class KLDivergenceMIT(SampleMean):
 
     def update(self, prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> None:
         self.add(functional.kl_divergence_mit(prediction, density, self.eps))
+
+
+class EarthMoversDistance(SampleMean):
+    """Earth mover's distance in cells, see `haa.metrics.functional.earth_movers_distance`.
+
+    Args:
+        reduction: pixels per cell's side.
+
+    Example:
+        >>> import torch
+        >>> metric = EarthMoversDistance(reduction=1)
+        >>> metric.update(torch.tensor([[[1.0, 0.0, 0.0]]]), torch.tensor([[[0.0, 0.5, 0.5]]]))
+        >>> metric.compute()
+        tensor(1.5000)
+    """
+
+    higher_is_better = False
+    bounds = (0.0, float("inf"))
+
+    def __init__(self, reduction: int = 32, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.reduction = reduction
+
+    def update(self, prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> None:
+        self.add(functional.earth_movers_distance(prediction, density, self.reduction))
+
+
+class Spearman(SampleMean):
+    """Spearman's rank correlation, see `haa.metrics.functional.spearman`.
+
+    Args:
+        grid: average both maps over this many cells (height, width) first; None ranks the pixels.
+
+    Example:
+        >>> import torch
+        >>> metric = Spearman()
+        >>> metric.update(torch.tensor([[[0.0, 1.0, 2.0]]]), torch.tensor([[[1.0, 9.0, 5.0]]]))
+        >>> metric.compute()
+        tensor(0.5000)
+    """
+
+    bounds = (-1.0, 1.0)
+
+    def __init__(self, grid: tuple[int, int] | None = None, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.grid = None if grid is None else (grid[0], grid[1])
+
+    def update(self, prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> None:
+        self.add(functional.spearman(prediction, density, self.grid))
+
+
+class PointingGame(SampleMean):
+    """The pointing game, see `haa.metrics.functional.pointing_game`.
+
+    Args:
+        tolerance: in pixels.
+
+    Example:
+        >>> import torch
+        >>> metric = PointingGame(tolerance=2)
+        >>> metric.update(torch.tensor([[[0.0, 1.0, 0.0, 0.0]]]), torch.tensor([[[0, 0, 0, 1]]]))
+        >>> metric.compute()
+        tensor(1.)
+    """
+
+    bounds = (0.0, 1.0)
+
+    def __init__(self, tolerance: float = 15.0, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.tolerance = tolerance
+
+    def update(self, prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b h w"]) -> None:
+        self.add(functional.pointing_game(prediction, mask, self.tolerance))
+
+
+class TopKIoU(SampleMean):
+    """Overlap of the most salient pixels, see `haa.metrics.functional.topk_iou`.
+
+    Args:
+        fraction: the share of pixels that counts as most salient.
+
+    Example:
+        >>> import torch
+        >>> metric = TopKIoU(fraction=0.5)
+        >>> metric.update(torch.tensor([[[4.0, 3.0, 2.0, 1.0]]]), torch.tensor([[[4.0, 1.0, 3.0, 2.0]]]))
+        >>> round(metric.compute().item(), 4)
+        0.3333
+    """
+
+    bounds = (0.0, 1.0)
+
+    def __init__(self, fraction: float = 0.1, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.fraction = fraction
+
+    def update(self, prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> None:
+        self.add(functional.topk_iou(prediction, density, self.fraction))

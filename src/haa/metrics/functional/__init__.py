@@ -3,25 +3,39 @@
 from haa.metrics.functional.auc import auc_judd, auc_uniform
 from haa.metrics.functional.captions import caption_scores
 from haa.metrics.functional.cc import cc
+from haa.metrics.functional.earth_movers_distance import earth_movers_distance
 from haa.metrics.functional.information_gain import information_gain, log_likelihood
+from haa.metrics.functional.java_captions import java_caption_scores
 from haa.metrics.functional.kl_divergence import kl_divergence, kl_divergence_mit
 from haa.metrics.functional.nss import nss
+from haa.metrics.functional.pointing import pointing_game, topk_iou
 from haa.metrics.functional.ptb import ptb_tokenize
+from haa.metrics.functional.salient_objects import salient_objects
+from haa.metrics.functional.sampled_auc import auc_borji, auc_shuffled
 from haa.metrics.functional.similarity import similarity
+from haa.metrics.functional.spearman import spearman
 from haa.metrics.functional.vqa import normalise_answer, vqa_accuracy
 
 __all__ = [
+    "auc_borji",
     "auc_judd",
+    "auc_shuffled",
     "auc_uniform",
     "caption_scores",
     "cc",
+    "earth_movers_distance",
     "information_gain",
+    "java_caption_scores",
     "kl_divergence",
     "kl_divergence_mit",
     "log_likelihood",
     "normalise_answer",
     "nss",
+    "pointing_game",
     "ptb_tokenize",
+    "salient_objects",
     "similarity",
+    "spearman",
+    "topk_iou",
     "vqa_accuracy",
 ]

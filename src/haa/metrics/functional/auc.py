@@ -7,6 +7,7 @@ import math
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
+from torch.nn.functional import pad
 
 from haa.metrics.functional.counting import count_reaching
 from haa.metrics.functional.maps import flat, locate, mean_over
@@ -54,9 +55,9 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
     n, negatives = hits.amax(1, keepdim=True), maps.shape[1] - distinct[:, -1:]
     hit_rate = torch.where(on, hits / n, 1.0).to(maps.dtype)
     alarm_rate = torch.where(on, alarms / negatives, 1.0).to(maps.dtype)
-    hit_rate = torch.nn.functional.pad(hit_rate, (1, 0)), torch.nn.functional.pad(hit_rate, (0, 1), value=1.0)
-    alarm_rate = torch.nn.functional.pad(alarm_rate, (1, 0)), torch.nn.functional.pad(alarm_rate, (0, 1), value=1.0)
-    area = ((alarm_rate[1] - alarm_rate[0]) * (hit_rate[1] + hit_rate[0])).sum(1) / 2
+    # the curve begins at (0, 0) and ends at (1, 1)
+    hit_rate, alarm_rate = (pad(pad(rate, (1, 0)), (0, 1), value=1.0) for rate in (hit_rate, alarm_rate))
+    area = (alarm_rate.diff(dim=1) * (hit_rate[:, 1:] + hit_rate[:, :-1])).sum(1) / 2
     defined = on.any(1) & (negatives[:, 0] > 0) & ~maps.detach().amax(1).isnan()
     return torch.where(defined, area, math.nan)
 
@@ -64,8 +65,8 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
 def auc_uniform(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> Float[Tensor, " b"]:
     """AUC with all pixels as negatives: the chance that a fixation beats a random pixel, a tie counting one half.
 
-    ``AUC = 1/n sum_i (#{S < S(x_i)} + #{S = S(x_i)} / 2) / (h w)``. Follows pysaliency's ``AUC(nonfixations="uniform")``
-    of one image.
+    ``AUC = 1/n sum_i (#{S < S(x_i)} + #{S = S(x_i)} / 2) / (h w)``. Follows pysaliency's
+    ``AUC(nonfixations="uniform")`` of one image.
 
     Args:
         prediction: saliency maps of any scale; a constant one scores 0.5.

@@ -28,6 +28,7 @@ def kl_divergence(
         InputError: if the shapes differ.
 
     Example:
+        >>> import torch
         >>> kl_divergence(torch.tensor([[[1.0, 1.0]]]), torch.tensor([[[0.0, 1.0]]])).round(decimals=4)
         tensor([0.6931])
 
@@ -66,6 +67,7 @@ def kl_divergence_mit(
         InputError: if the shapes differ.
 
     Example:
+        >>> import torch
         >>> kl_divergence_mit(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[1.0, 1.0]]])).round(decimals=3)
         tensor([17.3290])
 

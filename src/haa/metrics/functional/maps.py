@@ -48,9 +48,9 @@ def locate(
     """
     if fixations.ndim != 3 or fixations.shape[2] != 2 or len(fixations) != len(maps):
         raise InputError(
-            f"fixations have shape {tuple(fixations.shape)} for {len(maps)} maps: give (batch, n, 2), x then y, NaN pads"
+            f"fixations have shape {tuple(fixations.shape)} for {len(maps)} maps: give (batch, n, 2), NaN pads"
         )
-    h, w = maps.shape[1:]
+    h, w = maps.shape[-2:]
     on = valid(fixations, (h, w))
     x, y = torch.where(on[..., None], fixations + 0.5, 0.0).floor().long().unbind(-1)
     return y * w + x, on
@@ -58,7 +58,7 @@ def locate(
 
 def outside(fixations: Float[Tensor, "b n 2"], maps: Shaped[Tensor, "b h w"]) -> Int[Tensor, ""]:
     """How many points are neither padding nor on the map."""
-    return (~fixations.isnan().any(-1) & ~valid(fixations, tuple(maps.shape[1:]))).sum()
+    return (~fixations.isnan().any(-1) & ~valid(fixations, (maps.shape[1], maps.shape[2]))).sum()
 
 
 def mean_over(values: Float[Tensor, "b n"], on: Bool[Tensor, "b n"]) -> Float[Tensor, " b"]:

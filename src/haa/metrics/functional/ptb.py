@@ -58,8 +58,8 @@ _BRACKETS = str.maketrans({"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-
 def ptb_tokenize(captions: Sequence[str]) -> list[str]:
     """Captions as the COCO caption evaluation compares them: Penn Treebank tokens, lower case, without punctuation.
 
-    Agrees with ``PTBTokenizer -preserveLines -lowerCase`` of Stanford CoreNLP 3.4.1, which the evaluation calls, on every
-    kind of token that captions have (contractions, hyphens, slashes, abbreviations, numbers, quotes). Like the
+    Agrees with ``PTBTokenizer -preserveLines -lowerCase`` of Stanford CoreNLP 3.4.1, which the evaluation calls, on
+    every kind of token that captions have (contractions, hyphens, slashes, abbreviations, numbers, quotes). Like the
     evaluation it leaves out quotes and ``. ? ! , : - -- ... ;`` and keeps brackets as ``-lrb-``.
 
     Returns:

@@ -1,0 +1,122 @@
+"""Area under the ROC curve with sampled negatives: other images' fixations, or random pixels."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from haa.errors import InputError
+from haa.metrics.functional.maps import flat, locate, mean_over
+
+
+def auc_shuffled(
+    prediction: Shaped[Tensor, "b h w"],
+    fixations: Float[Tensor, "b n 2"],
+    other_fixations: Float[Tensor, "b m 2"] | Float[Tensor, "m 2"],
+) -> Float[Tensor, " b"]:
+    """Shuffled AUC: fixations of this image against all fixations of the other images, ties counting one half.
+
+    ``sAUC = 1/n sum_i (#{S(y_j) < S(x_i)} + #{S(y_j) = S(x_i)} / 2) / m``: a centre bias, which both share, earns
+    nothing. Follows pysaliency's ``AUC(nonfixations="shuffled")`` of one image: every other fixation takes part, so
+    nothing is drawn at random (the Matlab code draws 100 times from ten images, on 11 thresholds).
+
+    Args:
+        prediction: saliency maps of any scale; a constant one scores 0.5.
+        fixations: x, y in pixels of the map; NaN pads, points outside count as padding.
+        other_fixations: the other images' fixations in pixels of this map (`haa.gaze.resize`), for the whole batch or
+            per sample; NaN pads. `haa.metrics.AUCShuffled` collects them.
+
+    Returns:
+        Per sample in [0, 1]; 0.5 is chance; NaN without fixations or without others.
+
+    Raises:
+        InputError: if the shapes do not fit together.
+
+    Example:
+        >>> maps = torch.tensor([[[0.1, 0.9, 0.5, 0.2]]])
+        >>> auc_shuffled(maps, torch.tensor([[[2.0, 0.0]]]), torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]))
+        tensor([0.5000])
+
+    Zhang et al., SUN, Journal of Vision 2008; Kuemmerer et al., Saliency benchmarking made easy, ECCV 2018.
+    """
+    if other_fixations.ndim == 2:
+        other_fixations = other_fixations.expand(len(prediction), *other_fixations.shape)
+    pixel, on = locate(fixations, prediction)
+    other, there = locate(other_fixations, prediction)
+    maps = flat(prediction)
+    return _against(maps.gather(1, pixel), on, maps.gather(1, other), there)
+
+
+def _against(hits: Tensor, on: Bool[Tensor, "b n"], negatives: Tensor, there: Bool[Tensor, "b m"]) -> Tensor:
+    """The mean over the hits of the share of negatives that each beats, a tie counting one half."""
+    ordered = torch.where(there, negatives, math.inf).sort(dim=1).values
+    below = torch.searchsorted(ordered, hits, right=False)
+    total = there.sum(1, keepdim=True)
+    # padding sorts to the end, among any infinite values
+    reached = torch.minimum(torch.searchsorted(ordered, hits, right=True), total)
+    beaten = (below + reached).to(hits.dtype) / (2 * total)
+    broken = (on & hits.isnan()).any(1) | (there & negatives.isnan()).any(1)
+    return torch.where(broken, math.nan, mean_over(beaten, on))
+
+
+def auc_borji(
+    prediction: Shaped[Tensor, "b h w"],
+    fixations: Float[Tensor, "b n 2"],
+    splits: int = 100,
+    step: float | None = 0.1,
+    seed: int = 0,
+) -> Float[Tensor, " b"]:
+    """AUC-Borji: fixations against as many random pixels, averaged over random draws.
+
+    The prediction is stretched to [0, 1]; a draw's curve has one point per threshold ``0, step, 2 step ... 1``. Follows
+    the Matlab code of the MIT benchmark, except that its draws are not reproducible and these are: sample i of a batch
+    gets the same draws for the same ``seed`` on every device, whatever the rest of the batch is.
+
+    Args:
+        prediction: saliency maps of any scale; a constant one scores 0.5.
+        fixations: x, y in pixels of the map; NaN pads, points outside count as padding.
+        splits: how many draws.
+        step: the distance of two thresholds; None takes every value as a threshold, which is the exact area.
+        seed: of the draws.
+
+    Returns:
+        Per sample in [0, 1]; 0.5 is chance; NaN without fixations.
+
+    Raises:
+        InputError: if the shapes do not fit together, or ``splits`` or ``step`` are not positive.
+
+    Example:
+        >>> auc_borji(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[1.0, 0.0]]]), splits=1000).round(decimals=1)
+        tensor([0.8000])
+
+    Borji et al., Analysis of scores, datasets, and models in visual saliency prediction, ICCV 2013.
+    """
+    if splits < 1 or (step is not None and not 0 < step <= 1):
+        raise InputError(
+            f"auc_borji got splits={splits}, step={step}: give a positive number, and a step up to 1 or None"
+        )
+    pixel, on = locate(fixations, prediction)
+    maps = flat(prediction)
+    batch, n = pixel.shape
+    low, high = maps.amin(1, keepdim=True), maps.amax(1, keepdim=True)
+    maps = (maps - low) / torch.where(high > low, high - low, 1.0)
+    # drawn on the CPU: generators of other devices give other numbers
+    draws = torch.rand((splits, n), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    drawn = (draws * maps.shape[1]).long().clamp_max(maps.shape[1] - 1).to(maps.device)
+    hits = maps.gather(1, pixel)
+    negatives = maps.gather(1, drawn.flatten().expand(batch, -1)).view(batch, splits, n)
+    if step is None:
+        rows = (t.repeat_interleave(splits, 0) for t in (hits, on))
+        scores = _against(*rows, negatives.flatten(0, 1), on.repeat_interleave(splits, 0))
+        return scores.view(batch, splits).mean(1)
+    thresholds = torch.arange(int(1 / step + 1e-9), -1, -1, dtype=maps.dtype, device=maps.device) * step
+    number = on.sum(1)
+    hit_rate = ((hits[:, None] >= thresholds[:, None]) & on[:, None]).sum(2) / number[:, None]
+    alarm_rate = torch.stack([((negatives >= t) & on[:, None]).sum(2) for t in thresholds], 2) / number[:, None, None]
+    hit_rate = torch.nn.functional.pad(torch.nn.functional.pad(hit_rate, (1, 0)), (0, 1), value=1.0)
+    alarm_rate = torch.nn.functional.pad(torch.nn.functional.pad(alarm_rate, (1, 0)), (0, 1), value=1.0)
+    areas = (alarm_rate.diff(dim=2) * (hit_rate[:, None, 1:] + hit_rate[:, None, :-1])).sum(2) / 2
+    return torch.where((number > 0) & ~high[:, 0].isnan(), areas.mean(1), math.nan).to(maps.dtype)

@@ -1,0 +1,54 @@
+"""Rank correlation of two maps."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from haa.metrics.functional.cc import cc
+from haa.metrics.functional.maps import flat
+
+
+def spearman(
+    prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"], grid: tuple[int, int] | None = None
+) -> Float[Tensor, " b"]:
+    """Spearman's rank correlation of prediction and ground truth, equal values sharing their average rank.
+
+    Pearson's correlation (`cc`) of the ranks. Follows ``scipy.stats.spearmanr``. VQA-HAT reports it on maps that are
+    reduced to 14 x 14 cells: ``grid=(14, 14)``. A constant prediction scores 0, as for `cc` (NaN in scipy).
+
+    Args:
+        prediction: saliency maps of any scale.
+        density: ground truth maps of any scale.
+        grid: average both maps over this many cells (height, width) first; None ranks the pixels.
+
+    Returns:
+        Per sample in [-1, 1]; NaN where the ground truth is constant.
+
+    Raises:
+        InputError: if the shapes differ.
+
+    Example:
+        >>> spearman(torch.tensor([[[0.0, 1.0, 2.0]]]), torch.tensor([[[1.0, 9.0, 5.0]]]))
+        tensor([0.5000])
+
+    Das et al., Human attention in visual question answering, EMNLP 2016, section 5.
+    """
+    shape = prediction.shape
+    s = flat(prediction)
+    g = flat(density, like=prediction).to(s.dtype)
+    if grid is not None:
+        s, g = (adaptive_avg_pool2d(m.view(len(m), 1, *shape[1:]), grid).flatten(1) for m in (s, g))
+    return cc(_ranks(s)[:, None], _ranks(g)[:, None])
+
+
+def _ranks(rows: Float[Tensor, "b p"]) -> Float[Tensor, "b p"]:
+    """Average ranks about 0, between -1/2 and 1/2: float32 holds the halves exactly up to sixteen million pixels."""
+    ordered = rows.sort(dim=1).values
+    below = torch.searchsorted(ordered, rows.contiguous(), right=False)
+    reached = torch.searchsorted(ordered, rows.contiguous(), right=True)
+    length = rows.shape[1]
+    ranks = (below + reached - length).to(rows.dtype) / (2 * length)
+    return torch.where(rows.isnan().any(1, keepdim=True), torch.nan, ranks)
