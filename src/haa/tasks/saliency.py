@@ -45,12 +45,17 @@ class Saliency(AlignedModule):
         return Output(self.divergence(log_density, batch), log_density, attention, count=has.sum())
 
     def make_metrics(self) -> MetricCollection:
-        return MetricCollection(
-            {"nss": NSS(), "cc": CC(), "kl": KLDivergence(), "sim": Similarity(), "auc_judd": AUCJudd()}
-        )
+        return saliency_metrics()
 
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
         score(metrics, output.prediction, batch, self.alignment.sigma, log=True)
+
+
+def saliency_metrics() -> MetricCollection:
+    """The metrics of Bylinskii et al. (PAMI 2019) that need neither a baseline nor other images."""
+    return MetricCollection(
+        {"nss": NSS(), "cc": CC(), "kl": KLDivergence(), "sim": Similarity(), "auc_judd": AUCJudd()}
+    )
 
 
 def divergence(log_density: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:

@@ -1,0 +1,121 @@
+"""What a saliency model's scores are to be read beside: the centre prior, another image's gaze, and other people."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from haa.conditions import Shuffled
+from haa.data.dataset import GazeDataset
+from haa.errors import InputError
+from haa.gaze import Gaze, Size, density, resize
+from haa.scoring import score
+from haa.tasks.saliency import saliency_metrics
+
+Row = dict[str, float]
+
+
+def reference_rows(
+    train: GazeDataset, test: GazeDataset, sigma: float = 0.03, seed: int = 0, points: int = 200_000
+) -> dict[str, Row]:
+    """Scores of predictions that need no model, by the metrics and at the size by which models are scored.
+
+    - ``centre prior``: the density of all training fixations, whatever the image. What a model must beat.
+    - ``another image``: the human density of another test image. What attention learned from shuffled maps can reach.
+    - ``human ceiling``: the density of half of the people (the larger half, drawn for each image) scored by the other
+      half's fixations. Only from data that tell people apart.
+
+    Args:
+        train: the split whose fixations make the prior.
+        test: the split that is scored.
+        sigma: of the human densities, as a share of the stimulus' longer side, as in `haa.alignment.Alignment`.
+        seed: draws the other image and the halves.
+        points: how many training fixations the prior is made from at most (of evenly spaced images).
+
+    Returns:
+        A row of metrics for each; a row that the data do not allow, and a metric that is never defined, are left out.
+
+    Raises:
+        InputError: if the training split has no gaze.
+
+    Kümmerer, Wallis, Bethge, Information-theoretic model comparison unifies saliency metrics, PNAS 2015 (the centre
+    prior and the gold standard as bounds); Judd, Durand, Torralba, A benchmark of computational models of saliency to
+    predict human fixations, MIT technical report, 2012.
+    """
+    prior = centre_prior(train, sigma, points)
+    other = Shuffled(seed)
+    metrics = {name: saliency_metrics() for name in ("centre prior", "another image", "human ceiling")}
+    several = len({test.stimulus(index) for index in range(len(test)) if test.gaze(index) is not None}) > 1
+    for index in range(len(test)):
+        gaze = test.gaze(index)
+        if gaze is None:
+            continue
+        pairs = {"centre prior": (_stretched(prior, gaze.size), gaze)}
+        if several:
+            stranger = other.gaze(test, index)
+            assert stranger is not None
+            pairs["another image"] = (_map(stranger, sigma), gaze)
+        if halves := split_people(gaze, torch.Generator().manual_seed(seed * 1_000_003 + index)):
+            pairs["human ceiling"] = (_map(halves[0], sigma), halves[1])
+        for name, (prediction, seen) in pairs.items():
+            batch = {"image": torch.empty(1, 3, *seen.size), "id": [str(index)], "fixations": seen.points[None]}
+            score(metrics[name], prediction, batch, sigma)  # type: ignore[arg-type]
+    rows = {
+        name: {key: value.item() for key, value in metric.compute().items() if value.isfinite()}
+        for name, metric in metrics.items()
+        if all(m.update_called for m in metric.values())
+    }
+    return {name: row for name, row in rows.items() if row}
+
+
+def centre_prior(train: GazeDataset, sigma: float = 0.03, points: int = 200_000) -> Float[Tensor, "1 h w"]:
+    """The density of a split's fixations taken together, at its commonest stimulus size (at most 256 cells a side).
+
+    Args:
+        train: whose images may differ in size: points are stretched to the commonest.
+        sigma: of the Gaussian around each fixation, as a share of the longer side.
+        points: fixations that are used at most, from evenly spaced images.
+    """
+    gazes = [gaze for gaze in map(train.gaze, range(len(train))) if gaze is not None and len(gaze.inside().points)]
+    if not gazes:
+        raise InputError(f"no training image of {type(train).__name__} has gaze: a centre prior cannot be made")
+    size: Size = Counter(gaze.size for gaze in gazes).most_common(1)[0][0]
+    shrink = max(1.0, max(size) / 256)
+    grid = (max(1, round(size[0] / shrink)), max(1, round(size[1] / shrink)))
+    every = max(1, math.ceil(sum(len(gaze.points) for gaze in gazes) / points))
+    kept = torch.cat([resize(gaze.inside().points, gaze.size, size) for gaze in gazes[::every]])
+    parts: Iterable[Tensor] = kept.split(4096)
+    total = sum(
+        (density(part[None], size, sigma * max(size), grid=grid) * len(part) for part in parts), torch.zeros(())
+    )
+    return total / len(kept)
+
+
+def split_people(gaze: Gaze, generator: torch.Generator) -> tuple[Gaze, Gaze] | None:
+    """The fixations of half of the people (the larger half) and of the others; None with fewer than two people.
+
+    Example:
+        >>> gaze = Gaze(torch.rand(6, 2), (9, 9), subject=torch.tensor([1, 1, 2, 2, 3, 3]))
+        >>> [len(half.points) for half in split_people(gaze, torch.Generator())]
+        [4, 2]
+    """
+    gaze = gaze.inside()
+    if gaze.subject is None or len(people := gaze.subject.unique()) < 2:
+        return None
+    order = people[torch.randperm(len(people), generator=generator)].tolist()
+    half = math.ceil(len(order) / 2)
+    return gaze.of(*order[:half]), gaze.of(*order[half:])
+
+
+def _map(gaze: Gaze, sigma: float) -> Tensor:
+    return density(gaze.points[None], gaze.size, sigma * max(gaze.size))
+
+
+def _stretched(prior: Tensor, size: Size) -> Tensor:
+    return interpolate(prior[None], size, mode="bilinear", align_corners=False)[0]
