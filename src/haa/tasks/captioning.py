@@ -45,7 +45,7 @@ class Captioning(AlignedModule):
         model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
         all_references: learn from every reference of an image at each step, instead of from one that is drawn (with
             torch's own generator, so that a seed fixes it). Evaluation's loss is always over all.
-        balance: weight of the doubly stochastic regularisation of Xu et al. 2015 (eq. 14), there 1; 0 is none.
+        balance: weight, in training, of the doubly stochastic regularisation of Xu et al. 2015 (eq. 14), there 1.
         beam: sentences kept in the search when the model writes; 1 is greedy.
         max_length: words of a caption at most, in training too.
     """
@@ -77,11 +77,12 @@ class Captioning(AlignedModule):
         if features is None:
             features = self.model.backbone(batch["image"])
         loss, taught, attention = self._teach(features, batch["captions"])
+        words = (taught.tokens != PAD).sum()
         if self.training:
-            return Output(loss=loss, prediction=taught, attention=attention)
+            return Output(loss, taught, attention, count=words)
         tokens, maps = self.model.generate(None, features=features, beam=self.beam, max_length=self.max_length)
         text = self.vocabularies["caption"].decode(tokens)
-        return Output(loss=loss, prediction=Captions(text, tokens, maps), attention=mean_over_words(maps, tokens))
+        return Output(loss, Captions(text, tokens, maps), mean_over_words(maps, tokens), count=words)
 
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"captions": CaptionScores(("bleu4", "rouge_l", "cider"))})
@@ -104,7 +105,7 @@ class Captioning(AlignedModule):
         given, wanted = tokens[:, :-1].to(features.device), tokens[:, 1:].to(features.device)
         logits, maps = self.model(None, given, features=features[owner])
         loss = F.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=PAD)
-        if self.balance:
+        if self.balance and self.training:  # evaluation's loss stays a mean over words
             loss = loss + self.balance * doubly_stochastic(maps, wanted != PAD).mean()
         means = mean_over_words(maps, wanted)
         share = torch.tensor(counts, device=means.device, dtype=means.dtype).reciprocal()[owner]

@@ -129,7 +129,7 @@ def _cider(text: Corpus, tables: list[Ngrams]) -> Floats:
         mine, theirs = weight[table.first[pair]], weight[pair]
         product = np.bincount(table.caption[pair], np.minimum(mine, theirs) * theirs, captions)
         scale = norm * norm[owner]
-        total += np.divide(product, scale, out=product, where=scale > 0)
+        total += np.divide(product, scale, out=np.zeros(captions), where=scale > 0)
     delta = (bigrams - bigrams[owner]).astype(np.float64)
     total = np.where(text.candidate, 0.0, total * np.exp(-(delta**2) / (2 * 6.0**2)))
     references = np.bincount(text.image) - 1
