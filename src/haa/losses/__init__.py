@@ -1,6 +1,34 @@
-"""Alignment losses: pure functions ``(B, h, w) x (B, h, w) -> (B,)``, one paper each, float32 inside any autocast."""
+"""Alignment losses: pure functions, one value per sample, one paper each, float32 inside any autocast.
+
+Most compare maps, ``(attention (b, h, w), human (b, h, w)) -> (b,)``; those of which the second argument is named
+``fixations`` take points ``(b, n, 2)`` in the attention's pixels. All fall as the machine comes closer to people.
+"""
 
 from haa.losses.correlation import correlation
+from haa.losses.cosine import cosine
+from haa.losses.information_gain import information_gain
+from haa.losses.jensen_shannon import jensen_shannon
 from haa.losses.kl_divergence import kl_divergence
+from haa.losses.mse import mse
+from haa.losses.nss import nss
+from haa.losses.pyramid_mse import pyramid_mse
+from haa.losses.ranking import ranking
+from haa.losses.right_reasons import right_reasons
+from haa.losses.similarity import similarity
+from haa.losses.weighted import Weighted, asks_for
 
-__all__ = ["correlation", "kl_divergence"]
+__all__ = [
+    "Weighted",
+    "asks_for",
+    "correlation",
+    "cosine",
+    "information_gain",
+    "jensen_shannon",
+    "kl_divergence",
+    "mse",
+    "nss",
+    "pyramid_mse",
+    "ranking",
+    "right_reasons",
+    "similarity",
+]

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from haa.losses.maps import centred, deviation
+
 
 def correlation(
     attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"], eps: float = 1e-6
@@ -34,16 +36,6 @@ def correlation(
         tensor([2.])
     """
     with torch.autocast(attention.device.type, enabled=False):
-        a, h = _centred(attention), _centred(human)
+        a, h = centred(attention), centred(human)
         covariance = (a * h).mean((1, 2))
-        return 1 - covariance / (_deviation(a, eps) * _deviation(h, eps))
-
-
-def _centred(values: Tensor) -> Tensor:
-    values = values.to(torch.promote_types(values.dtype, torch.float32))
-    values = values / values.detach().abs().amax((1, 2), keepdim=True).clamp_min(1e-30)
-    return values - values.mean((1, 2), keepdim=True)
-
-
-def _deviation(centred: Tensor, eps: float) -> Tensor:
-    return torch.sqrt(centred.square().mean((1, 2)) + eps**2)
+        return 1 - covariance / (deviation(a, eps) * deviation(h, eps))

@@ -6,22 +6,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from haa.losses.maps import density
+
 
 def kl_divergence(
-    attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"], floor: float = 1e-6
+    attention: Float[Tensor, "b h w"],
+    human: Float[Tensor, "b h w"],
+    floor: float = 1e-6,
+    reverse: bool = False,
 ) -> Float[Tensor, " b"]:
     r"""Divergence of the machine's map from the human one, in nats, after both are normalised to sum to 1.
 
     .. math:: \mathrm{KL}(H \| A) = \sum_i H_i (\log H_i - \log A_i)
 
     The direction, from human to machine, punishes a machine that does not look where people do (Huang et al., SALICON,
-    ICCV 2015, section 4; Chen et al., AiR, ECCV 2020, equation 5).
+    ICCV 2015, section 4; Chen et al., AiR, ECCV 2020, equation 5). The reverse, :math:`\mathrm{KL}(A \| H)`, punishes
+    one that looks where people do not, and lets it choose among the places where they do.
 
     Args:
         attention: non-negative; need not sum to 1.
-        human: non-negative; need not sum to 1. A sample whose map is all zero gives 0 (mask it).
+        human: non-negative; need not sum to 1. A sample whose map is all zero means nothing (mask it).
         floor: the share of a uniform density that is mixed into ``attention``, so that a cell which the machine gives
-            nothing costs a finite amount. It is far above float32's resolution, unlike the customary 2.2e-16.
+            nothing costs a finite amount. It is far above float32's resolution, unlike the customary 2.2e-16. In
+            reverse it is mixed into both maps.
+        reverse: from machine to human.
 
     Returns:
         One value per sample, >= 0, in float32 (float64 for float64 input), differentiable in ``attention``.
@@ -30,16 +38,12 @@ def kl_divergence(
         >>> human = torch.tensor([[[1.0, 0.0]]])
         >>> kl_divergence(torch.tensor([[[1.0, 1.0]]]), human)  # log 2
         tensor([0.6931])
+        >>> kl_divergence(torch.tensor([[[1.0, 1.0]]]), human, reverse=True) > 5
+        tensor([True])
     """
-    log_machine = _density(attention, floor).log()
-    p = _density(human, 0.0)
-    return (torch.special.xlogy(p, p) - p * log_machine).sum((1, 2))
-
-
-def _density(values: Tensor, floor: float) -> Tensor:
-    with torch.autocast(values.device.type, enabled=False):
-        values = values.to(torch.promote_types(values.dtype, torch.float32))
-        cells = values.shape[1] * values.shape[2]
-        total = values.sum((1, 2), keepdim=True)
-        raised = values + floor * total / cells + (1e-30 if floor else 0.0)
-        return raised / raised.sum((1, 2), keepdim=True).clamp_min(1e-30)
+    with torch.autocast(attention.device.type, enabled=False):
+        q = density(attention, floor)
+        if reverse:
+            return (q * (q.log() - density(human, floor).log())).sum((1, 2))
+        p = density(human)
+        return (torch.special.xlogy(p, p) - p * q.log()).sum((1, 2))
