@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.special
 import torch
+from omegaconf import OmegaConf
 
+from haa import build
 from haa.alignment import Alignment
-from haa.losses import correlation
+from haa.errors import InputError
+from haa.losses import Weighted, correlation, kl_divergence, nss
 
 
 def batch(**keys):
@@ -64,13 +69,47 @@ def test_published_densities_are_pooled():
     assert loss.item() == pytest.approx(0, abs=1e-5)
 
 
+def test_points_reach_a_loss_of_points_in_pixels_of_the_map():
+    """An image of 32 x 48 on a grid of 4 x 6: cells of 8 x 8 pixels."""
+    attention = torch.rand(3, 4, 6, dtype=torch.float64)
+    a = (attention - attention.mean((1, 2), keepdim=True)) / attention.std((1, 2), keepdim=True, correction=0)
+    expected = -((a[0, 2, 1] + a[0, 0, 5]) / 2 + a[1, 2, 3]) / 2
+    got = Alignment(loss=nss)(attention, batch(fixations=POINTS.double()))
+    torch.testing.assert_close(got, expected, rtol=1e-6, atol=0)
+
+
+def test_a_sum_of_losses_of_maps_and_of_points():
+    attention, looks = torch.rand(3, 4, 6), batch(fixations=POINTS)
+    mixed = Alignment(loss=Weighted({"kl": kl_divergence, "nss": nss}, {"nss": 0.1}))(attention, looks)
+    alone = Alignment()(attention, looks) + 0.1 * Alignment(loss=nss)(attention, looks)
+    torch.testing.assert_close(mixed, alone)
+
+
+def test_a_loss_of_points_refuses_published_maps():
+    with pytest.raises(InputError, match="publishes maps only"):
+        Alignment(loss=nss)(torch.rand(3, 4, 6), batch(density=torch.rand(3, 32, 48)))
+    assert Alignment(loss=nss)(torch.rand(3, 4, 6), batch()) == 0
+
+
 def test_a_negative_weight_is_refused():
     with pytest.raises(ValueError, match="weight"):
         Alignment(weight=-1)
 
 
-def test_compiles_without_a_break():
-    alignment = Alignment(weight=0.5)
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "conf" / "alignment").glob("*.yaml")), ids=str)
+def test_every_option_is_an_alignment_that_falls_towards_people(path):
+    alignment = build.make(OmegaConf.merge({"align_weight": 0.5}, {"node": OmegaConf.load(path)}).node)
+    looks = batch(fixations=POINTS)
+    human, _ = alignment.human(looks, (4, 6))
+    attention = torch.rand(3, 4, 6, generator=torch.Generator().manual_seed(0))
+    assert alignment.weight == 0.5
+    assert alignment(human, looks) < alignment(attention, looks)
+
+
+@pytest.mark.parametrize("loss", [kl_divergence, nss, Weighted({"kl": kl_divergence, "nss": nss})])
+def test_compiles_without_a_break(loss):
+    torch.compiler.reset()
+    alignment = Alignment(loss, weight=0.5)
     attention, looks = torch.rand(3, 4, 6), batch(fixations=POINTS)
     compiled = torch.compile(alignment, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(attention, looks), alignment(attention, looks))

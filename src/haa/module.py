@@ -28,7 +28,8 @@ Vocabularies = dict[str, Vocabulary | Answers]
 class AlignedModule(pl.LightningModule, ABC):
     """A task whose model is pulled, by ``alignment``, to look where people look.
 
-    ``loss = task_loss + alignment.weight * alignment``. With weight 0 the alignment is still measured, without a graph,
+    ``loss = task_loss + weight * alignment``, the weight being what ``alignment`` says at this point of training
+    (logged as ``train/align_weight``). With weight 0 the alignment is still measured, without a graph,
     so that a baseline logs the same columns. Every evaluation scores the attention against the true human gaze.
 
     Args:
@@ -82,11 +83,9 @@ class AlignedModule(pl.LightningModule, ABC):
         output = self.step(batch)
         loss, log = output.loss, {"train/task_loss": output.loss.detach()}
         if output.attention is not None:
-            with torch.set_grad_enabled(self.alignment.weight > 0):
-                aligned = self.alignment(output.attention, batch)
-            log["train/align_loss"] = aligned.detach()
-            if self.alignment.weight > 0:
-                loss = loss + self.alignment.weight * aligned
+            progress = self.alignment.progress(self._trainer)
+            loss, seen = self.alignment.join(loss, output.attention, batch, progress, self.named_parameters())
+            log |= {f"train/{name}": value for name, value in seen.items()}
         self.log_dict(log, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(batch["id"]))
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch["id"]))
         return loss
