@@ -25,6 +25,8 @@ from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
 from haa.errors import InputError
 from haa.module import AlignedModule
+from haa.reference import reference_rows
+from haa.tasks.saliency import Saliency
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -49,7 +51,7 @@ def train(cfg: DictConfig) -> float | None:
     _announce(cfg, data, folder)
     backbone: Any = module.model.backbone
     if cfg.cache and getattr(backbone, "frozen", False):
-        data.cache_features(backbone, cfg.cache)
+        data.cache_features(backbone, cfg.cache, splits=("train", "val", "test") if cfg.test else ("train", "val"))
     trainer = build.trainer(cfg)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
@@ -98,7 +100,10 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     _announce(merged, data, folder)
     trainer = build.trainer(merged)
     trainer.test(module, dataloaders=data.evaluation(cfg.split), verbose=False)
-    return _write(folder, trainer, module, data, cfg.split, cfg.checkpoint)
+    references: dict[str, dict[str, float]] = {}
+    if cfg.reference and isinstance(module, Saliency) and trainer.is_global_zero:
+        references = reference_rows(data.dataset("train"), data.dataset(cfg.split), module.alignment.sigma, cfg.seed)
+    return _write(folder, trainer, module, data, cfg.split, {"checkpoint": str(cfg.checkpoint)}, references)
 
 
 def _quieten() -> None:
@@ -147,7 +152,13 @@ def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
 
 
 def _write(
-    folder: Path, trainer: pl.Trainer, module: AlignedModule, data: DataModule, split: Split, source: str | None = None
+    folder: Path,
+    trainer: pl.Trainer,
+    module: AlignedModule,
+    data: DataModule,
+    split: Split,
+    source: dict[str, str] | None = None,
+    references: dict[str, dict[str, float]] | None = None,
 ) -> dict[str, float]:
     metrics = {name.removeprefix("test/"): float(value) for name, value in sorted(trainer.callback_metrics.items())}
     metrics = {name: value for name, value in metrics.items() if "/" not in name}
@@ -161,7 +172,9 @@ def _write(
             "undefined": {name: len(rows) - n for name, n in valid.items()},
             "simulated_gaze": data.dataset(split).simulated,
             "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
-        } | ({"checkpoint": str(source)} if source else {})
+            **({"references": references} if references else {}),
+            **(source or {}),
+        }
         (folder / "metrics.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
         table = {key: [row[key] for row in rows] for key in ["id", *columns]}
         pq.write_table(pa.table(table, schema=_schema(columns)), folder / "samples.parquet")
@@ -188,8 +201,13 @@ def _show(summary: dict[str, Any], valid: dict[str, int]) -> None:
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("samples", justify="right")
+    references = summary.get("references", {})
+    for reference in references:
+        table.add_column(reference, justify="right", style="dim")
     for name, value in summary["metrics"].items():
-        table.add_row(name, "undefined" if value is None else f"{value:.4f}", str(valid.get(name, summary["samples"])))
+        beside = [f"{row[name]:.4f}" if name in row else "" for row in references.values()]
+        shown = "undefined" if value is None else f"{value:.4f}"
+        table.add_row(name, shown, str(valid.get(name, summary["samples"])), *beside)
     console = Console()
     console.print(f"\n[bold]{summary['split']} split[/], {summary['samples']} samples{gaze}", highlight=False)
     console.print(table)
