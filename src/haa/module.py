@@ -86,6 +86,9 @@ class AlignedModule(pl.LightningModule, ABC):
             progress = self.alignment.progress(self._trainer)
             loss, seen = self.alignment.join(loss, output.attention, batch, progress, self.named_parameters())
             log |= {f"train/{name}": value for name, value in seen.items()}
+        elif self.alignment.weight > 0:
+            name = type(self.model).__name__
+            raise InputError(f"align_weight={self.alignment.weight}, but {name} returns no attention: give align_weight=0")
         self.log_dict(log, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(batch["id"]))
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch["id"]))
         return loss
