@@ -1,0 +1,119 @@
+"""What the sources that read attention weights share: layers, heads, and one softmax per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from haa.attention.grid import Grid
+from haa.attention.layers import find_layers
+from haa.attention.softmax import AttentionMode, Call
+from haa.attention.source import Source, unseen
+from haa.errors import InputError
+
+ALL = slice(None)
+
+
+class AttentionWeights(Source):
+    """Base of the sources that read the attention weights of layers.
+
+    Args:
+        layers: names or patterns of attention modules, or of blocks with one attention each; None looks for them.
+        heads: which heads, by number; None takes all. Their mean is read.
+        grid, prefix: where the tokens lie, see `haa.attention.grid.Grid`.
+    """
+
+    def __init__(
+        self,
+        layers: str | Sequence[str] | None = None,
+        heads: Sequence[int] | None = None,
+        grid: Sequence[int] | str | None = None,
+        prefix: int | None = None,
+    ) -> None:
+        super().__init__(Grid(grid, prefix))
+        self.layers, self.heads = layers, None if heads is None else list(heads)
+        self._modules: dict[str, nn.Module] = {}
+
+    def default_layers(self, model: nn.Module) -> dict[str, nn.Module]:
+        """Which layers are read where none is named."""
+        raise NotImplementedError
+
+    def watch(self, model: nn.Module) -> list[RemovableHandle]:
+        self._modules = self.default_layers(model) if self.layers is None else find_layers(model, self.layers)
+        handles = []
+        for name, module in self._modules.items():
+            enter, leave = self._around(name)
+            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_hook(leave, always_call=True, prepend=True))
+        return handles
+
+    def weights(self, layer: str, call: Call, rows: slice = ALL) -> Float[Tensor, "b rows k"]:
+        """The weights of a layer's queries, averaged over the chosen heads."""
+        weights = call.weights(rows)
+        batch = self.grid.batch_of(layer) or (self._image[0] if self._image is not None else None)
+        if call.folded:
+            if batch is None or len(weights) % batch:
+                raise InputError(f"layer {layer} folds batch and heads: haa cannot tell them apart without the image")
+            weights = weights.unflatten(0, (batch, -1))
+        if weights.ndim != 4 or (batch is not None and len(weights) != batch):
+            raise InputError(
+                f"layer {layer} ({type(self._modules[layer]).__name__}) gave {tuple(weights.shape)} weights for "
+                f"{batch} images (windows, beams?), which lie on no grid: use gradcam or feature_norm there"
+            )
+        self._check_heads(layer, weights.shape[1])
+        return (weights if self.heads is None else weights[:, self.heads]).mean(1)
+
+    def calls(self, layer: str) -> list[Call]:
+        """What a layer computed in the last forward pass, at least one."""
+        calls = self._taken.get(layer)
+        if calls is None:
+            raise unseen(self, f"layer {layer}")
+        if not calls:
+            kind = type(self._modules[layer]).__name__
+            raise InputError(
+                f"layer {layer} ({kind}) ran, but computed no attention that can be read: it "
+                "holds none, has a kernel of its own, or changes the softmax before it weighs the values"
+            )
+        return calls
+
+    def only_call(self, layer: str) -> Call:
+        """What a layer computed in the last forward pass, exactly once."""
+        calls = self.calls(layer)
+        if len(calls) > 1:
+            kind = type(self._modules[layer]).__name__
+            raise InputError(
+                f"layer {layer} ({kind}) computed {len(calls)} attentions in one forward pass: name a layer with one"
+            )
+        return calls[0]
+
+    def _check_heads(self, layer: str, count: int) -> None:
+        if self.heads is not None and not all(-count <= head < count for head in self.heads):
+            raise InputError(f"heads={self.heads} are not all in layer {layer}: it has heads 0 to {count - 1}")
+        module = self._modules[layer]
+        declared = getattr(module, "num_attention_heads", getattr(module, "num_heads", count))
+        if isinstance(declared, int) and declared != count:
+            raise InputError(f"layer {layer} has {declared} heads but attends with {count}: haa cannot read it")
+
+    def _around(self, layer: str) -> tuple[Any, Any]:
+        """The hooks before and after a layer, between which attention is taken note of."""
+        active: list[AttentionMode] = []
+
+        def enter(module: nn.Module, args: object) -> None:
+            if self.watching:
+                active.append(AttentionMode())
+                active[-1].__enter__()
+
+        def leave(module: nn.Module, args: object, output: object) -> None:
+            if not active:
+                return
+            mode = active.pop()
+            mode.__exit__(None, None, None)
+            # outside of the model's own forward pass (a part of it was called) every call is a pass of its own
+            fresh = self._depth == 0 and not self._recording
+            self._taken = {**self._taken, layer: ([] if fresh else self._taken.get(layer, [])) + mode.calls}
+
+        return enter, leave

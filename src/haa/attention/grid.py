@@ -1,0 +1,182 @@
+"""Where a model's tokens lie in the image: class and register tokens apart, the patches on their grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from haa.attention.layers import find_layers, nearest
+from haa.errors import InputError
+
+# what timm and Hugging Face call the parameters of tokens that come before the patches
+_EXTRA = {
+    *("cls_token", "class_token", "class_embedding", "cls_embedding"),
+    *("reg_token", "register_tokens", "dist_token", "distillation_token"),
+}
+_SHUFFLED = {"ViltEmbeddings": "draws its patches in random order"}
+
+
+class Grid:
+    """Finds the patch grid of the last forward pass and puts tokens on it.
+
+    The grid is what the patch embedding of the model (a convolution whose stride is its kernel) gave out, so any image
+    size and shape is right. What comes before the patches is what the model declares: class, distillation and register
+    tokens. Where tokens do not add up to that, it raises and asks, and never guesses.
+
+    Args:
+        grid: ``(i, j)``, or the name of the layer whose output ``(b, c, i, j)`` has it; None looks for it.
+        prefix: tokens before the patches; None goes by what the model declares.
+    """
+
+    def __init__(self, grid: Sequence[int] | str | None = None, prefix: int | None = None) -> None:
+        self.grid, self.prefix = grid, prefix
+        self.batch: int | None = None
+        """The batch size of the last forward pass, where the grid was measured in it."""
+        self._model: nn.Module | None = None
+        self._measured: dict[str, torch.Size] = {}
+
+    def attach(self, model: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
+        """Start to measure; the handles end it."""
+        self._model, self._measured = model, {}
+        if isinstance(self.grid, str):
+            layers = find_layers(model, self.grid)
+        elif self.grid is None:
+            layers = {name: module for name, module in model.named_modules() if _embeds_patches(name, module)}
+        else:
+            layers = {}
+        return [module.register_forward_hook(self._measure(name)) for name, module in layers.items()]
+
+    def clear(self) -> None:
+        self._measured.clear()
+
+    def batch_of(self, layer: str) -> int | None:
+        """How many images the patch embedding nearest to a layer saw."""
+        name = nearest(layer, list(self._measured))
+        return None if name is None else self._measured[name][0]
+
+    def tokens(self, x: Float[Tensor, "*b n"], layer: str) -> Float[Tensor, "*b i j"]:
+        """The last dimension, one value per token, put on the grid.
+
+        Raises:
+            InputError: where the tokens are not what the grid and the prefix add up to.
+        """
+        size, prefix = self.size(layer), self.prefix_of(x.shape[-1], layer)
+        return x[..., prefix : prefix + size[0] * size[1]].unflatten(-1, size)
+
+    def features(self, x: Tensor, layer: str, image: Sequence[int] | None = None) -> Float[Tensor, "b c i j"]:
+        """A layer's output with channels first: maps as they are, ``(b, i, j, c)`` turned, tokens on the grid."""
+        if x.ndim == 3:
+            return self.tokens(x.transpose(1, 2), layer)
+        if x.ndim != 4:
+            raise InputError(
+                f"layer {layer} gives {tuple(x.shape)}: give a layer of feature maps (b, c, i, j) or tokens (b, n, c)"
+            )
+        if image is None or _alike(x.shape[2:], image):
+            return x
+        if _alike(x.shape[1:3], image):
+            return x.permute(0, 3, 1, 2)
+        raise InputError(f"layer {layer} gives {tuple(x.shape)}, which has not the shape of an image of {tuple(image)}")
+
+    def size(self, layer: str) -> tuple[int, int]:
+        """The grid (i, j) that a layer's tokens lie on."""
+        self._refuse_shuffled(layer)
+        if self.grid is not None and not isinstance(self.grid, str):
+            rows, columns = self.grid
+            return rows, columns
+        name = nearest(layer, list(self._measured))
+        if name is None:
+            raise InputError(
+                f"no patch embedding was seen on the way to layer {layer}: give grid, as (rows, columns) or as the "
+                "name of the layer whose output (b, c, i, j) has it"
+            )
+        shape = self._measured[name]
+        return shape[-2], shape[-1]
+
+    def prefix_of(self, count: int, layer: str) -> int:
+        """How many of ``count`` tokens come before the patches."""
+        rows, columns = self.size(layer)
+        patches = rows * columns
+        if self.prefix is not None:
+            if count < self.prefix + patches:
+                raise InputError(
+                    f"layer {layer} has {count} tokens: too few for prefix={self.prefix} and {rows} x {columns}"
+                )
+            return self.prefix
+        declared = self._declared(layer)[0]
+        if count != patches + declared:
+            raise InputError(
+                f"layer {layer} has {count} tokens, but the grid is {rows} x {columns} and {declared} tokens are "
+                "declared before it (windows, pooling or dropped patches?): name another layer, or give grid and prefix"
+            )
+        return declared
+
+    def has_class_token(self, count: int, layer: str) -> bool:
+        """Whether the first of ``count`` tokens is a class token, not a register or a patch."""
+        prefix = self.prefix_of(count, layer)
+        return prefix > 0 if self.prefix is not None else self._declared(layer)[1]
+
+    def _declared(self, layer: str) -> tuple[int, bool]:
+        assert self._model is not None
+        modules = dict(self._model.named_modules())
+        name = nearest(layer, list(self._measured)) or layer
+        while True:
+            module = modules[name]
+            count = getattr(module, "num_prefix_tokens", None)
+            if isinstance(count, int):
+                return count, getattr(module, "cls_token", None) is not None
+            own = {n: p for n, p in module.named_parameters(recurse=False) if n in _EXTRA}
+            if own:
+                return sum(p.shape[1] if p.ndim == 3 else 1 for p in own.values()), any("cl" in n for n in own)
+            if not name:
+                return 0, False
+            name = name.rpartition(".")[0]
+
+    def _refuse_shuffled(self, layer: str) -> None:
+        assert self._model is not None
+        for module in self._model.modules():
+            reason = _SHUFFLED.get(type(module).__name__)
+            if reason:
+                raise InputError(
+                    f"layer {layer}: {type(module).__name__} {reason}, its tokens lie on no grid: use input_gradient"
+                )
+
+    def _measure(self, name: str):  # type: ignore[no-untyped-def]
+        def hook(module: nn.Module, args: object, output: object) -> None:
+            output = first_tensor(output)
+            if output is None or output.ndim != 4:
+                raise InputError(f"grid={name} does not give maps (b, c, i, j): name another layer")
+            self._measured[name] = output.shape
+
+        return hook
+
+
+def first_tensor(output: object) -> Tensor | None:
+    """The tensor that a layer's output is or begins with.
+
+    Example:
+        >>> first_tensor((torch.zeros(2), None)).shape
+        torch.Size([2])
+    """
+    if isinstance(output, Tensor):
+        return output
+    hidden = getattr(output, "last_hidden_state", None)
+    if isinstance(hidden, Tensor):
+        return hidden
+    if isinstance(output, list | tuple) and output and isinstance(output[0], Tensor):
+        return output[0]
+    return None
+
+
+def _embeds_patches(name: str, module: nn.Module) -> bool:
+    if not isinstance(module, nn.Conv2d):
+        return False
+    strided = module.kernel_size == module.stride and min(module.kernel_size) > 1
+    return strided or name.endswith("patch_embed.proj")
+
+
+def _alike(grid: Sequence[int], image: Sequence[int]) -> bool:
+    """Whether a grid has an image's shape, up to a cell of rounding."""
+    return abs(grid[0] * image[1] - grid[1] * image[0]) <= max(image)

@@ -1,0 +1,134 @@
+"""Derivatives of the score by the image itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from haa.attention.gradient import GradientSource
+from haa.attention.source import is_image, unseen
+from haa.attention.target import top_class
+from haa.errors import InputError
+
+
+class InputGradient(GradientSource):
+    r"""How much the score changes with each pixel.
+
+    .. math:: \max_c \Big|\frac{\partial y}{\partial x_{cij}}\Big|
+
+    Differentiable by double backward. The image is taken as it comes into the attached model: attach the source to the
+    module that is called with it.
+
+    Args:
+        target: from the model's output to the score y, one per sample. The default is the logit of the predicted class.
+        second_order: compute with kernels that can be differentiated twice; fused attention cannot. False is faster
+            where maps are only looked at.
+        input: position or name of the image among the model's arguments; None takes the first of shape (b, c, h, w).
+        channels: ``"max"`` of the absolute values, as published, or their ``"sum"``.
+
+    Raises:
+        InputError: from `read` where the forward pass had no image or ran without gradients.
+
+    Example:
+        >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> source = InputGradient()
+        >>> source.attach(model)
+        >>> logits = model(torch.rand(2, 3, 8, 8))
+        >>> source.read().shape
+        torch.Size([2, 8, 8])
+
+    K. Simonyan, A. Vedaldi, A. Zisserman, Deep Inside Convolutional Networks, ICLR workshop 2014, section 3.1.
+    """
+
+    def __init__(
+        self,
+        target: Callable[[Any], Tensor] = top_class,
+        second_order: bool = True,
+        input: int | str | None = None,
+        channels: Literal["max", "sum"] = "max",
+    ) -> None:
+        super().__init__(target, second_order)
+        if channels not in ("max", "sum"):
+            raise InputError(f"channels={channels} is not known: take max or sum")
+        self.input, self.channels = input, channels
+
+    def watch(self, model: nn.Module) -> list[RemovableHandle]:
+        return []
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        where = self._where(args, kwargs)
+        if where is None:
+            return args, kwargs
+        image = kwargs[where] if isinstance(where, str) else args[where]
+        if torch.is_grad_enabled() and not image.requires_grad:
+            image = image.detach().requires_grad_()
+        self._taken = {"image": image}
+        args, kwargs = super().begin(args, kwargs)
+        self.follow()
+        # what follows may change the image in place
+        given = image.clone() if image.requires_grad else image
+        if isinstance(where, str):
+            return args, {**kwargs, where: given}
+        return (*args[:where], given, *args[where + 1 :]), kwargs
+
+    def read(self, score: Tensor | None = None) -> Float[Tensor, "b h w"]:
+        """The map of the last forward pass, at the image's resolution.
+
+        Args:
+            score: what to differentiate, one value per sample or their sum, instead of ``target`` of the output.
+        """
+        _, gradient = self._derive(score)
+        size = gradient.abs()
+        return size.amax(1) if self.channels == "max" else size.sum(1)
+
+    def _derive(self, score: Tensor | None) -> tuple[Tensor, Tensor]:
+        if "image" not in self._taken:
+            raise unseen(self, "an image (b, c, h, w)")
+        image = self._taken["image"]
+        gradient = self.gradient(image, score, "the image")
+        dtype = torch.promote_types(image.dtype, torch.float32)
+        return image.to(dtype), gradient.to(dtype)
+
+    def _where(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | str | None:
+        every: dict[int | str, Any] = dict([*enumerate(args), *kwargs.items()])
+        for key in every if self.input is None else [self.input]:
+            if is_image(every.get(key)):
+                return key
+        return None
+
+
+class GradientTimesInput(InputGradient):
+    r"""How much each pixel contributes to the score, to first order.
+
+    .. math:: \Big|\sum_c x_{cij} \frac{\partial y}{\partial x_{cij}}\Big|
+
+    Args:
+        target, second_order, input: as for `InputGradient`.
+
+    Example:
+        >>> model = nn.Flatten()
+        >>> source = GradientTimesInput()
+        >>> source.attach(model)
+        >>> logits = model(torch.tensor([[[[0.5, 2.0]]]]))
+        >>> source.read()
+        tensor([[[0., 2.]]], grad_fn=<AbsBackward0>)
+
+    A. Shrikumar et al., Not Just a Black Box, 2016, arXiv:1605.01713, section 3.2.
+    """
+
+    def __init__(
+        self,
+        target: Callable[[Any], Tensor] = top_class,
+        second_order: bool = True,
+        input: int | str | None = None,
+    ) -> None:
+        super().__init__(target, second_order, input)
+
+    def read(self, score: Tensor | None = None) -> Float[Tensor, "b h w"]:
+        image, gradient = self._derive(score)
+        return (image * gradient).sum(1).abs()

@@ -1,0 +1,100 @@
+"""Layers of a model by dotted name or pattern."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from haa.errors import InputError
+
+CROSS_ATTENTION = ("*cross*att*", "*encoder_attn", "*EncDecAttention", "*.multihead_attn")
+"""How timm, torch and Hugging Face call the attention of a decoder to its encoder."""
+
+
+def find_layers(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn.Module]:
+    """The layers that a dotted name or a pattern (``*`` matches dots too) means, in the model's order.
+
+    A match inside another match is dropped: ``blocks.*`` means the blocks, not what is in them.
+
+    Args:
+        model: where to look.
+        patterns: one or several, as `fnmatch` reads them.
+
+    Raises:
+        InputError: where a pattern means nothing; the message has the names there are. Also for compiled modules.
+
+    Example:
+        >>> list(find_layers(nn.Sequential(nn.Sequential(nn.ReLU()), nn.ReLU()), "*"))
+        ['0', '1']
+    """
+    for module in model.modules():
+        if hasattr(module, "_orig_mod") or isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f"{type(module).__name__} is compiled and hides its layers: attach the attention source to the module "
+                "before torch.compile or torch.jit"
+            )
+    modules = {name: module for name, module in model.named_modules() if name}
+    found: set[str] = set()
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        matches = {pattern} if pattern in modules else set(fnmatch.filter(modules, pattern))
+        if not matches:
+            raise InputError(f"layer {pattern} is not in {type(model).__name__}{_suggestion(pattern, list(modules))}")
+        found |= matches
+    return {name: module for name, module in modules.items() if name in found and not _ancestors(name) & found}
+
+
+def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The innermost modules whose class is called attention, without pooling and attention to another sequence."""
+    named = {name: module for name, module in model.named_modules() if name and _attends(name, module)}
+    outer = set().union(*(_ancestors(name) for name in named)) if named else set()
+    inner = {name: module for name, module in named.items() if name not in outer}
+    if not inner:
+        raise InputError(
+            f"no layer of {type(model).__name__} is called attention: name one{_suggestion('', _names(model))}"
+        )
+    return inner
+
+
+def nearest(name: str, candidates: Sequence[str]) -> str | None:
+    """The candidate that shares most of the dotted path with ``name``; the first of equals; None without any.
+
+    Example:
+        >>> nearest("vision.blocks.0", ["text.embed", "vision.embed"])
+        'vision.embed'
+    """
+
+    def shared(other: str) -> int:
+        pairs = zip(name.split("."), other.split("."), strict=False)
+        return next((i for i, (a, b) in enumerate(pairs) if a != b), min(name.count("."), other.count(".")) + 1)
+
+    return max(candidates, key=shared, default=None)
+
+
+def _attends(name: str, module: nn.Module) -> bool:
+    kind = type(module).__name__
+    if not re.search(r"att(entio)?n", kind, re.IGNORECASE) or "pool" in kind.lower():
+        return False
+    crosses = any(fnmatch.fnmatch(name, f"{pattern}{end}") for pattern in CROSS_ATTENTION for end in ("", ".*"))
+    return not crosses and any(isinstance(part, nn.Linear) for part in module.modules())
+
+
+def _ancestors(name: str) -> set[str]:
+    parts = name.split(".")
+    return {".".join(parts[:i]) for i in range(1, len(parts))}
+
+
+def _names(model: nn.Module) -> list[str]:
+    return [name for name, _ in model.named_modules() if name]
+
+
+def _suggestion(pattern: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(pattern, names, n=3)
+    if len(names) > 40:  # numbered layers are told once: blocks.*.attn
+        names = list(dict.fromkeys(re.sub(r"(?<=\.)\d+|^\d+", "*", name) for name in names))
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"{hint}; there are: {', '.join(names) or 'no layers'}"

@@ -1,0 +1,85 @@
+"""An attribution as a measurement: nothing of the training is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from haa.attention.source import Source
+
+
+def measure(source: Source, model: nn.Module, *args: Any, **kwargs: Any) -> Float[Tensor, "b i j"]:
+    """The map that a source reads in a forward pass of its own, in evaluation mode, without a graph.
+
+    Random state, dropout, gradients, buffers (batch-norm statistics), modes and what this or other sources hold of the
+    training's last forward pass are as before. It works under ``no_grad`` and ``inference_mode`` too.
+
+    Args:
+        source: any source of `haa.attention`; it may, but need not, watch the model.
+        model: what the source is about.
+        args, kwargs: what the model is called with.
+
+    Example:
+        >>> from haa.attention import InputGradient
+        >>> model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(12, 2))
+        >>> with torch.inference_mode():
+        ...     measure(InputGradient(), model, torch.rand(1, 3, 2, 2)).requires_grad
+        False
+    """
+    probe = source.unattached()
+    if hasattr(probe, "second_order"):
+        probe.second_order = False
+    outer = Source._alone
+    Source._alone = probe
+    try:
+        with torch.inference_mode(False), torch.set_grad_enabled(probe.needs_graph), untouched(model):
+            # tensors made in inference mode cannot be differentiated; copies of them can
+            args, kwargs = tree_map_only(Tensor, _usable, (args, kwargs))
+            probe.attach(model)
+            try:
+                model(*args, **kwargs)
+                return probe.read().detach()
+            finally:
+                probe.detach()
+    finally:
+        Source._alone = outer
+
+
+def _usable(x: Tensor) -> Tensor:
+    return x.clone() if x.is_inference() else x.detach()
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Run a model in evaluation mode and leave it, and the random state, as they were.
+
+    Example:
+        >>> model = nn.BatchNorm1d(2)
+        >>> with untouched(model):
+        ...     model.training
+        False
+        >>> model.training
+        True
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers() if not buffer.is_inference()]
+    devices = {x.device for x in (*model.parameters(), *model.buffers()) if x.device.type not in ("cpu", "meta")}
+    kind = next((device.type for device in devices), "cuda")
+    with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
+        try:
+            for module, _ in modes:
+                module.training = False  # not eval(): a module may have more in mind than its mode
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+            with torch.no_grad():
+                for buffer, version, kept in buffers:
+                    if buffer._version != version:  # writing what is unchanged would spoil a graph that needs it
+                        buffer.copy_(kept)

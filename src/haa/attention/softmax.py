@@ -1,0 +1,155 @@
+"""The softmax of an attention layer, seen while the layer runs or recomputed from its queries and keys."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+Weights = Callable[[slice], Tensor]
+"""Gives the weights of some queries, ``(b, heads, queries, keys)`` or with batch and heads in one dimension."""
+
+_SOFTMAX = {F.softmax, torch.softmax, Tensor.softmax}
+_SAME = {
+    *(F.dropout, torch.dropout, F.dropout1d, Tensor.to, Tensor.type_as, Tensor.type, Tensor.contiguous),
+    *(Tensor.float, Tensor.half, Tensor.bfloat16, Tensor.double, Tensor.view, Tensor.reshape),
+}
+_PRODUCT = {torch.matmul, torch.bmm, torch.einsum, Tensor.matmul, Tensor.bmm, Tensor.__matmul__}
+
+
+@dataclass
+class Call:
+    """One attention that a layer computed."""
+
+    weights: Weights
+    folded: bool
+    """Whether batch and heads share the first dimension."""
+
+
+class AttentionMode(TorchFunctionMode):
+    """While it is active, takes note of every attention that is computed; computes nothing and changes nothing.
+
+    Fused kernels (`scaled_dot_product_attention`, `nn.MultiheadAttention`) leave no softmax behind: their queries,
+    keys, mask and scale are kept, which already carry normalisation, rotary embeddings and the like, and the softmax is
+    computed when it is read, for the rows that are read. Otherwise the softmax itself is kept, provided that it weighs
+    the values as it is, but for dropout. Both are the weights before dropout.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self._seen: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        if func is F.scaled_dot_product_attention:
+            self.calls.append(Call(_fused(*args, **kwargs), folded=False))
+        elif func is F.multi_head_attention_forward:
+            self.calls.append(Call(_multi_head(args, kwargs), folded=False))
+        elif func in _SOFTMAX:
+            self._seen[id(output)] = (output, output)
+        elif func in _SAME and id(args[0]) in self._seen:
+            self._seen[id(output)] = (output, self._seen[id(args[0])][1])
+        elif func in _PRODUCT:
+            # only a softmax that weighs the values is attention: gates and mixtures of heads are not
+            for operand in args:
+                if id(operand) in self._seen:
+                    self.calls.append(_unfused(self._seen[id(operand)][1]))
+        return output
+
+
+class SecondOrder(TorchFunctionMode):
+    """While ``active``, attention runs on a kernel that can be differentiated twice; the fused ones cannot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.active and func in (F.scaled_dot_product_attention, F.multi_head_attention_forward):
+            with sdpa_kernel(SDPBackend.MATH):
+                return func(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def attention_weights(
+    query: Float[Tensor, "*b q d"],
+    key: Float[Tensor, "*b k d"],
+    mask: Tensor | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    rows: slice = slice(None),
+) -> Float[Tensor, "*b rows k"]:
+    r"""The weights that `torch.nn.functional.scaled_dot_product_attention` gives the values, without dropout.
+
+    .. math:: \mathrm{softmax}(s\, Q K^\top + M)
+
+    Args:
+        query, key: of each head; several heads of queries may share a head of keys.
+        mask: True where a key may be looked at, or a number to add.
+        is_causal: queries see keys up to their own position.
+        scale: s, by default ``d ** -0.5``.
+        rows: which queries.
+
+    Returns:
+        In float32 at least, whatever the autocast. A query that may look at nothing gives zeros.
+
+    Example:
+        >>> attention_weights(torch.zeros(1, 2, 3), torch.zeros(1, 2, 3), is_causal=True)
+        tensor([[[1.0000, 0.0000],
+                 [0.5000, 0.5000]]])
+
+    A. Vaswani et al., Attention Is All You Need, NeurIPS 2017, equation 1.
+    """
+    with torch.autocast(query.device.type, enabled=False):
+        dtype = torch.promote_types(query.dtype, torch.float32)
+        queries, keys = query[..., rows, :].to(dtype), key.to(dtype)
+        if queries.ndim > 3 and queries.shape[-3] != keys.shape[-3]:
+            keys = keys.repeat_interleave(queries.shape[-3] // keys.shape[-3], -3)
+        scores = queries @ keys.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+        if is_causal:
+            mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
+        if mask is None:
+            return scores.softmax(-1)
+        mask = mask[..., rows, :] if mask.ndim > 1 and mask.shape[-2] > 1 else mask
+        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask.to(dtype)
+        blind = (scores == -torch.inf).all(-1, keepdim=True)
+        return scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
+
+
+def _fused(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Weights:
+    return lambda rows: attention_weights(query, key, attn_mask, is_causal, scale, rows)
+
+
+def _multi_head(args: Any, kwargs: Any) -> Weights:
+    bound = inspect.signature(F.multi_head_attention_forward).bind(*args, **kwargs)
+    bound.arguments |= {"need_weights": True, "average_attn_weights": False, "training": False}
+    bound.arguments |= {"is_causal": False} if bound.arguments.get("attn_mask") is None else {}
+
+    def weights(rows: slice) -> Tensor:
+        found: Tensor = F.multi_head_attention_forward(*bound.args, **bound.kwargs)[1]  # type: ignore[assignment]
+        return (found if found.ndim == 4 else found[None])[..., rows, :]
+
+    return weights
+
+
+def _unfused(probabilities: Tensor) -> Call:
+    return Call(lambda rows: probabilities[..., rows, :], folded=probabilities.ndim == 3)
