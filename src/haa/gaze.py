@@ -168,8 +168,9 @@ def density(
     columns = profile(x, size[1], w, sigma)
     share = on.to(points.dtype) if weights is None else torch.where(on, weights, 0.0).to(points.dtype)
     rows = profile(y, size[0], h, sigma) * share[..., None]
-    total = torch.bmm(rows.transpose(1, 2), columns)
-    return total / total.sum((1, 2), keepdim=True).clamp_min(torch.finfo(total.dtype).tiny)
+    # the product's sum is known before the product is made: normalising thin rows spares two passes over the map
+    mass = (rows.sum(2) * columns.sum(2)).sum(1)[:, None, None].clamp_min(torch.finfo(rows.dtype).tiny)
+    return torch.bmm((rows / mass).transpose(1, 2), columns)
 
 
 def _sampled(x: Tensor, length: int, cells: int, sigma: float) -> Tensor:

@@ -17,8 +17,8 @@ NAMES = ("mae", "f_adaptive", "f_mean", "f_max", "f_weighted", "s_measure", "e_a
 class SalientObjects(SampleMean):
     """All nine measures of salient object detection in one pass, see `haa.metrics.functional.salient_objects`.
 
-    ``compute`` gives ``{name: value}``. ``f_max`` and ``e_max`` are the greatest values of the data set's mean curves, as
-    the field reports them, not the means of the images' own greatest values.
+    ``compute`` gives ``{name: value}``. ``f_max`` and ``e_max`` are the greatest values of the data set's mean curves,
+    as the field reports them, not the means of the images' own greatest values.
 
     Attributes:
         values: of the last update, per sample: the S-measure.
@@ -31,7 +31,7 @@ class SalientObjects(SampleMean):
         0.15
     """
 
-    higher_is_better = None
+    higher_is_better: bool | None = None
     bounds = (0.0, 1.0)
     totals: Tensor
     f_curve: Tensor

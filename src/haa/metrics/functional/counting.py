@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from haa.metrics.functional.maps import eager_cpu
 
-BINS = 4096
+BINS = 16384
 
 
 def count_reaching(
@@ -34,21 +37,31 @@ def count_reaching(
 
 
 def _by_histogram(values: Float[Tensor, " p"], pixel: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
-    low, high = torch.aminmax(values)
-    scale = BINS / (high - low)
-    if bool(torch.isfinite(scale)) and bool(torch.isfinite(low * scale)):
-        # rounding is monotone, so a smaller value never lands in a higher bin
-        bins = torch.add(-low * scale, values, alpha=float(scale)).to(torch.int32).clamp_(0, BINS)
-    else:
-        bins = torch.zeros(values.shape, dtype=torch.int32)
+    low, high = (float(v) for v in torch.aminmax(values))
+    span = high - low
+    scale = (BINS - 2) / span if span > 0 else math.inf
+    if abs(low) * scale < 1e5:
+        # rounding is monotone, so a smaller value never lands in a higher bin; nor does it reach beyond the spare bins
+        start = values.new_tensor(1 - low * scale)
+        bins = torch.add(start, values, alpha=scale).to(torch.int32)
+    else:  # constant, not finite, or so far from 0 that float32 has no fraction left
+        bins = torch.ones(values.shape, dtype=torch.int32)
     histogram = torch.bincount(bins, minlength=BINS + 1)
     own = bins[pixel].long()
     shared = torch.zeros(BINS + 1, dtype=torch.bool)
     shared[own] = True
-    rivals = np.sort(values.numpy()[shared.index_select(0, bins).numpy()])
+    rivals = np.sort(_chosen(values.numpy(), shared.index_select(0, bins).numpy()))
     # pixels of higher bins that hold none of the given ones; the rivals of higher bins are counted by the search
     plain = torch.where(shared, 0, histogram)
     higher = (plain.sum() - plain.cumsum(0))[own]
     thresholds = values[pixel].numpy()
     left, right = (torch.from_numpy(np.searchsorted(rivals, thresholds, side)) for side in ("left", "right"))
     return higher + (len(rivals) - left), higher + (len(rivals) - right)
+
+
+def _chosen(values: NDArray, mask: NDArray[np.bool_]) -> NDArray:
+    """``values[mask]`` in any order, fast where few are chosen and those are neighbours: eight are ruled out at once."""
+    whole = len(mask) // 8 * 8
+    words = np.flatnonzero(mask[:whole].view(np.uint64))
+    some = values[:whole].reshape(-1, 8)[words][mask[:whole].reshape(-1, 8)[words]]
+    return np.concatenate([some, values[whole:][mask[whole:]]])

@@ -47,9 +47,7 @@ def earth_movers_distance(
     section 3.6.
     """
     if reduction < 1:
-        raise InputError(
-            f"earth_movers_distance got reduction={reduction}: give the pixels per cell's side, at least 1"
-        )
+        raise InputError(f"earth_movers_distance got reduction={reduction}: give pixels per side of a cell, at least 1")
     s = flat(prediction)
     g = flat(density, like=prediction)
     h, w = prediction.shape[1:]

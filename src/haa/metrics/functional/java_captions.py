@@ -44,9 +44,7 @@ def java_caption_scores(
         raise InputError(f"caption score {unknown[0]!r} does not come from Java: choose from meteor, spice")
     check(candidates, references)
     if shutil.which("java") is None:
-        raise InputError(
-            f"{' and '.join(names)} need Java, and there is no java on the path: install a JRE, 8 or newer"
-        )
+        raise InputError(f"{' and '.join(names)} need Java, and no java is on the path: install a JRE, 8 or newer")
     if importlib.util.find_spec("pycocoevalcap") is None:
         raise InputError(f"{' and '.join(names)} need the jars of pycocoevalcap: pip install pycocoevalcap")
     truths = dict(enumerate(map(list, references)))

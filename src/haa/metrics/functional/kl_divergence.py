@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from haa.metrics.functional.maps import density_parts, flat, image_by_image
+from haa.metrics.functional.maps import density_parts, eager_cpu, flat, image_by_image
 
 
 def kl_divergence(
@@ -28,7 +29,6 @@ def kl_divergence(
         InputError: if the shapes differ.
 
     Example:
-        >>> import torch
         >>> kl_divergence(torch.tensor([[[1.0, 1.0]]]), torch.tensor([[[0.0, 1.0]]])).round(decimals=4)
         tensor([0.6931])
 
@@ -39,8 +39,10 @@ def kl_divergence(
     added = minimum * p.shape[1]
 
     def divergence(p: Tensor, q: Tensor, scale: Tensor) -> Tensor:
-        q = q + minimum
-        return ((q / (p + minimum)) * scale).log().mul(q).sum(1)
+        weight, ratio = q + minimum, p + minimum
+        if eager_cpu(p, q):  # the same in place: fresh memory costs more than the arithmetic
+            return torch.div(weight, ratio, out=ratio).mul_(scale).log_().mul_(weight).sum(1)
+        return (weight / ratio * scale).log().mul(weight).sum(1)
 
     p_sum, q_sum = p_sum + added, q_sum + added
     # the scale enters before the logarithm: afterwards two large sums would cancel in float32
@@ -67,7 +69,6 @@ def kl_divergence_mit(
         InputError: if the shapes differ.
 
     Example:
-        >>> import torch
         >>> kl_divergence_mit(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[1.0, 1.0]]])).round(decimals=3)
         tensor([17.3290])
 

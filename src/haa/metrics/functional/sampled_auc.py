@@ -95,9 +95,7 @@ def auc_borji(
     Borji et al., Analysis of scores, datasets, and models in visual saliency prediction, ICCV 2013.
     """
     if splits < 1 or (step is not None and not 0 < step <= 1):
-        raise InputError(
-            f"auc_borji got splits={splits}, step={step}: give a positive number, and a step up to 1 or None"
-        )
+        raise InputError(f"auc_borji got splits={splits}, step={step}: give at least 1, and a step up to 1 or None")
     pixel, on = locate(fixations, prediction)
     maps = flat(prediction)
     batch, n = pixel.shape
@@ -109,8 +107,8 @@ def auc_borji(
     hits = maps.gather(1, pixel)
     negatives = maps.gather(1, drawn.flatten().expand(batch, -1)).view(batch, splits, n)
     if step is None:
-        rows = (t.repeat_interleave(splits, 0) for t in (hits, on))
-        scores = _against(*rows, negatives.flatten(0, 1), on.repeat_interleave(splits, 0))
+        valid = on.repeat_interleave(splits, 0)
+        scores = _against(hits.repeat_interleave(splits, 0), valid, negatives.flatten(0, 1), valid)
         return scores.view(batch, splits).mean(1)
     thresholds = torch.arange(int(1 / step + 1e-9), -1, -1, dtype=maps.dtype, device=maps.device) * step
     number = on.sum(1)

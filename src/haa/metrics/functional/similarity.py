@@ -36,6 +36,7 @@ def similarity(prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h
     q, q_sum = density_parts(flat(density, like=prediction).to(p.dtype))
 
     def overlap(p: Tensor, q: Tensor, scale: Tensor) -> Tensor:
-        return torch.minimum(p * scale, q).sum(1)
+        scaled = p * scale
+        return torch.minimum(scaled, q, out=None if scaled.requires_grad else scaled).sum(1)
 
     return image_by_image(overlap, p, q, q_sum / p_sum) / q_sum[:, 0]

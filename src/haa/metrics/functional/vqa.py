@@ -111,7 +111,7 @@ def vqa_accuracy(answers: Sequence[str], ground_truths: Sequence[Sequence[str]])
     if len(answers) != len(ground_truths):
         raise InputError(f"{len(answers)} answers for {len(ground_truths)} questions: give one answer per question")
     normal = _NORMALISED.__getitem__
-    scores = []
+    scores: list[float] = []
     for answer, truths in zip(answers, ground_truths, strict=True):
         total = len(truths)
         if total == 0:
