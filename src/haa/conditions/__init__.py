@@ -1,0 +1,17 @@
+"""Conditions: which gaze a model is trained with. Evaluation is always against the true human gaze.
+
+A condition stands between the training split and the loader and answers one question: where did people look at this
+sample? Everything after it (weight, rasterisation, loss, logging) is the same for all conditions. What a condition says
+of a sample depends on its seed, the split and the sample's index alone, so every epoch, worker and process sees the
+same gaze.
+"""
+
+from haa.conditions.center import Center
+from haa.conditions.condition import Condition, Human
+from haa.conditions.corrupted import Corrupted
+from haa.conditions.inverted import Inverted
+from haa.conditions.random import Random
+from haa.conditions.shuffled import Shuffled
+from haa.conditions.subset import Subset
+
+__all__ = ["Center", "Condition", "Corrupted", "Human", "Inverted", "Random", "Shuffled", "Subset"]

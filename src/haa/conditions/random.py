@@ -1,0 +1,47 @@
+"""The control of fixations without structure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from haa.conditions.draw import place, uniform
+from haa.data.dataset import GazeDataset
+from haa.data.sampler import generator
+from haa.gaze import Gaze
+
+
+class Random:
+    """A control: each sample has as many fixations, by as many people, as long as its own, anywhere on the stimulus.
+
+    Does alignment help because people know where to look, or as any regulariser would? Random cues have matched human
+    ones before (Shrestha et al., ACL 2020).
+
+    Args:
+        seed: draws the places.
+        keep_shape: False draws every fixation for itself, uniformly over the stimulus. True moves all of a sample's
+            fixations together, by a random distance with what leaves at one border coming back at the other: the map
+            keeps its clusters, its entropy and its contrast, and says nothing about the picture.
+
+    Example:
+        >>> from haa.data.shapes import Shapes
+        >>> data = Shapes("train", train=4)
+        >>> mine, theirs = Random(seed=1).gaze(data, 2), data.gaze(2)
+        >>> len(mine.points) == len(theirs.points), torch.equal(mine.points, theirs.points)
+        (True, False)
+    """
+
+    def __init__(self, seed: int = 0, keep_shape: bool = False) -> None:
+        self.seed, self.keep_shape = seed, keep_shape
+
+    def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
+        own = dataset.gaze(index)
+        if own is None:
+            return None
+        own, rng = own.inside(), generator(self.seed, index)
+        if not self.keep_shape:
+            return replace(own, points=uniform(len(own.points), own.size, rng).to(own.points.dtype))
+        sides = torch.tensor([own.size[1], own.size[0]], dtype=torch.float64)
+        relative = (own.points.double() + 0.5) / sides + torch.rand(2, generator=rng, dtype=torch.float64)
+        return replace(own, points=place(relative % 1.0, own.size).to(own.points.dtype))

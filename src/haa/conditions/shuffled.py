@@ -1,0 +1,59 @@
+"""The control of another picture's gaze."""
+
+from __future__ import annotations
+
+import torch
+
+from haa.conditions.condition import Fitted
+from haa.data.dataset import GazeDataset
+from haa.gaze import Gaze
+
+
+class Shuffled(Fitted[dict[int, int]]):
+    """A control: each sample is given the fixations of another stimulus, the same one throughout training.
+
+    The partner is fixed by ``seed`` and never shows the same picture. Samples without gaze stay without, so that
+    exactly as many samples are aligned as under `Human`. The partner's points are scaled to the stimulus' size.
+
+    Args:
+        seed: draws the partners.
+
+    Raises:
+        ValueError: if all samples with gaze show one and the same stimulus.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
+        own = dataset.gaze(index)
+        if own is None:
+            return None
+        other = dataset.gaze(self.fitted(dataset)[index])
+        assert other is not None
+        return other.resized(own.size)
+
+    def fit(self, dataset: GazeDataset) -> dict[int, int]:
+        """A cyclic shift of a random order: nobody is paired with their own stimulus, everybody serves once."""
+        seen = [i for i in range(len(dataset)) if dataset.gaze(i) is not None]
+        generator = torch.Generator().manual_seed(self.seed)
+        order = [seen[k] for k in torch.randperm(len(seen), generator=generator).tolist()]
+        # samples of one stimulus stand together, so that a shift by the longest group leaves every group
+        order.sort(key=_rank([dataset.stimulus(i) for i in order], order))
+        longest = max(_group_sizes(dataset, order).values(), default=0)
+        if 2 * longest > len(order):
+            raise ValueError(f"condition=shuffled needs several stimuli: {longest} of {len(order)} samples share one")
+        return dict(zip(order, order[longest:] + order[:longest], strict=True))
+
+
+def _rank(stimuli: list[str], order: list[int]):
+    first = {name: k for k, name in reversed(list(enumerate(stimuli)))}
+    place = {i: first[name] for i, name in zip(order, stimuli, strict=True)}
+    return place.__getitem__
+
+
+def _group_sizes(dataset: GazeDataset, order: list[int]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for i in order:
+        sizes[dataset.stimulus(i)] = sizes.get(dataset.stimulus(i), 0) + 1
+    return sizes
