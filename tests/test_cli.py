@@ -37,6 +37,8 @@ def test_train_and_evaluate(haa, task, capsys):
     assert scored["metrics"] == pytest.approx(summary["metrics"], abs=1e-6, nan_ok=True)
     rows = pq.read_table(again / "samples.parquet")
     assert rows.num_rows == 16
+    monitor = yaml.safe_load((run / "config.yaml").read_text())["task"]["monitor"]
+    assert monitor.removeprefix("val/") in rows.column_names
     nss = [value for value in rows["attention_nss"].to_pylist() if value == value]
     assert sum(nss) / len(nss) == pytest.approx(scored["metrics"]["attention_nss"], abs=1e-5)
 

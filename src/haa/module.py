@@ -87,8 +87,10 @@ class AlignedModule(pl.LightningModule, ABC):
             loss, seen = self.alignment.join(loss, output.attention, batch, progress, self.named_parameters())
             log |= {f"train/{name}": value for name, value in seen.items()}
         elif self.alignment.weight > 0:
-            name = type(self.model).__name__
-            raise InputError(f"align_weight={self.alignment.weight}, but {name} returns no attention: give align_weight=0")
+            raise InputError(
+                f"align_weight={self.alignment.weight}, but {type(self.model).__name__} returns no attention: "
+                "give align_weight=0"
+            )
         self.log_dict(log, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(batch["id"]))
         self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch["id"]))
         return loss
@@ -158,8 +160,19 @@ class AlignedModule(pl.LightningModule, ABC):
             seen = any(metric.update_called for metric in collection.values())
             if seen:
                 self.log_dict(collection.compute(), prog_bar=stage == "val" and collection is scores["task"])
+                if stage == "test":
+                    self._add_columns(collection)
             collection.reset()
         scores["loss"].reset()
+
+    def _add_columns(self, collection: MetricCollection) -> None:
+        """Values per sample that a metric knows only at the end, for the samples that this process scored."""
+        for metric in collection.values():
+            for name, values in getattr(metric, "per_image", {}).items():
+                world, rank = self.trainer.world_size, self.trainer.global_rank
+                start = sum(len(range(before, len(values), world)) for before in range(rank))
+                for row, value in zip(self.samples, values[start:].tolist(), strict=False):
+                    row[name] = value
 
 
 def in_unit_range(batch: Batch) -> Batch:
