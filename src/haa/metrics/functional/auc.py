@@ -53,8 +53,8 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
     alarms = at_least - _last_of_run(distinct, values)
 
     n, negatives = hits.amax(1, keepdim=True), maps.shape[1] - distinct[:, -1:]
-    hit_rate = torch.where(on, hits / n, 1.0).to(maps.dtype)
-    alarm_rate = torch.where(on, alarms / negatives, 1.0).to(maps.dtype)
+    hit_rate = torch.where(on, hits.to(maps.dtype) / n, 1.0)
+    alarm_rate = torch.where(on, alarms.to(maps.dtype) / negatives, 1.0)
     # the curve begins at (0, 0) and ends at (1, 1)
     hit_rate, alarm_rate = (pad(pad(rate, (1, 0)), (0, 1), value=1.0) for rate in (hit_rate, alarm_rate))
     area = (alarm_rate.diff(dim=1) * (hit_rate[:, 1:] + hit_rate[:, :-1])).sum(1) / 2

@@ -38,5 +38,5 @@ def cc(prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) ->
     covariance = row_dot(s, g)[:, None] / s.shape[1] - mean_s * mean_g
     # two square roots: the product of two small float32 variances can be zero
     scale = torch.where(var_s > 0, var_s, 1.0).sqrt() * torch.where(var_g > 0, var_g, 1.0).sqrt()
-    value = torch.where(var_s > 0, covariance / scale, 0.0).clamp(-1.0, 1.0)
-    return torch.where(var_g > 0, value, math.nan)[:, 0]
+    value = torch.where(var_s == 0, 0.0, covariance / scale).clamp(-1.0, 1.0)
+    return torch.where(var_g == 0, math.nan, value)[:, 0]

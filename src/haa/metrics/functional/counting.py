@@ -40,7 +40,7 @@ def _by_histogram(values: Float[Tensor, " p"], pixel: Int[Tensor, " n"]) -> tupl
     low, high = (float(v) for v in torch.aminmax(values))
     span = high - low
     scale = (BINS - 2) / span if span > 0 else math.inf
-    if abs(low) * scale < 1e5:
+    if scale < 1e30 and abs(low) * scale < 1e5:
         # rounding is monotone, so a smaller value never lands in a higher bin; nor does it reach beyond the spare bins
         start = values.new_tensor(1 - low * scale)
         bins = torch.add(start, values, alpha=scale).to(torch.int32)
@@ -60,7 +60,7 @@ def _by_histogram(values: Float[Tensor, " p"], pixel: Int[Tensor, " n"]) -> tupl
 
 
 def _chosen(values: NDArray, mask: NDArray[np.bool_]) -> NDArray:
-    """``values[mask]`` in any order, fast where few are chosen and those are neighbours: eight are ruled out at once."""
+    """``values[mask]`` in any order; fast where few are chosen, and neighbours: eight are ruled out at once."""
     whole = len(mask) // 8 * 8
     words = np.flatnonzero(mask[:whole].view(np.uint64))
     some = values[:whole].reshape(-1, 8)[words][mask[:whole].reshape(-1, 8)[words]]

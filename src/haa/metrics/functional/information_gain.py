@@ -7,7 +7,7 @@ import math
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from haa.metrics.functional.maps import density_parts, flat, locate, mean_over
+from haa.metrics.functional.maps import density_parts, flat, locate, mean_over, widest
 
 
 def log_likelihood(
@@ -37,9 +37,7 @@ def log_likelihood(
 
     Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015, equation 1.
     """
-    pixel, on = locate(fixations, prediction)
-    p, total = density_parts(flat(prediction))
-    return mean_over((p.gather(1, pixel) + minimum).log() - (total + minimum * p.shape[1]).log(), on)
+    return _log_likelihood(prediction, fixations, minimum).to(flat(prediction).dtype)
 
 
 def information_gain(
@@ -74,6 +72,13 @@ def information_gain(
 
     Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015, equation 2.
     """
-    flat(baseline, like=prediction)
-    own = log_likelihood(prediction, fixations, minimum)
-    return (own - log_likelihood(baseline, fixations, minimum)) / math.log(2)
+    dtype = flat(baseline, like=prediction).dtype
+    gain = _log_likelihood(prediction, fixations, minimum) - _log_likelihood(baseline, fixations, minimum)
+    return (gain / math.log(2)).to(dtype)
+
+
+def _log_likelihood(prediction: Tensor, fixations: Tensor, minimum: float) -> Tensor:
+    pixel, on = locate(fixations, prediction)
+    p, total = density_parts(flat(prediction))
+    chosen, whole = widest(p.gather(1, pixel)) + minimum, widest(total) + minimum * p.shape[1]
+    return mean_over(chosen.log() - whole.log(), on)

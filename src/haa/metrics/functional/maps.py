@@ -61,6 +61,11 @@ def outside(fixations: Float[Tensor, "b n 2"], maps: Shaped[Tensor, "b h w"]) ->
     return (~fixations.isnan().any(-1) & ~valid(fixations, (maps.shape[1], maps.shape[2]))).sum()
 
 
+def widest(values: Tensor) -> Tensor:
+    """The values in float64, where the device has it: for a few numbers of which a difference is taken."""
+    return values if values.device.type == "mps" else values.double()
+
+
 def mean_over(values: Float[Tensor, "b n"], on: Bool[Tensor, "b n"]) -> Float[Tensor, " b"]:
     """The mean of the valid values of each row, NaN where there is none."""
     return torch.where(on, values, 0.0).sum(1) / on.sum(1)
@@ -73,7 +78,7 @@ def row_dot(a: Float[Tensor, "b p"], b: Float[Tensor, "b p"]) -> Float[Tensor, "
         return (a * b).sum(1)
     # products of two rows by two rows: the smallest that the matrix library takes on, and only its diagonal is wanted
     pairs = torch.bmm(a.reshape(-1, 2, length), b.reshape(-1, 2, length).mT)
-    return pairs.diagonal(dim1=1, dim2=2).reshape(len(a), -1).sum(1)
+    return pairs.diagonal(dim1=1, dim2=2).reshape(len(a), a.shape[1] // length).sum(1)
 
 
 def row_square(a: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
@@ -81,7 +86,7 @@ def row_square(a: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
     if not eager_cpu(a):
         return a.square().sum(1)
     block = next((n for n in (640, 512, 352, 320, 256, 128, 64) if a.shape[1] % n == 0), 1)
-    return torch.linalg.vector_norm(a.reshape(len(a), -1, block), dim=2).square_().sum(1)
+    return torch.linalg.vector_norm(a.reshape(len(a), a.shape[1] // block, block), dim=2).square_().sum(1)
 
 
 def moments(maps: Float[Tensor, "b p"]) -> tuple[Float[Tensor, "b 1"], Float[Tensor, "b 1"], Float[Tensor, "b p"]]:
@@ -98,8 +103,8 @@ def moments(maps: Float[Tensor, "b p"]) -> tuple[Float[Tensor, "b 1"], Float[Ten
             return mean, variance, maps
     shifted = maps - mean
     # constancy is judged on the values: the rounded mean of a constant row need not equal them
-    varies = maps.amax(1, keepdim=True) > maps.amin(1, keepdim=True)
-    shifted = torch.where(varies, shifted, 0.0)
+    constant = maps.amax(1, keepdim=True) == maps.amin(1, keepdim=True)
+    shifted = torch.where(constant, 0.0, shifted)
     rest = shifted.mean(1, keepdim=True)
     return rest, (shifted.square().mean(1, keepdim=True) - rest.square()).clamp_min(0.0), shifted
 

@@ -53,8 +53,8 @@ def pointing_game(
         source = wide[:, max(dy, 0) : h + min(dy, 0)]
         near[:, max(-dy, 0) : h + min(-dy, 0)] |= source
     peak = maps == maps.amax(1, keepdim=True)
-    score = (peak & near.flatten(1)).sum(1) / peak.sum(1)
-    return torch.where(on.flatten(1).any(1), score.to(maps.dtype), torch.nan)
+    score = (peak & near.flatten(1)).sum(1).to(maps.dtype) / peak.sum(1)
+    return torch.where(on.flatten(1).any(1), score, torch.nan)
 
 
 def topk_iou(
@@ -88,5 +88,5 @@ def topk_iou(
     g = flat(density, like=prediction)
     k = max(round(fraction * s.shape[1]), 1)
     top_s, top_g = (m >= m.topk(k, dim=1).values[:, -1:] for m in (s, g))
-    score = (top_s & top_g).sum(1) / (top_s | top_g).sum(1)
-    return torch.where(s.isnan().any(1) | g.isnan().any(1), torch.nan, score.to(s.dtype))
+    score = (top_s & top_g).sum(1).to(s.dtype) / (top_s | top_g).sum(1)
+    return torch.where(s.isnan().any(1) | g.isnan().any(1), torch.nan, score)

@@ -7,6 +7,7 @@ import math
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
+from torch.nn.functional import pad
 
 from haa.errors import InputError
 from haa.metrics.functional.maps import flat, locate, mean_over
@@ -112,9 +113,9 @@ def auc_borji(
         return scores.view(batch, splits).mean(1)
     thresholds = torch.arange(int(1 / step + 1e-9), -1, -1, dtype=maps.dtype, device=maps.device) * step
     number = on.sum(1)
-    hit_rate = ((hits[:, None] >= thresholds[:, None]) & on[:, None]).sum(2) / number[:, None]
-    alarm_rate = torch.stack([((negatives >= t) & on[:, None]).sum(2) for t in thresholds], 2) / number[:, None, None]
-    hit_rate = torch.nn.functional.pad(torch.nn.functional.pad(hit_rate, (1, 0)), (0, 1), value=1.0)
-    alarm_rate = torch.nn.functional.pad(torch.nn.functional.pad(alarm_rate, (1, 0)), (0, 1), value=1.0)
+    hit_rate = ((hits[:, None] >= thresholds[:, None]) & on[:, None]).sum(2).to(maps.dtype) / number[:, None]
+    alarm_rate = torch.stack([((negatives >= t) & on[:, None]).sum(2) for t in thresholds], 2)
+    alarm_rate = alarm_rate.to(maps.dtype) / number[:, None, None]
+    hit_rate, alarm_rate = (pad(pad(rate, (1, 0)), (0, 1), value=1.0) for rate in (hit_rate, alarm_rate))
     areas = (alarm_rate.diff(dim=2) * (hit_rate[:, None, 1:] + hit_rate[:, None, :-1])).sum(2) / 2
-    return torch.where((number > 0) & ~high[:, 0].isnan(), areas.mean(1), math.nan).to(maps.dtype)
+    return torch.where((number > 0) & ~high[:, 0].isnan(), areas.mean(1), math.nan)
