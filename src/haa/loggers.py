@@ -43,7 +43,9 @@ def wandb(folder: str, project: str = "haa", offline: bool | None = None, tags: 
 
     if offline is None:
         mode = os.environ.get("WANDB_MODE")
-        offline = mode != "online" if mode else not service.api.api_key
+        offline = mode != "online" if mode else not service.login(prompt=False)
     if offline:
         rank_zero_info(f"W&B: offline, in {folder}/wandb; `wandb sync` uploads it (`wandb login` sets up an account)")
-    return WandbLogger(project=project, save_dir=folder, offline=offline, tags=list(tags), name=Path(folder).name)
+    # Lightning's own offline=True sets a mode that newer clients no longer know
+    mode = "offline" if offline else "online"
+    return WandbLogger(project=project, save_dir=folder, tags=list(tags), name=Path(folder).name, mode=mode)

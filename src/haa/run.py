@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
@@ -53,6 +54,9 @@ def train(cfg: DictConfig) -> float | None:
     if cfg.cache and getattr(backbone, "frozen", False):
         data.cache_features(backbone, cfg.cache, splits=("train", "val", "test") if cfg.test else ("train", "val"))
     trainer = build.trainer(cfg)
+    for logger in trainer.loggers:
+        if not isinstance(logger, CSVLogger):  # whose folder has config.yaml
+            logger.log_hyperparams(module.config)  # type: ignore[arg-type]
     try:
         trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
         kept: Any = trainer.checkpoint_callback
@@ -65,7 +69,7 @@ def train(cfg: DictConfig) -> float | None:
     finally:
         # one W&B run per job: without this the next job of a sweep would go on in this one
         if "wandb" in sys.modules:
-            sys.modules["wandb"].finish(quiet=True)
+            sys.modules["wandb"].finish()
     return None if best is None else float(best)
 
 
