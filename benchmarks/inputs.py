@@ -61,6 +61,10 @@ def objects(batch: int, h: int, w: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.stack(prediction)), torch.from_numpy(np.stack(mask))
 
 
+def _word(generator: np.random.Generator, letters: int) -> str:
+    return "".join(generator.choice(list("abcdefghilmnoprstu"), letters))
+
+
 def captions(images: int, references: int, seed: int = 0) -> tuple[list[str], list[list[str]]]:
     """Captions of 8 to 14 words with the word frequencies of a language, references that resemble each other."""
     generator = np.random.default_rng(seed)

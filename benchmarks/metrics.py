@@ -1,3 +1,4 @@
+# ruff: noqa: E402 (the number of threads is set before anything reads it)
 """How fast haa's metrics are beside their peers: one table, one process, one thread, medians of interleaved rounds.
 
 Run in the environment of benchmarks/requirements.txt:

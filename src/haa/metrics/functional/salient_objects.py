@@ -26,7 +26,9 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
     - ``f_adaptive``, ``f_mean``, ``f_max``: F-measure with beta^2 = 0.3, at the adaptive threshold, and the mean and
       the greatest of ``f_curve``. The field reports the greatest of the *data set's mean* curve: `haa.metrics.FMax`.
     - ``f_weighted``: see `haa.metrics.functional.weighted_f`; 0 for an empty mask.
-    - ``s_measure``: structure measure, alpha = 0.5; ``1 - mean(p)`` for an empty mask, ``mean(p)`` for a full one.
+    - ``s_measure``: structure measure, alpha = 0.5; ``1 - mean(p)`` for an empty mask, ``mean(p)`` for a full one. Where
+      a prediction is constant in a quadrant, rounding decides the reference's value; here its variance is 0. An empty
+      quadrant, which makes the reference's value NaN, weighs nothing.
     - ``e_adaptive``, ``e_mean``, ``e_max``: enhanced alignment, likewise, of ``e_curve``.
     - ``f_curve``, ``e_curve``, ``precision``, ``recall``: ``(b, 256)``, index t for threshold t.
 
@@ -154,7 +156,8 @@ def _s_measure(p: Float[Tensor, "b h w"], truth: Bool[Tensor, "b h w"], alpha: f
     var_p, var_t = (spp - sp * mean_p) / free, (st - st * mean_t) / free
     covariance = (spt - sp * mean_t) / free
     # what rounding leaves of a constant quadrant's variance would decide the quotient below
-    flat_p = var_p * free <= 4096 * torch.finfo(p.dtype).eps * spp
+    noise = 4096 * torch.finfo(p.dtype).eps
+    flat_p = var_p * free <= noise * spp
     var_p, covariance = torch.where(flat_p, 0.0, var_p), torch.where(flat_p, 0.0, covariance)
     above = 4 * mean_p * mean_t * covariance
     below_ = (mean_p**2 + mean_t**2) * (var_p + var_t)
@@ -164,7 +167,8 @@ def _s_measure(p: Float[Tensor, "b h w"], truth: Bool[Tensor, "b h w"], alpha: f
     # object: mean and deviation of the prediction in the objects, of its complement in the rest
     def uniform(count: Tensor, total: Tensor, squares: Tensor) -> Tensor:
         mean = total / count.clamp_min(1)
-        deviation = ((squares - total * mean) / (count - 1).clamp_min(1)).clamp_min(0.0).sqrt()
+        spread = squares - total * mean
+        deviation = (torch.where(spread > noise * squares, spread, 0.0) / (count - 1).clamp_min(1)).sqrt()
         return 2 * mean / (mean**2 + 1 + deviation + _LEAST)
 
     rest = h * w - objects

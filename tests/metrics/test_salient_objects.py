@@ -1,0 +1,132 @@
+"""Measures of salient objects against PySODMetrics."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from haa.errors import InputError
+from haa.metrics import EMax, FMax, SalientObjects, SMeasure
+from haa.metrics.functional import salient_objects as module
+from haa.metrics.functional import weighted_f
+from haa.metrics.functional.salient_objects import salient_objects
+from haa.metrics.salient_objects import NAMES
+
+_spec = importlib.util.spec_from_file_location("sod_reference", Path(__file__).with_name("sod_reference.py"))
+reference = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reference)
+TABLE = json.loads(reference.FILE.read_text())
+
+
+def case(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    prediction, mask = reference.case(seed)
+    return torch.from_numpy(prediction)[None], torch.from_numpy(mask)[None]
+
+
+@pytest.mark.parametrize("everywhere", [False, True], ids=["cpu", "fixed shapes"])
+def test_values_of_pysodmetrics(monkeypatch, everywhere):
+    if everywhere:  # the operations that an accelerator takes
+        for name in (module, weighted_f):
+            monkeypatch.setattr(name, "eager_cpu", lambda *tensors: False)
+    for seed in range(reference.CASES):
+        mine = salient_objects(*case(seed))
+        for name, theirs in TABLE["each"][seed].items():
+            assert mine[name].item() == pytest.approx(theirs, abs=1e-9), (seed, name)
+
+
+def test_the_class_takes_maxima_of_the_mean_curve():
+    together, f_max, e_max = SalientObjects(), FMax(), EMax()
+    for seed in range(reference.CASES):
+        for metric in (together, f_max, e_max):
+            metric.update(*case(seed))
+    mine = together.compute()
+    assert set(mine) == set(NAMES)
+    for name, theirs in TABLE["together"].items():
+        assert mine[name].item() == pytest.approx(theirs, abs=1e-6), name
+    assert f_max.compute() == mine["f_max"]
+    assert e_max.compute() == mine["e_max"]
+
+
+def test_a_stretched_float_prediction_is_the_uint8_one():
+    for seed in (0, 1, 5):
+        prediction, mask = case(seed)
+        stretched = (prediction.double() / 255 - prediction.min() / 255) / (
+            prediction.max() / 255.0 - prediction.min() / 255.0
+        )
+        a, b = salient_objects(prediction, mask), salient_objects(stretched, mask > 128)
+        for name in ("mae", "s_measure", "f_weighted", "f_adaptive", "e_adaptive"):
+            torch.testing.assert_close(a[name], b[name], atol=1e-7, rtol=1e-7)
+
+
+def test_a_batch_is_its_samples_and_a_perfect_prediction_is_perfect():
+    prediction = torch.randint(0, 256, (3, 20, 31), dtype=torch.uint8)
+    mask = (torch.rand(3, 20, 31) > 0.7).to(torch.uint8) * 255
+    mask[1] = 0
+    batch = salient_objects(prediction, mask)
+    for i in range(3):
+        one = salient_objects(prediction[i : i + 1], mask[i : i + 1])
+        for name, value in one.items():
+            torch.testing.assert_close(batch[name][i : i + 1], value, atol=1e-12, rtol=0)
+    perfect = salient_objects(mask[:1], mask[:1])
+    assert perfect["mae"].item() == 0
+    for name in ("f_max", "f_weighted", "s_measure"):
+        assert perfect[name].item() == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_distances_are_those_of_scipy(seed):
+    from scipy.ndimage import distance_transform_edt
+
+    generator = np.random.default_rng(seed)
+    mask = generator.random(generator.integers(2, 220, 2)) < (0.3, 0.01, 0.0005)[seed % 3]
+    mask[mask.shape[0] // 2, mask.shape[1] // 3] = True
+    rows = np.flatnonzero(mask.any(1))
+    mine = weighted_f._squared_distance(mask, int(rows[0]), int(rows[-1]) + 1)
+    theirs = np.rint(distance_transform_edt(~mask) ** 2)
+    near = theirs < weighted_f._FAR**2
+    assert (mine[near] == theirs[near]).all()
+    assert (mine[~near] == weighted_f._FAR**2).all()
+
+
+def test_shapes_must_agree():
+    with pytest.raises(InputError, match="resize"):
+        salient_objects(torch.rand(1, 4, 5), torch.ones(1, 4, 6))
+
+
+def test_published_scores_of_real_pictures():
+    root = os.environ.get("HAA_REAL_DATA")
+    folder = Path(root or "absent") / "reference/salient_objects"
+    if not folder.is_dir():
+        pytest.skip("HAA_REAL_DATA names no folder with reference/salient_objects")
+    expected = json.loads((folder / "expected.json").read_text())
+    metric, one = SalientObjects(), SMeasure()
+    for path in sorted((folder / "preds").glob("*.png")):
+        prediction, mask = (
+            torch.from_numpy(np.array(Image.open(p).convert("L")))[None] for p in (path, folder / "masks" / path.name)
+        )
+        metric.update(prediction, mask)
+        one.update(prediction, mask)
+    latest = expected["v1_4_0"]
+    names = {
+        "mae": "MAE",
+        "f_adaptive": "adpFm",
+        "f_mean": "meanFm",
+        "f_max": "maxFm",
+        "f_weighted": "wFmeasure",
+        "s_measure": "Smeasure",
+        "e_adaptive": "adpEm",
+        "e_mean": "meanEm",
+        "e_max": "maxEm",
+    }
+    values = metric.compute()
+    for mine, theirs in names.items():
+        if theirs in latest:
+            assert values[mine].item() == pytest.approx(latest[theirs], abs=1e-6), mine
+    assert one.compute() == values["s_measure"]
