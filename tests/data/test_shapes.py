@@ -16,7 +16,7 @@ from haa.data.shapes import Shapes
 from haa.errors import InputError
 
 KINDS = {"colour": 1, "shape": 1, "count": 1, "exists": 1, "left": 1}
-SHAPES = ("circle", "square", "triangle", "diamond", "cross", "star")
+SHAPES = ("circle", "square", "triangle", "ring", "cross", "star")
 COLOURS = ("red", "yellow", "green", "cyan", "blue", "purple")
 
 
@@ -110,8 +110,9 @@ def test_pixels_show_the_colours_that_are_told():
     data = Shapes("train", "saliency", noise=0.0, train=50)
     for i in range(len(data)):
         image = data.image(i).astype(float) / 255
-        for _, colour, x, y, _ in objects(data, i):
-            middle = image[:, int(y) : int(y) + 2, int(x) : int(x) + 2].mean((1, 2))
+        for shape, colour, x, y, radius in objects(data, i):
+            x += 0.72 * radius if shape == "ring" else 0
+            middle = image[:, round(y), round(x)]
             hue = 360 * colorsys.rgb_to_hsv(*middle)[0]
             nearest = min(hues, key=lambda name: min(abs(hue - hues[name]), 360 - abs(hue - hues[name])))
             assert nearest == colour
@@ -126,7 +127,7 @@ def test_shapes_cover_the_area_of_their_geometry():
         "circle": np.pi,
         "square": 1.7**2,
         "triangle": 3 * np.sqrt(3) * 0.6**2,
-        "diamond": (2 * 0.78) ** 2,
+        "ring": np.pi * (1 - 0.44**2),
         "cross": 2 * (2 * 0.72) - 0.72**2,
         "star": 5 * 1.1 * inner * np.sin(tau / 10),
     }

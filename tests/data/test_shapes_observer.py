@@ -95,9 +95,9 @@ def test_free_viewing_prefers_contrast_size_and_the_middle():
         return np.mean(values, 0)
 
     indifferent = looked_at(contrast_gain=0.0, size_gain=0.0, centre=100.0)
-    assert np.abs(indifferent).max() < 0.01
+    assert (np.abs(indifferent) < [0.01, 0.001, 0.01]).all()
     assert looked_at(contrast_gain=4.0, size_gain=0.0, centre=100.0)[0] > 0.03
-    assert looked_at(contrast_gain=0.0, size_gain=4.0, centre=100.0)[1] > 0.01
+    assert looked_at(contrast_gain=0.0, size_gain=4.0, centre=100.0)[1] > 0.004
     assert looked_at(contrast_gain=0.0, size_gain=0.0, centre=0.2)[2] > 0.1
 
 

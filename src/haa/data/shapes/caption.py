@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from haa.data.shapes.question import plural
-from haa.data.shapes.scene import COLOURS, SHAPES, SIDES, STRIPES, Scene
+from haa.data.shapes.scene import COLOURS, RADIUS, SHAPES, SIDES, STRIPES, Scene
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -45,8 +45,7 @@ def _number(n: int) -> str:
 
 
 def _object(scene: Scene, index: int, size: bool = True) -> str:
-    # radii are drawn between 0.2 and 0.4 of a cell
-    large = scene.layout.radius[index] * scene.layout.side > 0.3
+    large = scene.layout.radius[index] * scene.layout.side > sum(RADIUS) / 2
     word = ("large " if large else "small ") if size else ""
     return f"a {word}{COLOURS[scene.colour[index]]} {SHAPES[scene.shape[index]]}"
 

@@ -65,7 +65,7 @@ class Shapes(GazeDataset):
         >>> data = Shapes("train", train=2)
         >>> sample = data[0]
         >>> sample["image"].shape, sample["question"], sample["answers"]
-        (torch.Size([3, 64, 64]), 'what colour is the cross?', ['blue'])
+        (torch.Size([3, 64, 64]), 'what colour is the star?', ['red'])
         >>> data.gaze(0).points.shape
         torch.Size([20, 2])
 
@@ -119,8 +119,8 @@ class Shapes(GazeDataset):
         test: int = 500,
         seed: int = 0,
         objects: int = 6,
-        clutter: int = 8,
-        noise: float = 0.1,
+        clutter: int = 4,
+        noise: float = 0.05,
         questions: Mapping[str, float] | None = None,
         ambiguity: float = 0.78,
         subjects: int = 5,

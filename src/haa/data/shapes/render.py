@@ -97,8 +97,8 @@ def outline(shape: str, u: NDArray[np.floating], v: NDArray[np.floating]) -> NDA
         return np.maximum(abs(u), abs(v)) - 0.85
     if shape == "triangle":
         return np.maximum(v - 0.6, 0.866 * abs(u) - 0.5 * v - 0.6)
-    if shape == "diamond":
-        return (abs(u) + abs(v)) * 0.7071 - 0.78
+    if shape == "ring":
+        return abs(np.sqrt(u * u + v * v) - 0.72) - 0.28
     if shape == "cross":
         return np.minimum(np.maximum(abs(u) - 1, abs(v) - 0.36), np.maximum(abs(v) - 1, abs(u) - 0.36))
     # a star is ten times the same edge: fold the angle, measured from the upper tip, into one of them

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-SHAPES = ("circle", "square", "triangle", "diamond", "cross", "star")
+SHAPES = ("circle", "square", "triangle", "ring", "cross", "star")
 COLOURS = ("red", "yellow", "green", "cyan", "blue", "purple")
 STRIPES = ("horizontal", "rising", "vertical", "falling")
 """Directions of the stripes at angles of 0, 45, 90 and 135 degrees, counter-clockwise as seen."""
 SIDES = ("right", "top", "left", "bottom")
 """Where it is brightest, for light from 0, 90, 180 and 270 degrees."""
+RADIUS = (0.3, 0.46)
+"""Smallest and largest radius, in shares of a cell of the grid on which objects stand."""
 RGB = np.array(
     [
         (0.86, 0.16, 0.16),
@@ -92,7 +94,7 @@ def draw_layout(rng: Generator, objects: int) -> Layout:
     """``objects`` places in random order, so that no index stands for a place."""
     side = math.ceil(math.sqrt(1.25 * objects))
     cell = rng.permutation(side * side)[:objects]
-    radius = rng.uniform(0.2, 0.4, objects) / side
+    radius = rng.uniform(*RADIUS, objects) / side
     reach = np.minimum(0.2 / side, 0.5 / side - radius)
     offset = rng.uniform(-1, 1, (2, objects)) * reach
     row, column = np.divmod(cell, side)
@@ -100,11 +102,11 @@ def draw_layout(rng: Generator, objects: int) -> Layout:
 
 
 def draw_background(rng: Generator, clutter: int, side: int) -> Background:
-    """A greyish one with faint stripes and shading, none of which any question asks about."""
+    """A dark greyish one with faint stripes and shading, none of which any question asks about."""
     grey, phase, stripes, frequency, light = rng.random(5)
     tint = rng.uniform(-0.08, 0.08, 3)
     return Background(
-        rgb=0.4 + 0.2 * grey + tint,
+        rgb=0.1 + 0.2 * grey + tint,
         stripes=math.pi * stripes,
         frequency=3 + 5 * frequency,
         phase=2 * math.pi * phase,
