@@ -129,7 +129,7 @@ class Grid:
                 return count, getattr(module, "cls_token", None) is not None
             own = {n: p for n, p in module.named_parameters(recurse=False) if n in _EXTRA}
             if own:
-                return sum(p.shape[1] if p.ndim == 3 else 1 for p in own.values()), any("cl" in n for n in own)
+                return sum(p.shape[1] if p.ndim == 3 else 1 for p in own.values()), any(n.startswith("cl") for n in own)
             if not name:
                 return 0, False
             name = name.rpartition(".")[0]

@@ -12,7 +12,7 @@ from torch import nn
 
 from haa.errors import InputError
 
-CROSS_ATTENTION = ("*cross*att*", "*encoder_attn", "*EncDecAttention", "*.multihead_attn")
+CROSS_ATTENTION = ("*cross*att*", "*encoder_attn", "*EncDecAttention", "*multihead_attn")
 """How timm, torch and Hugging Face call the attention of a decoder to its encoder."""
 
 
@@ -26,18 +26,12 @@ def find_layers(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn
         patterns: one or several, as `fnmatch` reads them.
 
     Raises:
-        InputError: where a pattern means nothing; the message has the names there are. Also for compiled modules.
+        InputError: where a pattern means nothing; the message has the names there are.
 
     Example:
         >>> list(find_layers(nn.Sequential(nn.Sequential(nn.ReLU()), nn.ReLU()), "*"))
         ['0', '1']
     """
-    for module in model.modules():
-        if hasattr(module, "_orig_mod") or isinstance(module, torch.jit.ScriptModule):
-            raise InputError(
-                f"{type(module).__name__} is compiled and hides its layers: attach the attention source to the module "
-                "before torch.compile or torch.jit"
-            )
     modules = {name: module for name, module in model.named_modules() if name}
     found: set[str] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
@@ -48,9 +42,24 @@ def find_layers(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn
     return {name: module for name, module in modules.items() if name in found and not _ancestors(name) & found}
 
 
+def refuse_compiled(model: nn.Module) -> None:
+    """Raise `InputError` where a module is compiled: its layers run where no hook sees them."""
+    for module in model.modules():
+        if hasattr(module, "_orig_mod") or isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f"{type(module).__name__} is compiled and hides its layers: attach the attention source to the module "
+                "before torch.compile or torch.jit"
+            )
+
+
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
     """The innermost modules whose class is called attention, without pooling and attention to another sequence."""
-    named = {name: module for name, module in model.named_modules() if name and _attends(name, module)}
+    pools = {name for name, module in model.named_modules() if name and "pool" in type(module).__name__.lower()}
+    named = {
+        name: module
+        for name, module in model.named_modules()
+        if name and _attends(name, module) and not (_ancestors(name) | {name}) & pools
+    }
     outer = set().union(*(_ancestors(name) for name in named)) if named else set()
     inner = {name: module for name, module in named.items() if name not in outer}
     if not inner:
@@ -77,7 +86,7 @@ def nearest(name: str, candidates: Sequence[str]) -> str | None:
 
 def _attends(name: str, module: nn.Module) -> bool:
     kind = type(module).__name__
-    if not re.search(r"att(entio)?n", kind, re.IGNORECASE) or "pool" in kind.lower():
+    if not re.search(r"att(entio)?n", kind, re.IGNORECASE):
         return False
     crosses = any(fnmatch.fnmatch(name, f"{pattern}{end}") for pattern in CROSS_ATTENTION for end in ("", ".*"))
     return not crosses and any(isinstance(part, nn.Linear) for part in module.modules())

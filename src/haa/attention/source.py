@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from haa.attention.grid import Grid
+from haa.attention.layers import refuse_compiled
 from haa.errors import InputError
 
 
@@ -73,6 +74,7 @@ class Source(ABC):
         """
         if self._model is not None:
             raise InputError(f"{type(self).__name__} watches a {type(self._model).__name__} already: detach() it first")
+        refuse_compiled(model)
         self._model = model
         try:
             self._handles = [*self.watch(model), *self.grid.attach(model)]

@@ -1,0 +1,227 @@
+"""Runs every attention source on small random-weight models of many families and writes docs/support.md.
+
+python -m benchmarks.support          needs the packages of benchmarks/requirements.txt
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.support_families import Family, call, hugging_face_families, timm_families
+from haa.attention import (
+    CrossAttention,
+    FeatureNorm,
+    GradCAM,
+    GradientTimesInput,
+    InputGradient,
+    Rollout,
+    SelfAttention,
+    Source,
+)
+from haa.errors import InputError
+
+PAGE = Path(__file__).parent.parent / "docs" / "support.md"
+TOLERANCE = 1e-5
+SOURCES = (
+    *("self_attention", "rollout", "cross_attention", "gradcam"),
+    *("input_gradient", "gradient_times_input", "feature_norm"),
+)
+
+
+def results(family: Family) -> Iterator[tuple[str, str | float]]:
+    """Each source's largest relative difference to the independent computation, or why it refuses."""
+    torch.manual_seed(0)
+    model = family.build("fused").eval()
+    for name, options in family.options.items():
+        source = make(name, options, family)
+        try:
+            mine = read(source, model, family.inputs)
+        except InputError as error:
+            yield name, str(error)
+            continue
+        reference = independent(name, model, family, options)
+        if not reference.abs().max() > 0:
+            raise RuntimeError(f"{family.name}, {name}: the map is zero, which compares nothing: take another layer")
+        yield name, float((mine - reference).abs().max() / reference.abs().max())
+
+
+def make(name: str, options: dict[str, Any], family: Family) -> Source:
+    classes: dict[str, Any] = {
+        **{"self_attention": SelfAttention, "rollout": Rollout, "cross_attention": CrossAttention},
+        **{"gradcam": GradCAM, "feature_norm": FeatureNorm},
+        **{"input_gradient": InputGradient, "gradient_times_input": GradientTimesInput},
+    }
+    if name in ("gradcam", "input_gradient", "gradient_times_input"):
+        options = {"target": family.target, **options}
+    if name in ("self_attention", "rollout"):
+        options = {"query": family.query, **options}
+    return classes[name](**options)
+
+
+def read(source: Source, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
+    source.attach(model)
+    try:
+        torch.manual_seed(1)
+        call(model, inputs)
+        return source.read().detach()
+    finally:
+        source.detach()
+
+
+def independent(name: str, model: nn.Module, family: Family, options: dict[str, Any]) -> Tensor:
+    """The same map by another way: unfused softmax, peers, or plain autograd."""
+    rows, columns = family.grid
+
+    def on_grid(x: Tensor) -> Tensor:
+        return x[:, family.prefix :].unflatten(-1, (rows, columns))
+
+    if name in ("self_attention", "rollout", "cross_attention"):
+        assert family.eager is not None
+        weights = [w.detach().mean(1) for w in family.eager(model, family.inputs)]
+        if name == "cross_attention":
+            return on_grid(torch.stack(weights).mean(0).mean(1))
+        if name == "rollout":
+            product = torch.eye(weights[0].shape[-1], dtype=weights[0].dtype)
+            for w in weights:
+                mixed = w + torch.eye(w.shape[-1], dtype=w.dtype)
+                product = mixed / mixed.sum(-1, keepdim=True) @ product
+        else:
+            product = weights[-1]
+        return on_grid(product[:, 0] if family.query == "class" else product[:, family.prefix :].mean(1))
+    if name == "gradcam":
+        peer = importlib.util.find_spec("pytorch_grad_cam") is not None
+        return (peer_gradcam if peer else plain_gradcam)(model, family, options["layer"])
+    if name == "feature_norm":
+        return channels_first(activation(model, family, options["layer"]), family).square().sum(1).sqrt()
+    key = next(k for k in ("x", "pixel_values") if k in family.inputs)
+    image = family.inputs[key].clone().requires_grad_()
+    torch.manual_seed(1)
+    score = family.target(call(model, {**family.inputs, key: image}))
+    (gradient,) = torch.autograd.grad(score.sum(), image)
+    if name == "input_gradient":
+        return gradient.abs().amax(1)
+    return (gradient * image).sum(1).abs().detach()
+
+
+def plain_gradcam(model: nn.Module, family: Family, layer: str) -> Tensor:
+    """Equations 1 and 2 of the paper with a hook and plain autograd, where the peer is not installed."""
+    kept: list[Tensor] = []
+
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        kept.append(output[0] if isinstance(output, tuple) else output)
+
+    handle = model.get_submodule(layer).register_forward_hook(keep)
+    score = family.target(call(model, family.inputs))
+    handle.remove()
+    (gradient,) = torch.autograd.grad(score.sum(), kept[0])
+    weights = channels_first(gradient, family).mean((2, 3), keepdim=True)
+    return (weights * channels_first(kept[0], family)).sum(1).clamp_min(0).detach()
+
+
+def peer_gradcam(model: nn.Module, family: Family, layer: str) -> Tensor:
+    """pytorch-grad-cam's weighted sum, before it scales and resizes."""
+    from pytorch_grad_cam import GradCAM as Peer
+
+    class Raw(Peer):  # type: ignore[misc]
+        def compute_cam_per_layer(self, input_tensor: Tensor, targets: Any, eigen_smooth: bool) -> list[Any]:
+            taken, gradients = self.activations_and_grads.activations[0], self.activations_and_grads.gradients[0]
+            found = self.get_cam_image(input_tensor, None, targets, taken.numpy(), gradients.numpy(), eigen_smooth)
+            return [found.clip(0)[:, None]]
+
+        def aggregate_multi_layers(self, per_layer: list[Any]) -> Any:
+            return per_layer[0][:, 0]
+
+    class Called(nn.Module):
+        """The peer calls a model with the image alone."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, image: Tensor) -> Tensor:
+            key = next(k for k in ("x", "pixel_values") if k in family.inputs)
+            return family.target(call(self.model, {**family.inputs, key: image}))[:, None]
+
+    image = next(family.inputs[k] for k in ("x", "pixel_values") if k in family.inputs)
+    with Raw(Called(), [model.get_submodule(layer)], reshape_transform=lambda x: channels_first(x, family)) as cam:
+        return torch.from_numpy(cam(image, targets=[lambda out: out.sum()] * len(image)))
+
+
+def activation(model: nn.Module, family: Family, layer: str) -> Tensor:
+    kept = []
+
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        kept.append((output[0] if isinstance(output, tuple) else output).detach().clone())
+
+    handle = model.get_submodule(layer).register_forward_hook(keep)
+    call(model, family.inputs)
+    handle.remove()
+    return kept[0]
+
+
+def channels_first(x: Any, family: Family) -> Tensor:
+    x = x[0] if isinstance(x, tuple) else x
+    if x.ndim == 3:
+        return x[:, x.shape[1] - family.grid[0] * family.grid[1] :].transpose(1, 2).unflatten(-1, family.grid)
+    return x.permute(0, 3, 1, 2) if "Swin" in family.name else x
+
+
+def main() -> None:
+    import timm
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    lines = []
+    for family in [*timm_families(), *hugging_face_families()]:
+        found = dict(results(family))
+        cells = [cell(found.get(name)) for name in SOURCES]
+        print(family.name, found, flush=True)
+        lines.append(f"| {family.name} | {family.library} | {' | '.join(cells)} |")
+    named = " | ".join(f"`{name}`" for name in SOURCES)
+    head = f"| family (model) | library | {named} |\n|{' --- |' * (len(SOURCES) + 2)}"
+    packages = (torch, timm, transformers)
+    versions = ", ".join(f"{package.__name__} {package.__version__.split('+')[0]}" for package in packages)
+    PAGE.write_text(INTRODUCTION.format(versions=versions) + "\n" + head + "\n" + "\n".join(lines) + "\n")
+
+
+def cell(result: str | float | None) -> str:
+    """A cell of the table: the difference, that it is refused, or that it was not tried."""
+    if result is None:
+        return "–"
+    if isinstance(result, str):
+        return "refused"
+    return f"{result:.0e}" if result <= TOLERANCE else f"**{result:.0e}**"
+
+
+INTRODUCTION = """# Which source reads which family
+
+Written by `python -m benchmarks.support` ({versions}): small models with random weights, float32, without downloads.
+A number is the largest difference to an independent computation, as a share of the largest value; *refused* means an
+`InputError` that names the layer and the reason; – means that it was not tried, for want of what the source reads.
+
+- `self_attention`, `rollout`, `cross_attention`: against the softmax of the same model with fused attention off (timm's
+  `fused_attn=False`, Hugging Face's `attn_implementation="eager"`).
+- `gradcam`: against pytorch-grad-cam, before it scales and resizes.
+- `input_gradient`, `gradient_times_input`, `feature_norm`: against plain autograd and the layer's output.
+
+What is refused, and why:
+- Swin attends within windows, whose weights make no map of the image. Grad-CAM, the gradients and feature norm work.
+- CaiT mixes heads after the softmax, and differential attention subtracts two: no single softmax weighs the values.
+- ViLT draws its patches in random order in every forward pass, so that nothing that lies on tokens lies on the image.
+- Convolutional models have no attention: `attach` says so. Those cells are –.
+
+Patch grids of any shape, class, distillation and register tokens are found from the model; a model where they do not
+add up is refused until `grid` and `prefix` are given. Compiled modules hide their layers: attach before
+`torch.compile`. Attention in kernels other than torch's `scaled_dot_product_attention` (flash-attn, flex attention) is
+refused. Maps through a derivative, in training, need attention that can be differentiated twice: the layers after the
+place of the derivative run on torch's math kernel (`second_order=False` leaves them as they are).
+"""
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # benchmarks are run from the repository, not installed
+
+from benchmarks import support  # noqa: E402
+from benchmarks.support_families import hugging_face_families, timm_families  # noqa: E402
+
+FAMILIES = timm_families()
+if importlib.util.find_spec("transformers"):
+    FAMILIES += hugging_face_families()
+
+
+def row(family: support.Family) -> list[str]:
+    """What docs/support.md says of a family, source by source."""
+    lines = [line.split(" | ") for line in support.PAGE.read_text().splitlines() if line.startswith("| ")]
+    (cells,) = (line[2:] for line in lines if line[0].removeprefix("| ") == family.name and line[1] == family.library)
+    return [cell.strip(" |") for cell in cells]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: f"{family.library}-{family.name}")
+def test_the_page_is_true(family: support.Family) -> None:
+    found = dict(support.results(family))
+    assert len(row(family)) == len(support.SOURCES)
+    for source, said in zip(support.SOURCES, row(family), strict=True):
+        result = found.get(source)
+        if result is None:
+            assert said == "–", source
+        elif isinstance(result, str):
+            assert said == "refused", (source, result)
+        else:
+            assert result <= support.TOLERANCE, (source, result)
+            assert float(said) <= support.TOLERANCE, (source, said)
+
+
+def test_hugging_face_rows_were_run() -> None:
+    if not importlib.util.find_spec("transformers"):
+        pytest.skip("transformers is not installed: pip install transformers, to run its rows of docs/support.md")
+    assert len(FAMILIES) > len(timm_families())
