@@ -16,6 +16,7 @@ from scipy.stats import rankdata, spearmanr, wasserstein_distance_nd
 
 from haa.errors import InputError
 from haa.metrics import functional as F
+from haa.metrics.functional.sampled_auc import _draws
 
 _spec = importlib.util.spec_from_file_location("reference", Path(__file__).with_name("reference.py"))
 reference = importlib.util.module_from_spec(_spec)
@@ -196,11 +197,11 @@ def test_properties(generator, h, w, n):
 def test_auc_borji_is_the_matlab_loop_on_the_same_draws(seed):
     prediction, _, _, points, _ = reference.case(seed)
     n, size = len(points), prediction.size
-    draws = torch.rand((20, n), generator=torch.Generator().manual_seed(5), dtype=torch.float64).numpy()
+    drawn = _draws(20, n, size, 5, torch.device("cpu")).numpy()
     span = prediction.max() - prediction.min()
     stretched = (prediction - prediction.min()) / (span or 1)
     hits, areas = stretched[points[:, 1], points[:, 0]], []
-    for row in stretched.ravel()[np.minimum((draws * size).astype(int), size - 1)]:
+    for row in stretched.ravel()[drawn]:
         tp, fp = [0.0], [0.0]
         for threshold in (np.arange(11) * 0.1)[::-1]:
             tp.append((hits >= threshold).mean())
@@ -211,6 +212,13 @@ def test_auc_borji_is_the_matlab_loop_on_the_same_draws(seed):
     exact = F.auc_borji(torch.from_numpy(prediction)[None], torch.from_numpy(points)[None].float(), 4000, step=None)
     uniform = F.auc_uniform(torch.from_numpy(prediction)[None], torch.from_numpy(points)[None].float())
     assert exact.item() == pytest.approx(uniform.item(), abs=0.02)
+
+
+def test_draws_are_uniform():
+    share = _draws(200, 500, 1000, 3, torch.device("cpu")).double().add(0.5) / 1000
+    assert share.mean().item() == pytest.approx(0.5, abs=0.005)
+    assert share.var().item() == pytest.approx(1 / 12, abs=0.002)
+    assert torch.corrcoef(torch.stack([share[:-1].flatten(), share[1:].flatten()]))[0, 1].abs() < 0.02
 
 
 @pytest.mark.parametrize("levels", [3, 10**6])

@@ -26,9 +26,9 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
     - ``f_adaptive``, ``f_mean``, ``f_max``: F-measure with beta^2 = 0.3, at the adaptive threshold, and the mean and
       the greatest of ``f_curve``. The field reports the greatest of the *data set's mean* curve: `haa.metrics.FMax`.
     - ``f_weighted``: see `haa.metrics.functional.weighted_f`; 0 for an empty mask.
-    - ``s_measure``: structure measure, alpha = 0.5; ``1 - mean(p)`` for an empty mask, ``mean(p)`` for a full one. Where
-      a prediction is constant in a quadrant, rounding decides the reference's value; here its variance is 0. An empty
-      quadrant, which makes the reference's value NaN, weighs nothing.
+    - ``s_measure``: structure measure, alpha = 0.5; ``1 - mean(p)`` for an empty mask, ``mean(p)`` for a full one.
+      Where a prediction is constant in a quadrant, rounding decides the reference's value; here its variance is 0. An
+      empty quadrant, which makes the reference's value NaN, weighs nothing.
     - ``e_adaptive``, ``e_mean``, ``e_max``: enhanced alignment, likewise, of ``e_curve``.
     - ``f_curve``, ``e_curve``, ``precision``, ``recall``: ``(b, 256)``, index t for threshold t.
 

@@ -63,6 +63,19 @@ def _against(hits: Tensor, on: Bool[Tensor, "b n"], negatives: Tensor, there: Bo
     return torch.where(broken, math.nan, mean_over(beaten, on))
 
 
+def _draws(splits: int, n: int, pixels: int, seed: int, device: torch.device) -> Tensor:
+    """Random pixels (splits, n) from a hash of their numbers: a device's own generator would give other ones.
+
+    Jarzynski and Olano, Hash functions for GPU rendering, JCGT 2020 (pcg).
+    """
+    word = 0xFFFFFFFF
+    # a fixation's draws do not depend on how many fixations follow it, so padding changes nothing
+    number = torch.arange(n, device=device) * splits + torch.arange(splits, device=device)[:, None]
+    state = ((number + (seed * 0x9E3779B1 & word)) * 747796405 + 2891336453) & word
+    mixed = ((torch.bitwise_right_shift(state, (state >> 28) + 4) ^ state) * 277803737) & word
+    return (((mixed >> 22) ^ mixed) * pixels) >> 32
+
+
 def auc_borji(
     prediction: Shaped[Tensor, "b h w"],
     fixations: Float[Tensor, "b n 2"],
@@ -102,9 +115,7 @@ def auc_borji(
     batch, n = pixel.shape
     low, high = maps.amin(1, keepdim=True), maps.amax(1, keepdim=True)
     maps = (maps - low) / torch.where(high > low, high - low, 1.0)
-    # drawn on the CPU: generators of other devices give other numbers
-    draws = torch.rand((splits, n), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    drawn = (draws * maps.shape[1]).long().clamp_max(maps.shape[1] - 1).to(maps.device)
+    drawn = _draws(splits, n, maps.shape[1], seed, maps.device)
     hits = maps.gather(1, pixel)
     negatives = maps.gather(1, drawn.flatten().expand(batch, -1)).view(batch, splits, n)
     if step is None:

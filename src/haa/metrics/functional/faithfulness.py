@@ -1,0 +1,229 @@
+"""Faithfulness of a map: what the model's score does when what the map marks is taken away, or is all that is left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from haa.errors import InputError
+
+Score = Callable[[Tensor], Tensor]
+"""``images (b, c, h, w) -> (b,)``: the probability of the class that the map explains, say."""
+
+
+def deletion(
+    score: Score,
+    image: Float[Tensor, "b c h w"],
+    maps: Float[Tensor, "b i j"],
+    steps: int = 20,
+    baseline: Tensor | float = 0.0,
+    batch_size: int = 64,
+) -> tuple[Float[Tensor, " b"], Float[Tensor, "b k"]]:
+    r"""Area under the score as the pixels that the map ranks highest are replaced, first to last.
+
+    .. math:: \int_0^1 f(x \text{ without its share } s \text{ of highest pixels}) \, ds
+
+    by the trapezoidal rule. Low is faithful: the score falls as soon as what matters is gone. The model runs without
+    gradients, in whatever mode it is in: call ``eval()``.
+
+    Args:
+        score: one number per image; it is called with up to ``batch_size`` images.
+        image: as the score takes them.
+        maps: any resolution, resized bilinearly; ties are broken by the pixels' order.
+        steps: the number of equal parts in which pixels are replaced.
+        baseline: what replaces a pixel: a number, or anything that broadcasts to the image (its blurred version).
+        batch_size: images per call.
+
+    Returns:
+        The area per sample, and the curve: the score at shares 0, 1 / steps, ..., 1.
+
+    Raises:
+        InputError: if the shapes do not fit, or ``steps`` is not positive.
+
+    Example:
+        >>> image = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
+        >>> area, curve = deletion(lambda x: x.sum((1, 2, 3)), image, image[:, 0], steps=4)
+        >>> curve
+        tensor([[10.,  6.,  3.,  1.,  0.]])
+        >>> area
+        tensor([3.7500])
+
+    Petsiuk et al., RISE, BMVC 2018, section 4.3.
+    """
+    return _curve(score, image, maps, steps, baseline, batch_size, insert=False)
+
+
+def insertion(
+    score: Score,
+    image: Float[Tensor, "b c h w"],
+    maps: Float[Tensor, "b i j"],
+    steps: int = 20,
+    baseline: Tensor | float = 0.0,
+    batch_size: int = 64,
+) -> tuple[Float[Tensor, " b"], Float[Tensor, "b k"]]:
+    """Area under the score as the pixels that the map ranks highest are put into the baseline, first to last.
+
+    High is faithful: a little of the picture is enough, if it is what matters. Petsiuk et al. start from a blurred
+    image (``baseline=blurred``), since sharp islands on grey are pictures of something else. Arguments and returns are
+    those of `deletion`.
+
+    Example:
+        >>> image = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
+        >>> insertion(lambda x: x.sum((1, 2, 3)), image, image[:, 0], steps=4)[1]
+        tensor([[ 0.,  4.,  7.,  9., 10.]])
+
+    Petsiuk et al., RISE, BMVC 2018, section 4.3.
+    """
+    return _curve(score, image, maps, steps, baseline, batch_size, insert=True)
+
+
+def comprehensiveness(
+    score: Score,
+    image: Float[Tensor, "b c h w"],
+    maps: Float[Tensor, "b i j"],
+    shares: Sequence[float] = (0.01, 0.05, 0.1, 0.2, 0.5),
+    baseline: Tensor | float = 0.0,
+    batch_size: int = 64,
+) -> Float[Tensor, " b"]:
+    """How much the score falls, on average, when the highest share of pixels is replaced; high is faithful.
+
+    ``mean_s f(x) - f(x without the highest s)``. Arguments are those of `deletion`; the shares are those of the paper,
+    rounded to whole pixels.
+
+    Example:
+        >>> image = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
+        >>> comprehensiveness(lambda x: x.sum((1, 2, 3)), image, image[:, 0], shares=[0.25, 0.5])
+        tensor([5.5000])
+
+    DeYoung et al., ERASER, ACL 2020, equation 1.
+    """
+    values = _masked_scores(score, image, maps, [0.0, *shares], baseline, batch_size, insert=False)
+    return (values[:, :1] - values[:, 1:]).mean(1)
+
+
+def sufficiency(
+    score: Score,
+    image: Float[Tensor, "b c h w"],
+    maps: Float[Tensor, "b i j"],
+    shares: Sequence[float] = (0.01, 0.05, 0.1, 0.2, 0.5),
+    baseline: Tensor | float = 0.0,
+    batch_size: int = 64,
+) -> Float[Tensor, " b"]:
+    """How much the score falls, on average, when only the highest share of pixels is left; low is faithful.
+
+    ``mean_s f(x) - f(the highest s of x alone)``. Arguments are those of `comprehensiveness`.
+
+    Example:
+        >>> image = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
+        >>> sufficiency(lambda x: x.sum((1, 2, 3)), image, image[:, 0], shares=[0.25, 0.5])
+        tensor([4.5000])
+
+    DeYoung et al., ERASER, ACL 2020, equation 2.
+    """
+    values = _masked_scores(score, image, maps, [1.0, *shares], baseline, batch_size, insert=True)
+    return (values[:, :1] - values[:, 1:]).mean(1)
+
+
+def weight_randomisation(
+    explain: Callable[[], Float[Tensor, "b i j"]],
+    layers: Sequence[nn.Module],
+    compare: Callable[[Tensor, Tensor], Tensor],
+    seed: int = 0,
+) -> Float[Tensor, "b k"]:
+    """How alike a map stays as the model's layers are randomised one after the other, from the output down.
+
+    A map that does not change when the weights are noise does not explain the model. Each parameter's entries are
+    permuted, and stay so while the next layers are randomised (the paper's cascade). The paper draws new initial weights
+    instead; a permutation needs no knowledge of the layer and keeps the weights' distribution, but changes nothing in a
+    parameter whose entries are all alike. Weights, buffers and random state are as before afterwards, also after an
+    error.
+
+    Args:
+        explain: computes the maps of the model as it is.
+        layers: in the order in which they are randomised.
+        compare: of the true maps and those of the randomised model, ``(b,)``: a rank correlation, say.
+        seed: of the permutations.
+
+    Returns:
+        Per sample and number of randomised layers, from 1 to all.
+
+    Raises:
+        InputError: if a layer has no parameters.
+
+    Example:
+        >>> from haa.metrics.functional import cc
+        >>> net = nn.Conv2d(1, 1, 3, padding=1)
+        >>> image = torch.rand(2, 1, 8, 8)
+        >>> weight_randomisation(lambda: net(image)[:, 0].detach(), [net], cc).shape
+        torch.Size([2, 1])
+
+    Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018, section 3.1.
+    """
+    for place, layer in enumerate(layers):
+        if not any(True for _ in layer.parameters()):
+            raise InputError(f"layer {place} ({type(layer).__name__}) has no parameters to randomise: leave it out")
+    kept = [(t, t.detach().clone()) for layer in layers for t in (*layer.parameters(), *layer.buffers())]
+    generator = torch.Generator().manual_seed(seed)
+    try:
+        original, values = explain().detach(), []
+        for layer in layers:
+            for parameter in layer.parameters():
+                order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+                with torch.no_grad():
+                    parameter.copy_(parameter.flatten()[order].view_as(parameter))
+            values.append(compare(original, explain().detach()))
+        return torch.stack(values, 1)
+    finally:
+        with torch.no_grad():
+            for tensor, before in kept:
+                tensor.copy_(before)
+
+
+def _curve(
+    score: Score, image: Tensor, maps: Tensor, steps: int, baseline: Tensor | float, batch_size: int, insert: bool
+) -> tuple[Tensor, Tensor]:
+    if steps < 1:
+        raise InputError(f"steps={steps}: give a positive number")
+    shares = [k / steps for k in range(steps + 1)]
+    values = _masked_scores(score, image, maps, shares, baseline, batch_size, insert)
+    return torch.trapezoid(values, dx=1 / steps, dim=1), values
+
+
+@torch.no_grad()
+def _masked_scores(
+    score: Score,
+    image: Tensor,
+    maps: Tensor,
+    shares: Sequence[float],
+    baseline: Tensor | float,
+    batch_size: int,
+    insert: bool,
+) -> Float[Tensor, "b k"]:
+    """The score of every image under every mask, ``batch_size`` of these pairs at a time."""
+    if image.ndim != 4 or maps.ndim != 3 or len(image) != len(maps):
+        raise InputError(f"images {tuple(image.shape)} and maps {tuple(maps.shape)}: give (b, c, h, w) and (b, i, j)")
+    ranks = _ranks(maps, (image.shape[2], image.shape[3]))
+    replaced = torch.as_tensor(baseline, dtype=image.dtype, device=image.device).expand_as(image)
+    pixels = image.shape[2] * image.shape[3]
+    counts = torch.tensor([math.floor(share * pixels + 0.5) for share in shares], device=image.device)
+    pairs = torch.cartesian_prod(torch.arange(len(image)), torch.arange(len(shares)))
+    values = []
+    for rows, columns in (part.to(image.device).unbind(1) for part in pairs.split(batch_size)):
+        chosen: Bool[Tensor, "p h w"] = ranks[rows] < counts[columns][:, None, None]
+        shown = chosen if insert else ~chosen
+        values.append(score(torch.where(shown[:, None], image[rows], replaced[rows])))
+    return torch.cat(values).view(len(image), len(shares))
+
+
+def _ranks(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Every pixel's place in the order of the map, 0 being the highest."""
+    if tuple(maps.shape[1:]) != size:
+        maps = interpolate(maps[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
+    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    place = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, place).view_as(maps)
