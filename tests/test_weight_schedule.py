@@ -27,7 +27,7 @@ def test_values():
 
 def test_the_weight_in_force_multiplies_the_alignment_and_is_logged():
     alignment = Alignment(weight=0.8, schedule=partial(linear_warmup, share=0.5))
-    attention = torch.rand(2, 4, 4)
+    attention = torch.rand(2, 4, 4, requires_grad=True)
     unweighted = alignment(attention, BATCH)
     for progress, weight in ((0.125, 0.2), (0.9, 0.8)):
         loss, log = alignment.join(torch.tensor(3.0), attention, BATCH, progress)
@@ -46,6 +46,12 @@ def test_a_weight_of_nothing_keeps_no_graph(weight, schedule, progress):
     assert loss is task
     assert log["align_weight"] == 0
     assert not log["align_loss"].requires_grad
+
+
+def test_a_map_without_gradient_is_refused():
+    with pytest.raises(InputError, match="no gradient"):
+        Alignment(weight=0.1).join(torch.tensor(1.0), torch.rand(2, 4, 4), BATCH)
+    Alignment(weight=0.0).join(torch.tensor(1.0), torch.rand(2, 4, 4), BATCH)
 
 
 def test_gradient_norm_makes_both_pull_alike():

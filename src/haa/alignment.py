@@ -112,10 +112,18 @@ class Alignment(nn.Module):
 
         Returns:
             The sum, and what to log: ``align_loss`` (unweighted) and ``align_weight`` (in force), detached.
+
+        Raises:
+            InputError: if the weight is positive and the map has no gradient.
         """
         weight = self.weight_at(progress)
         with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
             aligned = self(attention, batch)
+        if weight > 0 and torch.is_grad_enabled() and not aligned.requires_grad:
+            raise InputError(
+                "the attention has no gradient, so that aligning it would change nothing: it was detached, computed "
+                "under no_grad or in a reentrant checkpoint, or nothing that it depends on is trained"
+            )
         force = torch.as_tensor(weight, dtype=aligned.dtype, device=aligned.device)
         if weight > 0:
             if isinstance(self.schedule, GradientNorm):
