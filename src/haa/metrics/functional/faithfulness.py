@@ -138,10 +138,10 @@ def weight_randomisation(
     """How alike a map stays as the model's layers are randomised one after the other, from the output down.
 
     A map that does not change when the weights are noise does not explain the model. Each parameter's entries are
-    permuted, and stay so while the next layers are randomised (the paper's cascade). The paper draws new initial weights
-    instead; a permutation needs no knowledge of the layer and keeps the weights' distribution, but changes nothing in a
-    parameter whose entries are all alike. Weights, buffers and random state are as before afterwards, also after an
-    error.
+    permuted, and stay so while the next layers are randomised (the paper's cascade). The paper draws new initial
+    weights instead; a permutation needs no knowledge of the layer and keeps the weights' distribution, but changes
+    nothing in a parameter whose entries are all alike. Weights, buffers and random state are as before afterwards, also
+    after an error.
 
     Args:
         explain: computes the maps of the model as it is.
