@@ -1,21 +1,20 @@
 """haa: train vision models to look where people look, and measure honestly whether it helped."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Alignment", "AlignmentCallback", "align"]
 
-if TYPE_CHECKING:
-    from haa.aligner import align
-    from haa.alignment import Alignment
-    from haa.callback import AlignmentCallback
+_PLACES = {"Alignment": "haa.alignment", "AlignmentCallback": "haa.callback", "align": "haa.aligner"}
 
 
 def __getattr__(name: str) -> Any:
     # on demand: the command line imports haa and must not wait for torch
     from importlib import import_module
 
-    places = {"Alignment": "haa.alignment", "AlignmentCallback": "haa.callback", "align": "haa.aligner"}
-    if name not in places:
+    if name not in _PLACES:
         raise AttributeError(f"module 'haa' has no attribute {name!r}")
-    return getattr(import_module(places[name]), name)
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})
