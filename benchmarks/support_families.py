@@ -88,7 +88,7 @@ def timm_families() -> list[Family]:
         return {"gradcam": {"layer": layer}, **gradients, "feature_norm": {"layer": layer}}
 
     small: dict[str, Any] = {"depth": 2, "embed_dim": 48, "num_heads": 2}
-    unprefixed: dict[str, Any] = {"layer": "blocks.1", "prefix": 0}  # CaiT's class token comes after these blocks
+    unprefixed: dict[str, Any] = {"layer": "blocks.0", "prefix": 0}  # CaiT's class token comes after these blocks
     swin: dict[str, Any] = {"embed_dim": 24, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2), "img_size": (64, 96)}
     return [
         Family("ResNet (resnet18)", "timm", build("resnet18"), image(64, 96), conv("layer4")),

@@ -26,7 +26,7 @@ def row(family: support.Family) -> list[str]:
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: f"{family.library}-{family.name}")
 def test_the_page_is_true(family: support.Family) -> None:
-    found = dict(support.results(family))
+    found = support.results(family)
     assert len(row(family)) == len(support.SOURCES)
     for source, said in zip(support.SOURCES, row(family), strict=True):
         result = found.get(source)
