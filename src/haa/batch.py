@@ -21,6 +21,9 @@ class Batch(TypedDict):
     id: list[str]
 
     fixations: NotRequired[Float[Tensor, "b n 2"]]
+    own_fixations: NotRequired[Float[Tensor, "b m 2"]]
+    """The sample's own, in training splits, where a condition may have put others into ``fixations``: what saliency
+    learns to predict, whatever its attention is aligned with."""
     density: NotRequired[Float[Tensor, "b h w"]]
     """Sums to 1; only from datasets that publish maps and no points."""
     has_human: NotRequired[Bool[Tensor, " b"]]

@@ -152,6 +152,8 @@ def test_condition_acts_on_training_alone():
     (batch,) = epoch(data, 0)
     torch.testing.assert_close(batch["fixations"], torch.tensor([3.5, 2.5]).expand(11, 1, 2))
     assert batch["has_human"].all()
+    (own,) = epoch(DataModule(Pictures, Transform((6, 8)), batch_size=11), 0)
+    torch.testing.assert_close(batch["own_fixations"], own["fixations"], equal_nan=True)
     (batch,) = data.val_dataloader()
     assert batch["has_human"].tolist() == [True, True, False, True, True]
 

@@ -40,6 +40,15 @@ def test_loss_is_the_divergence_from_the_density_of_the_fixations():
     assert task(alignment=Alignment(sigma=0.2), sigma=0.05)[0].step(batch).loss == output.loss
 
 
+def test_a_condition_changes_what_attention_is_aligned_with_and_not_the_target():
+    module, batch = task(alignment=Alignment(weight=1.0))
+    module.eval()
+    others = {**batch, "own_fixations": batch["fixations"], "fixations": batch["fixations"].flip(0)}
+    output, same = module.step(others), module.step(batch)
+    torch.testing.assert_close(output.loss, same.loss)
+    assert module.alignment(output.attention, others) != module.alignment(output.attention, batch)
+
+
 def test_samples_without_gaze_leave_no_trace():
     module, batch = task()
     module.eval()

@@ -219,6 +219,7 @@ class Samples(Dataset[dict[str, Any]]):
             sample = {**self.dataset.record(index), "image": self.features.image(index)}
             native = self.features.native_size(index)
         if self.condition is not None:
+            sample["own_gaze"] = sample.get("gaze")
             sample["gaze"] = self.condition.gaze(self.dataset, index)
         gaze = sample.get("gaze")
         if gaze is not None and gaze.size != native:
@@ -260,6 +261,8 @@ def collate(samples: Sequence[dict[str, Any]]) -> Batch:
             batch[key] = torch.stack(values)
         elif isinstance(value, bool | int | float):
             batch[key] = torch.tensor(values)
+        elif key == "own_gaze":
+            batch["own_fixations"] = pad([torch.zeros(0, 2) if g is None else g.points for g in values])
         elif key != "gaze":
             batch[key] = values
     if "density" in batch:

@@ -42,6 +42,7 @@ class Saliency(AlignedModule):
 
     def step(self, batch: Batch) -> Output:
         log_density, attention = self.model(batch["image"], features=batch.get("features"))
+        batch = own_gaze(batch)
         _, has = self.alignment.human(batch, (1, 1))
         return Output(self.divergence(log_density, batch), log_density, attention, count=has.sum())
 
@@ -50,6 +51,20 @@ class Saliency(AlignedModule):
 
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
         score(metrics, output.prediction, batch, self.alignment.sigma, log=True)
+
+
+def own_gaze(batch: Batch) -> Batch:
+    """The batch with each sample's own fixations: a condition acts on what attention is aligned with, not on the target.
+
+    Example:
+        >>> batch = {"fixations": torch.ones(1, 1, 2), "has_human": torch.tensor([True])}
+        >>> own_gaze({**batch, "own_fixations": torch.zeros(1, 1, 2)})
+        {'fixations': tensor([[[0., 0.]]])}
+    """
+    if "own_fixations" not in batch:
+        return batch
+    rest = {key: value for key, value in batch.items() if key not in ("own_fixations", "has_human")}
+    return {**rest, "fixations": batch["own_fixations"]}  # type: ignore[typeddict-item]
 
 
 def saliency_metrics() -> MetricCollection:
