@@ -1,6 +1,7 @@
 """Every measure of the field as a torchmetrics class; the maths is in `haa.metrics.functional`."""
 
 from haa.metrics.captions import BLEU, ROUGEL, CaptionScores, CIDEr
+from haa.metrics.faithfulness import Comprehensiveness, Deletion, Insertion, Sufficiency
 from haa.metrics.fixations import NSS, AUCJudd, AUCUniform, InformationGain, LogLikelihood
 from haa.metrics.maps import (
     CC,
@@ -28,17 +29,17 @@ from haa.metrics.sampled_auc import AUCBorji, AUCShuffled
 from haa.metrics.vqa import VQAAccuracy, VQAAccuracyByType
 
 __all__ = [
-    "BLEU",
-    "CC",
-    "MAE",
-    "NSS",
     "ROUGEL",
     "AUCBorji",
     "AUCJudd",
     "AUCShuffled",
     "AUCUniform",
     "CIDEr",
+    "BLEU",
     "CaptionScores",
+    "CC",
+    "Comprehensiveness",
+    "Deletion",
     "EAdaptive",
     "EMax",
     "EMean",
@@ -48,14 +49,18 @@ __all__ = [
     "FMean",
     "FWeighted",
     "InformationGain",
+    "Insertion",
     "KLDivergence",
     "KLDivergenceMIT",
     "LogLikelihood",
+    "MAE",
+    "NSS",
     "PointingGame",
     "SMeasure",
     "SalientObjects",
     "Similarity",
     "Spearman",
+    "Sufficiency",
     "TopKIoU",
     "VQAAccuracy",
     "VQAAccuracyByType",

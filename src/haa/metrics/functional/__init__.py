@@ -4,6 +4,13 @@ from haa.metrics.functional.auc import auc_judd, auc_uniform
 from haa.metrics.functional.captions import caption_scores
 from haa.metrics.functional.cc import cc
 from haa.metrics.functional.earth_movers_distance import earth_movers_distance
+from haa.metrics.functional.faithfulness import (
+    comprehensiveness,
+    deletion,
+    insertion,
+    sufficiency,
+    weight_randomisation,
+)
 from haa.metrics.functional.information_gain import information_gain, log_likelihood
 from haa.metrics.functional.java_captions import java_caption_scores
 from haa.metrics.functional.kl_divergence import kl_divergence, kl_divergence_mit
@@ -23,8 +30,11 @@ __all__ = [
     "auc_uniform",
     "caption_scores",
     "cc",
+    "comprehensiveness",
+    "deletion",
     "earth_movers_distance",
     "information_gain",
+    "insertion",
     "java_caption_scores",
     "kl_divergence",
     "kl_divergence_mit",
@@ -36,6 +46,8 @@ __all__ = [
     "salient_objects",
     "similarity",
     "spearman",
+    "sufficiency",
     "topk_iou",
     "vqa_accuracy",
+    "weight_randomisation",
 ]
