@@ -8,8 +8,6 @@ from types import ModuleType
 
 import pytest
 
-from haa.conditions import Shuffled
-
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -36,7 +34,7 @@ def test_existing_module_is_aligned():
     assert train(weight=1.0, samples=64) < train(weight=0.0, samples=64)
 
 
-def test_own_dataset_trains_and_takes_a_condition(tmp_path):
+def test_own_dataset_is_learnt(tmp_path):
     module = example("own_dataset")
     module.make_folder(tmp_path)
-    assert module.train(tmp_path, epochs=8) > 1.5 > module.train(tmp_path, Shuffled(), epochs=1)
+    assert module.train(tmp_path, epochs=8) > 4 > module.train(tmp_path, epochs=1)

@@ -29,15 +29,17 @@ from haa.metrics.sampled_auc import AUCBorji, AUCShuffled
 from haa.metrics.vqa import VQAAccuracy, VQAAccuracyByType
 
 __all__ = [
+    "BLEU",
+    "CC",
+    "MAE",
+    "NSS",
     "ROUGEL",
     "AUCBorji",
     "AUCJudd",
     "AUCShuffled",
     "AUCUniform",
     "CIDEr",
-    "BLEU",
     "CaptionScores",
-    "CC",
     "Comprehensiveness",
     "Deletion",
     "EAdaptive",
@@ -53,8 +55,6 @@ __all__ = [
     "KLDivergence",
     "KLDivergenceMIT",
     "LogLikelihood",
-    "MAE",
-    "NSS",
     "PointingGame",
     "SMeasure",
     "SalientObjects",
