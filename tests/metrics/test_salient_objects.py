@@ -80,21 +80,6 @@ def test_a_batch_is_its_samples_and_a_perfect_prediction_is_perfect():
         assert perfect[name].item() == pytest.approx(1, abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_distances_are_those_of_scipy(seed):
-    from scipy.ndimage import distance_transform_edt
-
-    generator = np.random.default_rng(seed)
-    mask = generator.random(generator.integers(2, 220, 2)) < (0.3, 0.01, 0.0005)[seed % 3]
-    mask[mask.shape[0] // 2, mask.shape[1] // 3] = True
-    rows = np.flatnonzero(mask.any(1))
-    mine = weighted_f._squared_distance(mask, int(rows[0]), int(rows[-1]) + 1)
-    theirs = np.rint(distance_transform_edt(~mask) ** 2)
-    near = theirs < weighted_f._FAR**2
-    assert (mine[near] == theirs[near]).all()
-    assert (mine[~near] == weighted_f._FAR**2).all()
-
-
 def test_shapes_must_agree():
     with pytest.raises(InputError, match="resize"):
         salient_objects(torch.rand(1, 4, 5), torch.ones(1, 4, 6))

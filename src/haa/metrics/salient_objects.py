@@ -9,7 +9,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from haa.metrics.base import SampleMean
-from haa.metrics.functional.salient_objects import LEVELS, salient_objects
+from haa.metrics.functional.object_sums import LEVELS
+from haa.metrics.functional.salient_objects import salient_objects
 
 NAMES = ("mae", "f_adaptive", "f_mean", "f_max", "f_weighted", "s_measure", "e_adaptive", "e_mean", "e_max")
 

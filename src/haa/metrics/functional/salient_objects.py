@@ -8,9 +8,9 @@ from torch import Tensor
 
 from haa.errors import InputError
 from haa.metrics.functional.maps import eager_cpu, flat
+from haa.metrics.functional.object_sums import Sums, sums_of_levels, sums_of_values
 from haa.metrics.functional.weighted_f import f_weighted
 
-LEVELS = 256
 # the references add the gap between 1 and the next float64 to every denominator
 _LEAST = 2.0**-52
 
@@ -57,29 +57,30 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
     if prediction.shape != mask.shape:
         raise InputError(f"predictions of {tuple(prediction.shape)} and masks of {tuple(mask.shape)} differ: resize")
     flat(prediction)
-    dtype = torch.float32 if prediction.device.type == "mps" else torch.float64
-    p = _stretch(prediction.to(dtype) / 255 if prediction.dtype == torch.uint8 else prediction.to(dtype))
     truth = mask if mask.dtype == torch.bool else mask > (128 if mask.dtype == torch.uint8 else 0.5)
-    h, w = truth.shape[1:]
-    pixels = h * w
-    objects = truth.sum((1, 2)).to(dtype)[:, None]
+    if len(prediction) > 1 and eager_cpu(prediction, truth):  # one image's temporaries stay in the cache
+        each = [_scores(p, t) for p, t in zip(prediction.split(1), truth.split(1), strict=True)]
+        return {name: torch.cat([scores[name] for scores in each]) for name in each[0]}
+    return _scores(prediction, truth)
 
-    hits, alarms = _reaching(p, truth)
-    threshold = (2 * p.mean((1, 2), keepdim=True)).clamp_max(1.0)
-    chosen = p >= threshold
-    hit = (chosen & truth).sum((1, 2)).to(dtype)[:, None]
-    alarm = chosen.sum((1, 2)).to(dtype)[:, None] - hit
 
-    precision, recall, f_curve = _f_measure(hits, alarms, objects)
-    e_curve = _e_measure(hits, alarms, objects, pixels)
+def _scores(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
+    if prediction.dtype == torch.uint8 and len(prediction) == 1 and eager_cpu(prediction):
+        found, error = sums_of_levels(prediction[0], truth[0])
+    else:
+        found, error = sums_of_values(prediction, truth)
+    pixels = truth.shape[1] * truth.shape[2]
+    objects = found.objects
+    precision, recall, f_curve = _f_measure(found.hits, found.alarms, objects)
+    e_curve = _e_measure(found.hits, found.alarms, objects, pixels)
     return {
-        "mae": torch.where(truth, 1 - p, p).mean((1, 2)),
-        "f_adaptive": _f_measure(hit, alarm, objects)[2][:, 0],
+        "mae": found.error / pixels,
+        "f_adaptive": _f_measure(found.hit, found.alarm, objects)[2][:, 0],
         "f_mean": f_curve.mean(1),
         "f_max": f_curve.amax(1),
-        "f_weighted": f_weighted(p, truth),
-        "s_measure": _s_measure(p, truth),
-        "e_adaptive": _e_measure(hit, alarm, objects, pixels)[:, 0],
+        "f_weighted": f_weighted(error, truth),
+        "s_measure": _s_measure(found),
+        "e_adaptive": _e_measure(found.hit, found.alarm, objects, pixels)[:, 0],
         "e_mean": e_curve.mean(1),
         "e_max": e_curve.amax(1),
         "f_curve": f_curve,
@@ -87,26 +88,6 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
         "precision": precision,
         "recall": recall,
     }
-
-
-def _stretch(p: Tensor) -> Tensor:
-    low, high = p.amin((1, 2), keepdim=True), p.amax((1, 2), keepdim=True)
-    varies = high > low
-    return (p - torch.where(varies, low, 0.0)) / torch.where(varies, high - low, 1.0)
-
-
-def _reaching(p: Float[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> tuple[Tensor, Tensor]:
-    """How many object and how many other pixels reach each level."""
-    batch = len(p)
-    image = torch.arange(batch, device=p.device)[:, None, None]
-    code = (p * (LEVELS - 1)).long() + LEVELS * (truth + 2 * image)
-    if eager_cpu(p):
-        counts = torch.bincount(code.flatten(), minlength=2 * LEVELS * batch)
-    else:
-        zeros = torch.zeros(2 * LEVELS * batch, dtype=torch.long, device=p.device)
-        counts = zeros.scatter_add(0, code.flatten(), torch.ones_like(code.flatten()))
-    counts = counts.view(batch, 2, LEVELS).flip(2).cumsum(2).flip(2).to(p.dtype)
-    return counts[:, 1], counts[:, 0]
 
 
 def _f_measure(hits: Tensor, alarms: Tensor, objects: Tensor, beta2: float = 0.3) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,37 +113,22 @@ def _e_measure(hits: Tensor, alarms: Tensor, objects: Tensor, pixels: int) -> Te
     return total / (pixels - 1 + _LEAST)
 
 
-def _s_measure(p: Float[Tensor, "b h w"], truth: Bool[Tensor, "b h w"], alpha: float = 0.5) -> Float[Tensor, " b"]:
-    h, w = truth.shape[1:]
-    t = truth.to(p.dtype)
-    per_row, per_column = t.sum(2), t.sum(1)
-    objects = per_row.sum(1)
-    y, x = (torch.arange(n, dtype=p.dtype, device=p.device) for n in (h, w))
-    # the quadrants meet one pixel beyond the rounded centre of mass, as in the Matlab code
-    below = y >= ((per_row * y).sum(1) / objects.clamp_min(1)).round()[:, None] + 1
-    right = x >= ((per_column * x).sum(1) / objects.clamp_min(1)).round()[:, None] + 1
-    rows = torch.stack([~below, below], 1).to(p.dtype)
-    columns = torch.stack([~right, right], 1).to(p.dtype).mT
-
-    def quadrants(values: Tensor) -> Float[Tensor, "b 4"]:
-        return (rows @ values @ columns).flatten(1)
-
-    n = (rows.sum(2)[:, :, None] * columns.sum(1)[:, None]).flatten(1)
-    st, sp, spt = quadrants(t), quadrants(p), quadrants(p * t)
-    spp, sppt = quadrants(p * p), quadrants(p * p * t)
-
+def _s_measure(found: Sums, alpha: float = 0.5) -> Float[Tensor, " b"]:
+    n, st, sp, spt, spp, sppt = found.n, found.t, found.p, found.pt, found.pp, found.ppt
+    objects = found.objects[:, 0]
+    pixels = n.sum(1)
     # region: structural similarity in each quadrant, weighted by its area
     mean_p, mean_t, free = sp / n.clamp_min(1), st / n.clamp_min(1), n - 1 + _LEAST
     var_p, var_t = (spp - sp * mean_p) / free, (st - st * mean_t) / free
     covariance = (spt - sp * mean_t) / free
     # what rounding leaves of a constant quadrant's variance would decide the quotient below
-    noise = 4096 * torch.finfo(p.dtype).eps
+    noise = 4096 * torch.finfo(sp.dtype).eps
     flat_p = var_p * free <= noise * spp
     var_p, covariance = torch.where(flat_p, 0.0, var_p), torch.where(flat_p, 0.0, covariance)
     above = 4 * mean_p * mean_t * covariance
-    below_ = (mean_p**2 + mean_t**2) * (var_p + var_t)
-    similar = torch.where(above != 0, above / (below_ + _LEAST), (below_ == 0).to(p.dtype))
-    region = (torch.where(n > 0, similar, 0.0) * n).sum(1) / (h * w)
+    below = (mean_p**2 + mean_t**2) * (var_p + var_t)
+    similar = torch.where(above != 0, above / (below + _LEAST), (below == 0).to(sp.dtype))
+    region = (torch.where(n > 0, similar, 0.0) * n).sum(1) / pixels
 
     # object: mean and deviation of the prediction in the objects, of its complement in the rest
     def uniform(count: Tensor, total: Tensor, squares: Tensor) -> Tensor:
@@ -171,11 +137,11 @@ def _s_measure(p: Float[Tensor, "b h w"], truth: Bool[Tensor, "b h w"], alpha: f
         deviation = (torch.where(spread > noise * squares, spread, 0.0) / (count - 1).clamp_min(1)).sqrt()
         return 2 * mean / (mean**2 + 1 + deviation + _LEAST)
 
-    rest = h * w - objects
+    rest = pixels - objects
     total, squares = (sp - spt).sum(1), (spp - sppt).sum(1)
     inside = uniform(objects, spt.sum(1), sppt.sum(1))
     outside = uniform(rest, rest - total, rest - 2 * total + squares)
-    share = objects / (h * w)
+    share = objects / pixels
     score = (alpha * (inside * share + outside * (1 - share)) + (1 - alpha) * region).clamp_min(0.0)
-    mean = sp.sum(1) / (h * w)
+    mean = sp.sum(1) / pixels
     return torch.where(objects == 0, 1 - mean, torch.where(rest == 0, mean, score))

@@ -103,8 +103,9 @@ def auc_borji(
         InputError: if the shapes do not fit together, or ``splits`` or ``step`` are not positive.
 
     Example:
-        >>> auc_borji(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[1.0, 0.0]]]), splits=1000).round(decimals=1)
-        tensor([0.8000])
+        >>> score = auc_borji(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[1.0, 0.0]]]), splits=4000)
+        >>> abs(score.item() - 0.75) < 0.01  # a random pixel loses or ties
+        True
 
     Borji et al., Analysis of scores, datasets, and models in visual saliency prediction, ICCV 2013.
     """
