@@ -5,6 +5,10 @@ Run in the environment of benchmarks/requirements.txt:
 
     python -m benchmarks.metrics             everything
     python -m benchmarks.metrics AUC CIDEr   the rows whose name holds one of these words
+    python -m benchmarks.metrics --fresh     large arrays get fresh pages, as they do in a process that has just begun
+
+Fresh pages decide the peers' times of NSS, CC, SIM, KL and IG: they make several arrays of a map's size per image, and
+glibc hands out warm memory for these only after somebody in the process has freed a larger one (here, haa has).
 """
 
 from __future__ import annotations
@@ -106,6 +110,10 @@ def measure(peer: Callable[[], object], own: Callable[[], object], rounds: int) 
 
 
 def main(words: list[str]) -> None:
+    if "--fresh" in words:
+        words.remove("--fresh")
+        os.environ["MALLOC_MMAP_THRESHOLD_"] = str(128 * 1024)
+        os.execv(sys.executable, [sys.executable, "-W", "ignore", "-m", "benchmarks.metrics", *words])
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     np.seterr(all="ignore")

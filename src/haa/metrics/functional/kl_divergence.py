@@ -38,11 +38,16 @@ def kl_divergence(
     q, q_sum = density_parts(flat(density, like=prediction).to(p.dtype))
     added = minimum * p.shape[1]
 
+    # two buffers for all images: fresh memory costs more than the arithmetic
+    buffers = p.new_empty(2, 1, p.shape[1]) if len(p) and eager_cpu(p, q) else None
+
     def divergence(p: Tensor, q: Tensor, scale: Tensor) -> Tensor:
-        weight, ratio = q + minimum, p + minimum
-        if eager_cpu(p, q):  # the same in place: fresh memory costs more than the arithmetic
-            return torch.div(weight, ratio, out=ratio).mul_(scale).log_().mul_(weight).sum(1)
-        return (weight / ratio * scale).log().mul(weight).sum(1)
+        if buffers is None:
+            weight = q + minimum
+            return (weight / (p + minimum) * scale).log().mul(weight).sum(1)
+        weight = torch.add(q, minimum, out=buffers[0])
+        ratio = torch.add(p, minimum, out=buffers[1])
+        return torch.div(weight, ratio, out=ratio).mul_(scale).log_().mul_(weight).sum(1)
 
     p_sum, q_sum = p_sum + added, q_sum + added
     # the scale enters before the logarithm: afterwards two large sums would cancel in float32

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from haa.metrics.functional.maps import density_parts, flat, image_by_image
+from haa.metrics.functional.maps import density_parts, eager_cpu, flat, image_by_image
 
 
 def similarity(prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> Float[Tensor, " b"]:
@@ -35,8 +35,10 @@ def similarity(prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h
     p, p_sum = density_parts(flat(prediction))
     q, q_sum = density_parts(flat(density, like=prediction).to(p.dtype))
 
+    # one buffer for all images: fresh memory costs more than the arithmetic
+    buffer = p.new_empty(1, p.shape[1]) if len(p) and eager_cpu(p, q) else None
+
     def overlap(p: Tensor, q: Tensor, scale: Tensor) -> Tensor:
-        scaled = p * scale
-        return torch.minimum(scaled, q, out=None if scaled.requires_grad else scaled).sum(1)
+        return torch.minimum(torch.mul(p, scale, out=buffer), q, out=buffer).sum(1)
 
     return image_by_image(overlap, p, q, q_sum / p_sum) / q_sum[:, 0]
