@@ -17,7 +17,9 @@ help:
 	touch $@
 
 demo: .venv/installed
-	$(RUN) train -m experiment=demo hydra.sweep.dir=outputs/demo
+	rm -rf outputs/demo
+	$(RUN) train -m experiment=demo align_weight=0,0.5 seed=0,1,2 hydra.sweep.dir=outputs/demo/human
+	$(RUN) train -m experiment=demo align_weight=0.5 condition=shuffled seed=0,1,2 hydra.sweep.dir=outputs/demo/shuffled
 	$(RUN) report outputs/demo
 
 test: .venv/installed
@@ -28,6 +30,15 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks.metrics
+
+.venv-bench/installed: benchmarks/requirements.txt
+	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
 
 clean:
 	rm -rf outputs multirun .cache build dist .pytest_cache .mypy_cache .ruff_cache

@@ -189,6 +189,15 @@ def test_published_densities_are_not_fixations():
     assert batch["mask"].shape == (2, 4, 4)
 
 
+def test_a_control_of_published_densities_is_refused():
+    class Maps(Pictures):
+        def __getitem__(self, index):
+            return {**super().__getitem__(index), "density": torch.ones(*self.size(index))}
+
+    with pytest.raises(InputError, match="publishes maps only"):
+        epoch(DataModule(Maps, Transform((6, 8)), Centre()), 0)
+
+
 def test_images_of_many_sizes():
     with pytest.raises(InputError, match=r"2 sizes.*set transform\.size=\[height,width\]") as error:
         next(iter(DataModule(Pictures).val_dataloader()))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from haa.batch import Batch
+from haa.conditions import Human
 from haa.data.cache import FeatureCache, cached_features
 from haa.data.dataset import GazeDataset, Split
 from haa.data.sampler import EvaluationBatches, EvaluationSampler, Key, TrainSampler, generator
@@ -219,6 +220,11 @@ class Samples(Dataset[dict[str, Any]]):
             sample = {**self.dataset.record(index), "image": self.features.image(index)}
             native = self.features.native_size(index)
         if self.condition is not None:
+            if "density" in sample and not isinstance(self.condition, Human):
+                raise InputError(
+                    f"condition={type(self.condition).__name__.lower()} exchanges fixations, and "
+                    f"{type(self.dataset).__name__} publishes maps only: choose condition=human"
+                )
             sample["own_gaze"] = sample.get("gaze")
             sample["gaze"] = self.condition.gaze(self.dataset, index)
         gaze = sample.get("gaze")

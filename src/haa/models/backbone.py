@@ -268,7 +268,7 @@ class Tiny(Backbone):
         torch.Size([2, 32, 8, 8])
     """
 
-    def __init__(self, channels: int = 64, stride: int = 8, frozen: bool = False) -> None:
+    def __init__(self, channels: int = 32, stride: int = 8, frozen: bool = False) -> None:
         super().__init__((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
         halvings = int(stride).bit_length() - 1
         if stride < 2 or stride != 1 << halvings:

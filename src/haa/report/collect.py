@@ -23,10 +23,16 @@ class Run:
 
     @property
     def condition(self) -> str:
-        """baseline where nothing was aligned, else the condition's name."""
+        """baseline where nothing was aligned, else the condition's name and arguments."""
         if self.config["align_weight"] == 0:
             return "baseline"
-        return self.config["condition"]["_target_"].rsplit(".", 1)[-1].lower()
+        options = {key: value for key, value in self.config["condition"].items() if key not in ("_target_", "seed")}
+        name = self.config["condition"]["_target_"].rsplit(".", 1)[-1].lower()
+        return " ".join([name, *(f"{key}={value}" for key, value in options.items())])
+
+    @property
+    def seed(self) -> int:
+        return self.config["seed"]
 
 
 def collect(folders: Iterable[Path]) -> list[Run]:

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -24,7 +25,8 @@ def show(folders: Sequence[Path], console: Console | None = None) -> None:
     for run in collect(folders):
         groups.setdefault(_title(run), []).append(run)
     for title, runs in groups.items():
-        console.print(_table(title, runs))
+        console.print(f"\n[bold]{title}[/]: mean ± standard deviation over seeds, test split", highlight=False)
+        console.print(_table(runs))
 
 
 def _title(run: Run) -> str:
@@ -34,19 +36,20 @@ def _title(run: Run) -> str:
     return f"{run.config['task']['name']} on {data['_target_'].rsplit('.', 1)[-1].lower()}{world}{gaze}"
 
 
-def _table(title: str, runs: list[Run]) -> Table:
-    arms: dict[tuple[float, str], list[Run]] = {}
+def _table(runs: list[Run]) -> Table:
+    arms: dict[tuple[float, str], dict[int, Run]] = {}
     for run in runs:
-        arms.setdefault((run.config["align_weight"], run.condition), []).append(run)
-    names = [name for name in runs[0].summary["metrics"] if name != "loss"]
-    table = Table(title=f"{title}: mean ± standard deviation over seeds, test split", title_justify="left")
-    for heading in ("condition", "align_weight"):
-        table.add_column(heading)
-    for heading in ("runs", *names):
-        table.add_column(heading, justify="right")
-    for (weight, condition), members in sorted(arms.items()):
-        cells = [_spread([run.summary["metrics"].get(name) for run in members]) for name in names]
-        table.add_row(condition, f"{weight:g}", str(len(members)), *cells)
+        # without alignment the condition changes nothing: a baseline swept over conditions is one run per seed
+        arms.setdefault((run.config["align_weight"], run.condition), {})[run.seed] = run
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric", no_wrap=True)
+    for weight, condition in sorted(arms):
+        heading = condition if condition == "baseline" else f"{condition}, weight {weight:g}"
+        table.add_column(heading, justify="right", no_wrap=True)
+    members = [list(arms[key].values()) for key in sorted(arms)]
+    for name in [name for name in runs[0].summary["metrics"] if name != "loss"]:
+        table.add_row(name, *(_spread([run.summary["metrics"].get(name) for run in arm]) for arm in members))
+    table.add_row("seeds", *(str(len(arm)) for arm in members))
     return table
 
 
