@@ -23,7 +23,7 @@ demo: .venv/installed
 	$(RUN) report outputs/demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -97,9 +97,9 @@ def test_the_wheel_trains_in_an_empty_folder(tmp_path):
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--no-deps", "-q", "--target", site, str(wheel)], check=True
     )
+    script = "import haa, sys; from haa.cli import main; print(haa.__file__); main(sys.argv[1:])"
     out = subprocess.run(
-        [sys.executable, "-c", "import haa, sys; from haa.cli import main; print(haa.__file__); main(sys.argv[1:])"]
-        + ["train", "task=vqa", "trainer=debug"],
+        [sys.executable, "-c", script, "train", "task=vqa", "trainer=debug"],
         cwd=empty,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,

@@ -54,7 +54,7 @@ class Saliency(AlignedModule):
 
 
 def own_gaze(batch: Batch) -> Batch:
-    """The batch with each sample's own fixations: a condition acts on what attention is aligned with, not on the target.
+    """The batch with each sample's own fixations: a condition acts on what is aligned, not on the target.
 
     Example:
         >>> batch = {"fixations": torch.ones(1, 1, 2), "has_human": torch.tensor([True])}
