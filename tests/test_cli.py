@@ -64,12 +64,16 @@ def test_multirun_makes_a_run_per_job_and_the_report_a_row_per_condition(haa, ca
         (["+extra._target_=os.system"], "not trusted"),
         (["data._target_=haa.run.sys.exit"], "not trusted"),
         (["resume=nowhere"], "resume=nowhere"),
+        (["align_weight=0.5", "data.share_with_gaze=0"], "has gaze"),
+        (["backbone=timm", "backbone.name=resnet5000"], "resnet5000"),
+        (["task=saliency", "data=osie"], "data.root is missing"),
+        (["task=saliency", "data=osie", "data.root=nowhere"], "nowhere"),
         (["model=stacked_attention", "data._target_=haa.nothing"], "cannot be imported"),
     ],
 )
 def test_what_is_mistyped_is_named_with_the_choices(haa, overrides, message):
     with pytest.raises(SystemExit) as stop:
-        haa("train", "task=vqa", *overrides)
+        haa("train", *([] if overrides[0].startswith("task=") else ["task=vqa"]), *overrides)
     assert message in str(stop.value)
     assert "\n" not in str(stop.value)
 

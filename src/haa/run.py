@@ -48,6 +48,12 @@ def train(cfg: DictConfig) -> float | None:
     data = build.datamodule(cfg)
     vocabularies = build.task_class(cfg).build_vocabularies(data.dataset("train"))
     module = build.module(cfg, vocabularies)
+    missing, total = data.missing_gaze("train")
+    if cfg.align_weight > 0 and missing == total:
+        raise InputError(
+            f"align_weight={cfg.align_weight}, but none of the {total} training samples has gaze: "
+            "give data with gaze, or align_weight=0"
+        )
     folder = _folder(cfg)
     _announce(cfg, data, folder)
     backbone: Any = module.model.backbone
@@ -138,11 +144,6 @@ def _save_config(cfg: DictConfig, folder: Path) -> None:
 @rank_zero_only
 def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
     splits = {split: data.missing_gaze(split) for split in get_args(Split)}
-    if cfg.align_weight > 0 and splits["train"][0] == splits["train"][1]:
-        raise InputError(
-            f"align_weight={cfg.align_weight}, but none of the {splits['train'][1]} training samples has gaze: "
-            "give data with gaze, or align_weight=0"
-        )
     gaze = "simulated gaze" if data.dataset("train").simulated else "recorded gaze"
     counts = ", ".join(
         f"{total} {split}" + (f" ({missing} without gaze, masked)" if missing else "")
