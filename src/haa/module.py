@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import Metric, MetricCollection
 from torchvision.transforms.v2.functional import to_dtype
 
 from haa.alignment import Alignment
@@ -135,7 +135,7 @@ class AlignedModule(pl.LightningModule, ABC):
         attention = MetricCollection(
             {name: metric() for name, metric in self.attention_metrics.items()}, prefix=f"{stage}/attention_"
         )
-        return nn.ModuleDict({"loss": MeanMetric(nan_strategy="disable"), "task": task, "attention": attention})
+        return nn.ModuleDict({"loss": MeanLoss(), "task": task, "attention": attention})
 
     def _score(self, batch: Batch, stage: str) -> None:
         scores: Any = self.scores[stage]
@@ -173,6 +173,36 @@ class AlignedModule(pl.LightningModule, ABC):
                 start = sum(len(range(before, len(values), world)) for before in range(rank))
                 for row, value in zip(self.samples, values[start:].tolist(), strict=False):
                     row[name] = value
+
+
+class MeanLoss(Metric):
+    """The mean of batches' losses, each weighted by the samples that it is a mean over, also across processes.
+
+    torchmetrics' MeanMetric either waits for the host to look for NaN or, told not to, drops the weights.
+
+    Example:
+        >>> mean = MeanLoss()
+        >>> mean.update(torch.tensor(1.0), 3)
+        >>> mean.update(torch.tensor(5.0), torch.tensor(1))
+        >>> mean.compute()
+        tensor(2.)
+    """
+
+    full_state_update = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros(()), dist_reduce_fx="sum")
+
+    def update(self, loss: Tensor, count: Tensor | int) -> None:
+        self.total += loss.detach() * count
+        self.count += count
+
+    def compute(self) -> Tensor:
+        return self.total / self.count
 
 
 def in_unit_range(batch: Batch) -> Batch:
