@@ -18,6 +18,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -202,8 +203,8 @@ def _gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _show(summary: dict[str, Any], valid: dict[str, int]) -> None:
     gaze = " (simulated gaze)" if summary["simulated_gaze"] else ""
-    table = Table()
-    table.add_column("metric")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("samples", justify="right")
     references = summary.get("references", {})
