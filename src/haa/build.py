@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from haa.data.datamodule import DataModule
-from haa.errors import InputError
+from haa.errors import InputError, suggest
 from haa.module import AlignedModule, Vocabularies
 
 TRUSTED = ("haa", "torch.optim", "torch.nn", "pytorch_lightning", "torchmetrics", "torchvision.transforms")
@@ -44,18 +43,6 @@ def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
             if key not in _HYDRA_KEYS and key not in signature.parameters:
                 choices = [k for k in signature.parameters if k != "self"]
                 raise InputError(f"{path}.{key} is not an argument of {node['_target_']}: {suggest(str(key), choices)}")
-
-
-def suggest(word: str, choices: Sequence[str]) -> str:
-    """``did you mean a? There are a, b, c``.
-
-    Example:
-        >>> suggest("hiden", ["hidden", "layers"])
-        'did you mean hidden? There are: hidden, layers'
-    """
-    close = difflib.get_close_matches(word, choices, n=1)
-    start = f"did you mean {close[0]}? There are: " if close else "there are: "
-    return start + ", ".join(choices)
 
 
 def datamodule(cfg: DictConfig) -> DataModule:

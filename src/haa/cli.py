@@ -5,12 +5,13 @@ Nothing heavy is imported here, so that ``--help`` and ``--cfg job`` answer at o
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from haa.errors import InputError, suggest
 
 USAGE = """\
 haa: train vision models to look where people look, and measure honestly whether it helped.
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     elif command in commands:
         commands[command](rest)
     else:
-        _stop(f"there is no command {command}: {_suggest(command, list(commands))}")
+        _stop(f"there is no command {command}: {suggest(command, list(commands))}")
 
 
 def train(argv: list[str]) -> None:
@@ -69,7 +70,6 @@ def report(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="haa report", description="Compare finished runs, by condition and weight.")
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders that hold some (a sweep's)")
     arguments = parser.parse_args(argv)
-    from haa.errors import InputError
     from haa.report.table import show
 
     try:
@@ -95,8 +95,6 @@ def _hydra(name: str, overrides: list[str], work: Callable[[Any], Any]) -> None:
         # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone
         own = [f"output_dir='{cfg.output_dir}'"]
         sys.argv = [program, *_command(name, program), *HydraConfig.get().overrides.task, *own]
-        from haa.errors import InputError
-
         try:
             return work(cfg)
         except InputError as error:
@@ -125,7 +123,7 @@ def _open_signatures(name: str, overrides: list[str]) -> list[str]:
             out.append(word)
             continue
         if match["path"] not in known and not own_config:
-            _stop(f"there is no key {match['path']} in {name}: {_suggest(match['path'], known)}")
+            _stop(f"there is no key {match['path']} in {name}: {suggest(match['path'], known)}")
         out.append("++" + word if match["rest"].startswith(".") else word)
     return out
 
@@ -157,12 +155,6 @@ def _resumed(overrides: list[str]) -> list[str]:
     mine = [word for word in stored if word.split("=", 1)[0].lstrip("+") not in given]
     rest = [word for word in overrides if not word.startswith("resume=")]
     return [*mine, *rest, f"resume='{checkpoint.resolve()}'", f"hydra.run.dir='{folder}'"]
-
-
-def _suggest(word: str, choices: list[str]) -> str:
-    close = difflib.get_close_matches(word, choices, n=1)
-    start = f"did you mean {close[0]}? There are: " if close else "there are: "
-    return start + ", ".join(choices)
 
 
 def _stop(message: str) -> None:

@@ -1,4 +1,9 @@
-"""The one exception that a user is meant to read."""
+"""The one exception that a user is meant to read, and how it names the choices."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
 
 
 class InputError(ValueError):
@@ -12,3 +17,15 @@ class InputError(ValueError):
         Traceback (most recent call last):
         haa.errors.InputError: data.root=/data/osie does not exist: give the folder that holds eye/ and stimuli/
     """
+
+
+def suggest(word: str, choices: Sequence[str]) -> str:
+    """``did you mean a? There are a, b, c``.
+
+    Example:
+        >>> suggest("hiden", ["hidden", "layers"])
+        'did you mean hidden? There are: hidden, layers'
+    """
+    close = difflib.get_close_matches(word, choices, n=1)
+    start = f"did you mean {close[0]}? There are: " if close else "there are: "
+    return start + ", ".join(choices)
