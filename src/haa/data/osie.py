@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import scipy.io
 import torch
 
 from haa.data.dataset import GazeDataset, Split
 from haa.data.image import image_size, read_image
+from haa.data.matlab import elements, read_mat
+from haa.data.splits import by_hash
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, valid
 
@@ -91,14 +92,7 @@ def assign_splits(names: Sequence[str]) -> dict[str, Split]:
         >>> splits["1279.jpg"] == splits["1374.jpg"]
         True
     """
-    present = set(names)
-    followers = {name: twin for name, twin in TWINS.items() if name in present and twin in present}
-    ordered = sorted(present - set(followers), key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    test, val = round(len(names) * 2 / 7), round(len(names) / 14)
-    splits: dict[str, Split] = {}
-    for position, name in enumerate(ordered):
-        splits[name] = "test" if position < test else "val" if position < test + val else "train"
-    return splits | {name: splits[twin] for name, twin in followers.items()}
+    return by_hash(names, TWINS)
 
 
 Scanpath = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -111,29 +105,14 @@ def _read_fixations(root: Path) -> dict[str, list[Scanpath]]:
     path = root / "eye" / "fixations.mat"
     if not path.is_file():
         raise InputError(f"{path} is missing: data.root must be the folder that holds eye/fixations.mat and stimuli/")
+    fixations = read_mat(path, "fixations", "OSIE's")
     try:
-        variables = scipy.io.loadmat(str(path), simplify_cells=True)
-    except Exception as error:  # scipy's reader lets any of a dozen types escape from a file that is not one
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} is not a Matlab file that can be read ({reason}): fetch it again") from None
-    if "fixations" not in variables:
-        found = ", ".join(name for name in variables if not name.startswith("__")) or "nothing"
-        raise InputError(f"{path} holds {found} but no variable 'fixations': fetch OSIE's own file")
-    try:
-        return {
-            str(entry["img"]): [_scanpath(s) for s in _cell(entry["subjects"])]
-            for entry in _cell(variables["fixations"])
-        }
+        return {str(entry["img"]): [_scanpath(s) for s in elements(entry["subjects"])] for entry in elements(fixations)}
     except (KeyError, IndexError, TypeError, ValueError):
         raise InputError(
             f"{path} is not laid out as OSIE's, fixations{{i}}.img and .subjects{{j}}.fix_x, fix_y, fix_duration: "
             "fetch OSIE's own file"
         ) from None
-
-
-def _cell(value: Any) -> list[Any]:
-    # a cell of one element loads as that element
-    return [value] if isinstance(value, dict) else list(value)
 
 
 def _scanpath(subject: dict[str, Any]) -> Scanpath:
