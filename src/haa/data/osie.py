@@ -14,7 +14,6 @@ import torch
 from haa.data.dataset import GazeDataset, Split
 from haa.data.image import image_size, read_image
 from haa.data.matlab import elements, read_mat
-from haa.data.splits import by_hash
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, valid
 
@@ -92,7 +91,14 @@ def assign_splits(names: Sequence[str]) -> dict[str, Split]:
         >>> splits["1279.jpg"] == splits["1374.jpg"]
         True
     """
-    return by_hash(names, TWINS)
+    present = set(names)
+    followers = {name: twin for name, twin in TWINS.items() if name in present and twin in present}
+    ordered = sorted(present - set(followers), key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    test, val = round(len(names) * 2 / 7), round(len(names) / 14)
+    splits: dict[str, Split] = {}
+    for position, name in enumerate(ordered):
+        splits[name] = "test" if position < test else "val" if position < test + val else "train"
+    return splits | {name: splits[twin] for name, twin in followers.items()}
 
 
 Scanpath = tuple[np.ndarray, np.ndarray, np.ndarray]
