@@ -154,6 +154,8 @@ def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
     choice = f"align_weight={cfg.align_weight} condition={condition}"
     console = Console()
     console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
+    for note in data.dataset("train").notes:
+        console.print(f"    {note}", highlight=False, markup=False)
     console.print(f"    writes to {folder}", highlight=False)
 
 

@@ -103,7 +103,7 @@ class DataModule(pl.LightningDataModule):
         """(samples at which nobody is recorded to have looked, all samples), without reading images."""
         if split not in self._missing:
             dataset = self.dataset(split)
-            seen = sum(_looked(dataset.gaze(index)) for index in range(len(dataset)))
+            seen = sum(dataset.looked(index) for index in range(len(dataset)))
             self._missing[split] = len(dataset) - seen, len(dataset)
         return self._missing[split]
 

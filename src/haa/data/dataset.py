@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 from torch.utils.data import Dataset
 
-from haa.gaze import Gaze
+from haa.gaze import Gaze, valid
 
 Split = Literal["train", "val", "test"]
 
@@ -25,6 +25,9 @@ class GazeDataset(Dataset[dict[str, Any]]):
     simulated: ClassVar[bool] = False
     """True where fixations come from a simulated observer: said wherever they are shown."""
 
+    notes: Sequence[str] = ()
+    """What a run should say of the data, one line each: what is absent, what was left out."""
+
     def __len__(self) -> int:
         raise NotImplementedError
 
@@ -38,6 +41,11 @@ class GazeDataset(Dataset[dict[str, Any]]):
     def gaze(self, index: int) -> Gaze | None:
         """Where people looked at sample ``index``, without reading its image; None where nothing was recorded."""
         raise NotImplementedError
+
+    def looked(self, index: int) -> bool:
+        """Whether anybody is recorded to have looked at sample ``index``, without reading its image."""
+        gaze = self.gaze(index)
+        return gaze is not None and bool(valid(gaze.points, gaze.size).any())
 
     def stimulus(self, index: int) -> str:
         """A name for the picture of sample ``index``: samples that share one (questions about it) share a name."""

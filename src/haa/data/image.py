@@ -34,6 +34,23 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
         return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
+def read_map(path: str | Path) -> UInt8[Tensor, "h w"]:
+    """The pixels of a one-channel picture, a mask or a map: 0 to 255; others are converted to grey.
+
+    Raises:
+        InputError: if the file is missing, truncated or no image.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "mask.png"
+        >>> Image.new("L", (2, 1), 255).save(path)
+        >>> read_map(path)
+        tensor([[255, 255]], dtype=torch.uint8)
+    """
+    with _opened(path) as image:
+        return torch.from_numpy(np.array(image.convert("L")))
+
+
 def image_size(path: str | Path) -> Size:
     """(height, width) from an image file's header, without decoding it.
 

@@ -1,0 +1,236 @@
+"""Readers that look through a data set once: what they find goes into an index on disk, which is then mapped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torchvision import tv_tensors
+
+from haa.data import build_index
+from haa.data.dataset import GazeDataset, Split
+from haa.data.image import read_image, read_map
+from haa.data.splits import SHARES
+from haa.errors import InputError
+from haa.gaze import Gaze
+
+Missing = Literal["raise", "drop"]
+
+_collecting: ContextVar[bool] = ContextVar("collecting", default=False)
+
+
+@contextmanager
+def collecting_faults() -> Iterator[None]:
+    """Within it a data set opens whatever is wrong with it; `IndexedDataset.faults` says what (`haa data check`)."""
+    token = _collecting.set(True)
+    try:
+        yield
+    finally:
+        _collecting.reset(token)
+
+
+class IndexedDataset(GazeDataset):
+    """A data set that is read through once, into an index from which any sample is then found in microseconds.
+
+    A subclass implements `scan` and `sources`; it sets attributes of its own, if any, before it calls this
+    constructor, because they are part of the index's name. The index lies in the cache, never in ``root``, which may
+    be read-only. It is built anew when a source, an image, an argument or the reader's code has changed; workers and
+    processes map the same file.
+
+    Args:
+        root: the data set's folder.
+        split: ``train``, ``val`` or ``test``.
+        missing: what to do about annotations whose image is absent: ``raise``, or ``drop`` them and say how many.
+        cache: holds the index; None is the folder that ``HAA_CACHE`` names, else ``.cache``.
+
+    Raises:
+        InputError: if something in the data cannot be used; it names the file and the sample.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> class Mine(IndexedDataset):
+        ...     def sources(self):
+        ...         return [self.root / "points.txt"]
+        ...     def scan(self):
+        ...         for line in (self.root / "points.txt").read_text().splitlines():
+        ...             name, x, y = line.split()
+        ...             yield {"id": name, "image": name, "split": "train", "x": [float(x)], "y": [float(y)]}
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("RGB", (8, 6)).save(folder / "a.png")
+        >>> _ = (folder / "points.txt").write_text("a.png 7 5")
+        >>> Mine(folder, cache=folder / "cache")[0]["gaze"].points
+        tensor([[7., 5.]])
+    """
+
+    columns: ClassVar[Mapping[str, pa.DataType]] = {}
+    """Further keys of `scan`'s samples, with their types: a sample that has one carries it as it is."""
+
+    outside: ClassVar[Missing] = "raise"
+    """``drop`` where the publisher's own files hold fixations outside their stimulus: they are left out and counted."""
+
+    shares: ClassVar[Mapping[Split, float]] = SHARES
+    """Relative sizes of the splits that the rule makes (`haa.data.splits.assign_splits`)."""
+
+    def __init__(
+        self, root: str | Path, split: Split = "train", missing: Missing = "raise", cache: str | Path | None = None
+    ) -> None:
+        arguments = dict(vars(self))
+        self.root = Path(root).expanduser()
+        if split not in get_args(Split):
+            raise InputError(f"{type(self).__name__} has no split {split!r}: choose one of train, val, test")
+        if missing not in get_args(Missing):
+            raise InputError(f"data.missing={missing}: choose raise or drop")
+        if not self.root.is_dir():
+            raise InputError(f"data.root={root} does not exist: give the folder that holds the data")
+        self.split, self.missing = split, missing
+        self._folder = build_index.ensure(self, arguments, cache)
+        summary = json.loads((self._folder / "summary.json").read_text())
+        self.classes: list[str] = summary["classes"]
+        self.faults: dict[str, build_index.Fault] = summary["faults"]
+        self.notes = list(self._judge())
+
+    def scan(self) -> Iterable[dict[str, Any]]:
+        """Every sample of all splits, in a fixed order, one plain dict each; what does not apply is left out.
+
+        ``id`` (str) and ``image`` (path relative to the root of the file that holds the stimulus) are needed. Further:
+        ``height``, ``width`` (else read from the image's header), ``stimulus`` (the picture's name, else ``image``),
+        ``split`` (as published; ``train+val`` lets the rule divide it, absent is all three); gaze as flat lists ``x``,
+        ``y`` (0-based float pixels of the stimulus, in order), ``duration`` (ms), ``subject``, ``frame`` (int);
+        ``mask``, ``density`` (paths relative to the root of a mask, and of a published map of gaze);
+        ``question``, ``answers``, ``captions``, ``label``; and the subclass' own `columns`.
+
+        A sample that cannot be used is ``{"fault": kind, "message": one line that names it and the cure}``: opening the
+        data set raises the message, and `haa data check` lists it. ``self.classes`` may be set on the way.
+        """
+        raise NotImplementedError
+
+    def sources(self) -> Sequence[Path]:
+        """The files (or folders, for their lists of files) from which `scan` reads: a change makes the index stale."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        sample = self.record(index)
+        image = read_image(self.path(index))
+        for key in ("mask", "density"):
+            if key in sample and sample[key].shape[-2:] != image.shape[-2:]:
+                own, size = (" x ".join(map(str, raster.shape[-2:])) for raster in (sample[key], image))
+                raise InputError(f"the {key} of {self.path(index)} is {own}, the image {size}: fetch both again")
+        return {**sample, "image": image}
+
+    def record(self, index: int) -> dict[str, Any]:
+        row = self.row(index)
+        sample: dict[str, Any] = {"id": row["id"].as_py(), "gaze": _gaze(row)}
+        for key in (*build_index.TEXTS, *self.columns):
+            if key in row and row[key].is_valid:
+                sample[key] = row[key].as_py()
+        if "mask" in row and row["mask"].is_valid:
+            sample["mask"] = tv_tensors.Mask(read_map(self.root / row["mask"].as_py()))
+        if "density" in row:
+            sample["density"] = torch.zeros(row["height"].as_py(), row["width"].as_py())
+            if row["density"].is_valid:
+                density = read_map(self.root / row["density"].as_py()).float()
+                sample["density"] = density / density.sum().clamp_min(1)
+        return sample
+
+    def gaze(self, index: int) -> Gaze | None:
+        return _gaze(self.row(index))
+
+    def looked(self, index: int) -> bool:
+        row = self.row(index)
+        return super().looked(index) or ("density" in row and row["density"].is_valid)
+
+    def stimulus(self, index: int) -> str:
+        return self.row(index)["stimulus"].as_py()
+
+    def strings(self, key: str) -> Iterable[str]:
+        if key not in self._columns or key not in build_index.TEXTS:
+            return super().strings(key)
+        return (text for value in self.values(key) for text in ([value] if isinstance(value, str) else value or ()))
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{type(self).__qualname__} {self.split}".encode())
+        for part in zip(*(self.values(key) for key in ("image", "bytes", "modified")), strict=True):
+            digest.update(json.dumps(part).encode())
+        return digest.hexdigest()
+
+    def path(self, index: int) -> Path:
+        """The file that holds the stimulus of sample ``index``."""
+        return self.root / self.row(index)["image"].as_py()
+
+    def row(self, index: int) -> dict[str, Any]:
+        """Sample ``index`` in the index: columns and Arrow scalars."""
+        number = int(self._rows[index])
+        batch = self._reader.get_batch(number // build_index.BATCH)
+        return dict(zip(self._columns, (column[number % build_index.BATCH] for column in batch.columns), strict=True))
+
+    def values(self, key: str) -> Iterator[Any]:
+        """One column of the index over the split, in order, without holding it all."""
+        place = self._columns.index(key)
+        batches = self._rows // build_index.BATCH
+        for number in np.unique(batches):
+            column = self._reader.get_batch(int(number)).column(place)
+            yield from column.take(pa.array(self._rows[batches == number] % build_index.BATCH)).to_pylist()
+
+    @cached_property
+    def _reader(self) -> pa.ipc.RecordBatchFileReader:
+        return pa.ipc.open_file(pa.memory_map(str(self._folder / build_index.MAPPED)))
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        return self._reader.schema.names
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        keep = []
+        for number in range(self._reader.num_record_batches):
+            batch = self._reader.get_batch(number)
+            there = (batch["bytes"].to_numpy() >= 0) & batch["height"].is_valid().to_numpy(zero_copy_only=False)
+            keep.append(there & (np.array(batch["split"].to_pylist(), dtype=object) == self.split))
+        return np.flatnonzero(np.concatenate(keep)) if keep else np.zeros(0, dtype=np.int64)
+
+    def _judge(self) -> Iterator[str]:
+        """What to say of the faults that are allowed for; the first that is not is raised."""
+        allowed = {"absent image": self.missing == "drop", "outside": self.outside == "drop"}
+        for kind, fault in self.faults.items():
+            count, first = fault["count"], fault["examples"][0]
+            more = f" ({count} such)" if count > 1 else ""
+            if allowed.get(kind) or _collecting.get():
+                yield f"{type(self).__name__}: {count} x {kind}, left out; the first: {first}"
+            elif kind == "absent image":
+                raise InputError(f"{first}{more}: fetch them, or set data.missing=drop to go on without")
+            else:
+                raise InputError(first + more)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a worker maps the file itself
+        return {key: value for key, value in vars(self).items() if key not in ("_reader", "_rows", "_columns")}
+
+
+def _gaze(row: Mapping[str, Any]) -> Gaze | None:
+    if "x" not in row or not row["x"].is_valid or not len(row["x"]):
+        return None
+
+    def values(key: str, dtype: torch.dtype) -> torch.Tensor | None:
+        if key not in row or not row[key].is_valid:
+            return None
+        return torch.tensor(row[key].values.to_numpy(zero_copy_only=False), dtype=dtype)
+
+    x, y = values("x", torch.float32), values("y", torch.float32)
+    assert x is not None
+    assert y is not None
+    further = {key: values(key, torch.int64) for key in ("subject", "frame") if key in row and row[key].is_valid}
+    size = row["height"].as_py(), row["width"].as_py()
+    return Gaze(torch.stack([x, y], 1), size, duration=values("duration", torch.float32), **further)
