@@ -53,9 +53,14 @@ class Output:
         prediction: whatever the task's metrics need.
         attention: where the model looked, ``(b, h, w)``, non-negative, at any resolution, differentiable.
         count: over how many samples the loss is a mean, where some take no part in it; None is all of them.
+        score: what an attribution (`haa.attention.GradCAM`, say) explains, one value per sample, differentiable: in
+            training that of the right answer, in evaluation that of the one given.
+        words: which of the queries of a cross-attention count; padding does not.
     """
 
     loss: Float[Tensor, ""]
     prediction: Any
     attention: Float[Tensor, "b i j"] | None = None
     count: Int[Tensor, ""] | None = None
+    score: Float[Tensor, " b"] | None = None
+    words: Bool[Tensor, "b t"] | None = None

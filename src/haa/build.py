@@ -54,6 +54,8 @@ def datamodule(cfg: DictConfig) -> DataModule:
 def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
     """The task's module, its model built for these vocabularies."""
     sizes = {f"{name}_vocab": len(vocabulary) for name, vocabulary in vocabularies.items()}
+    # attention=native is an empty node, and checkpoints from before there were sources have none
+    attention = make(cfg.attention) if cfg.get("attention") else None
     built: AlignedModule = make(
         cfg.task.module,
         model=make(cfg.model, **sizes),
@@ -62,6 +64,7 @@ def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
         scheduler=make(cfg.scheduler, _partial_=True) if cfg.get("scheduler") else None,
         vocabularies=vocabularies,
     )
+    built.watch(attention)
     built.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     return built
 

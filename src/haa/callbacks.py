@@ -48,7 +48,7 @@ class Pictures(pl.Callback):
         was_training = pl_module.training
         pl_module.eval()
         with torch.no_grad():
-            attention = pl_module.step(batch).attention
+            attention = pl_module.look(batch).attention
         pl_module.train(was_training)
         if attention is None:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -13,6 +14,8 @@ from torchmetrics import Metric, MetricCollection
 from torchvision.transforms.v2.functional import to_dtype
 
 from haa.alignment import Alignment
+from haa.attention import AttentionSource
+from haa.attention.host import evaluating, read, watching
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
@@ -56,6 +59,8 @@ class AlignedModule(pl.LightningModule, ABC):
         self.vocabularies: Vocabularies = vocabularies or {}
         self.config: dict[str, Any] | None = None
         """The resolved config that this module was built from; it travels in the checkpoint."""
+        self.attention: AttentionSource | None = None
+        """Where the map comes from that is aligned, scored and drawn; None is what the model returns. See `watch`."""
         self.samples: list[dict[str, Any]] = []
         """One row per sample of the last test: its id and every metric that has a value per sample."""
         self._optimizer, self._scheduler = optimizer, scheduler
@@ -78,9 +83,42 @@ class AlignedModule(pl.LightningModule, ABC):
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
         """Let the task's metrics see one batch."""
 
+    def watch(self, source: AttentionSource | None) -> None:
+        """Take the map of an attention source in place of the model's own; None goes back to the model's.
+
+        Raises:
+            InputError: if a layer that the source names is not in the model; the message has those that are.
+        """
+        if source is not None:
+            with watching(source, self.model):
+                pass
+        self.attention = source
+
+    def look(self, batch: Batch) -> Output:
+        """`step`, its attention being that of the source where there is one.
+
+        In training the source reads the step's own forward pass, and with weight 0 it is left out: the baseline costs
+        what it costs without one, and is measured in evaluation. There a source that needs a graph gets one, and
+        nothing of it is kept.
+        """
+        if self.attention is None:
+            return self.step(batch)
+        if self.training:
+            if self.alignment.weight == 0:
+                return replace(self.step(batch), attention=None)
+            with watching(self.attention, self.model) as source:
+                output = self.step(batch)
+                return replace(output, attention=read(source, output.score, output.words))
+        with evaluating(self.attention, self.model, batch) as (source, batch):
+            output = self.step(batch)
+            with torch.no_grad():
+                attention = read(source, output.score, output.words).detach()
+        prediction = output.prediction.detach() if isinstance(output.prediction, Tensor) else output.prediction
+        return replace(output, loss=output.loss.detach(), prediction=prediction, attention=attention, score=None)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         batch = in_unit_range(batch)
-        output = self.step(batch)
+        output = self.look(batch)
         loss, log = output.loss, {"train/task_loss": output.loss.detach()}
         if output.attention is not None:
             progress = self.alignment.progress(self._trainer)
@@ -140,7 +178,7 @@ class AlignedModule(pl.LightningModule, ABC):
     def _score(self, batch: Batch, stage: str) -> None:
         scores: Any = self.scores[stage]
         batch = in_unit_range(batch)
-        output = self.step(batch)
+        output = self.look(batch)
         scores["loss"].update(output.loss, len(batch["id"]) if output.count is None else output.count)
         self.update_metrics(scores["task"], output, batch)
         columns = {name: _values(metric) for name, metric in scores["task"].items(keep_base=True)}

@@ -58,7 +58,8 @@ def train(cfg: DictConfig) -> float | None:
     folder = _folder(cfg)
     _announce(cfg, data, folder)
     backbone: Any = module.model.backbone
-    if cfg.cache and getattr(backbone, "frozen", False):
+    # a source watches the backbone run, which it does not where its features come from the cache
+    if cfg.cache and module.attention is None and getattr(backbone, "frozen", False):
         data.cache_features(backbone, cfg.cache, splits=("train", "val", "test") if cfg.test else ("train", "val"))
     trainer = build.trainer(cfg)
     for logger in trainer.loggers:
@@ -142,6 +143,11 @@ def _save_config(cfg: DictConfig, folder: Path) -> None:
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
 
 
+def _attention(cfg: Any) -> str:
+    """Whose map is aligned and scored: the class of an attention source, or native."""
+    return cfg["attention"]["_target_"].rsplit(".", 1)[-1] if cfg.get("attention") else "native"
+
+
 @rank_zero_only
 def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
     splits = {split: data.missing_gaze(split) for split in get_args(Split)}
@@ -151,7 +157,8 @@ def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
         for split, (missing, total) in splits.items()
     )
     condition = cfg.condition["_target_"].rsplit(".", 1)[-1].lower()
-    choice = f"align_weight={cfg.align_weight} condition={condition}"
+    attention = f" attention={_attention(cfg)}" if cfg.get("attention") else ""
+    choice = f"align_weight={cfg.align_weight} condition={condition}{attention}"
     console = Console()
     console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
     for note in data.dataset("train").notes:
@@ -178,6 +185,7 @@ def _write(
             "split": split,
             "samples": len(rows),
             "undefined": {name: len(rows) - n for name, n in valid.items()},
+            "attention": _attention(module.config),
             "simulated_gaze": data.dataset(split).simulated,
             "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
             **({"references": references} if references else {}),

@@ -57,14 +57,13 @@ class GradientSource(Source):
                 f"{type(self).__name__} needs the derivative by {what}, but the forward pass ran without gradients "
                 "there: run it with gradients, or use haa.attention.measure"
             )
-        if score is None:
-            if self._output is None:
-                raise unseen(self, "the model's output")
-            score = self.target(self._output)
+        if score is None and self._output is None:
+            raise unseen(self, "the model's output")
+        further = torch.is_grad_enabled()
+        with torch.enable_grad():  # the score has to reach back to x, whatever becomes of the derivative
+            total = (self.target(self._output) if score is None else score).sum()
         try:
-            (gradient,) = torch.autograd.grad(
-                score.sum(), x, create_graph=torch.is_grad_enabled(), retain_graph=True, allow_unused=True
-            )
+            (gradient,) = torch.autograd.grad(total, x, create_graph=further, retain_graph=True, allow_unused=True)
         except RuntimeError as error:
             if "does not require grad" not in str(error):
                 raise

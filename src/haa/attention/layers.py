@@ -53,18 +53,23 @@ def refuse_compiled(model: nn.Module) -> None:
 
 
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The innermost modules whose class is called attention, without pooling and attention to another sequence."""
+    """The innermost modules whose class is called attention, without pooling and attention to another sequence.
+
+    In a model that has a part called ``backbone`` they are that part's: what else attends there reads words.
+    """
+    part = "backbone." if isinstance(getattr(model, "backbone", None), nn.Module) else ""
     pools = {name for name, module in model.named_modules() if name and "pool" in type(module).__name__.lower()}
     named = {
         name: module
         for name, module in model.named_modules()
-        if name and _attends(name, module) and not (_ancestors(name) | {name}) & pools
+        if name.startswith(part) and name and _attends(name, module) and not (_ancestors(name) | {name}) & pools
     }
     outer = set().union(*(_ancestors(name) for name in named)) if named else set()
     inner = {name: module for name, module in named.items() if name not in outer}
     if not inner:
         raise InputError(
-            f"no layer of {type(model).__name__} is called attention: name one{_suggestion('', _names(model))}"
+            f"no layer of {part.rstrip('.') or type(model).__name__} is called attention: "
+            f"name one{_suggestion('', [name for name in _names(model) if name.startswith(part)])}"
         )
     return inner
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchmetrics import MetricCollection
 
 from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
+from haa.errors import InputError
 from haa.metrics import CaptionScores
 from haa.models.captioner import Captioner
 from haa.models.show_attend_tell import doubly_stochastic
 from haa.module import AlignedModule, Optimizer, Scheduler, Vocabularies
-from haa.text import EOS, PAD, Vocabulary
+from haa.text import BOS, EOS, PAD, Vocabulary
 
 
 @dataclass
@@ -39,7 +40,8 @@ class Captioning(AlignedModule):
     """Writes captions; the model is a `haa.models.captioner.Captioner`.
 
     It learns by cross-entropy per word, the references given word by word. The map to be aligned is the mean over a
-    sentence's words: of the reference in training, of the model's own sentence in evaluation.
+    sentence's words: of the reference in training, of the model's own sentence in evaluation. An attribution
+    (``attention=gradcam``) explains the log-probability of that sentence (Grad-CAM: Selvaraju et al., ICCV 2017).
 
     Args:
         model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
@@ -73,16 +75,46 @@ class Captioning(AlignedModule):
         return {"caption": Vocabulary.build(dataset.strings("captions"))}
 
     def step(self, batch: Batch) -> Output:
-        features = batch.get("features")
-        if features is None:
-            features = self.model.backbone(batch["image"])
-        loss, taught, attention = self._teach(features, batch["captions"])
-        words = (taught.tokens != PAD).sum()
         if self.training:
-            return Output(loss, taught, attention, count=words)
-        tokens, maps = self.model.generate(None, features=features, beam=self.beam, max_length=self.max_length)
-        text = self.vocabularies["caption"].decode(tokens)
-        return Output(loss, Captions(text, tokens, maps), mean_over_words(maps, tokens), count=words)
+            return self._learn(batch)
+        # a source watches one pass, that over the model's own sentence
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.attention is None):
+            features = batch.get("features")
+            if features is None:
+                features = self.model.backbone(batch["image"])
+            loss, taught, _, _ = self._teach(None, features, batch["captions"])
+            count = (taught.tokens != PAD).sum()
+            tokens, maps = self.model.generate(None, features=features, beam=self.beam, max_length=self.max_length)
+        output = Output(
+            loss,
+            Captions(self.vocabularies["caption"].decode(tokens), tokens, maps),
+            mean_over_words(maps, tokens),
+            count,
+        )
+        if self.attention is None:
+            return output
+        given = torch.cat([torch.full_like(tokens[:, :1], BOS), tokens[:, :-1]], 1)
+        logits, _ = self.model(batch["image"], given, features=batch.get("features"))
+        return replace(output, score=log_probability(logits, tokens), words=words_of(tokens))
+
+    def _learn(self, batch: Batch) -> Output:
+        image, features = batch["image"], batch.get("features")
+        if self.all_references:
+            if self.attention is not None:
+                raise InputError(
+                    "task.module.all_references=true reads several sentences from one image, and an attention source "
+                    "one: give attention=native, or learn from a reference that is drawn"
+                )
+            features = self.model.backbone(image) if features is None else features
+        loss, taught, attention, logits = self._teach(image, features, batch["captions"])
+        return Output(
+            loss,
+            taught,
+            attention,
+            (taught.tokens != PAD).sum(),
+            None if self.attention is None else log_probability(logits, taught.tokens),
+            words_of(taught.tokens),
+        )
 
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"captions": CaptionScores(("bleu4", "rouge_l", "cider"))})
@@ -90,27 +122,33 @@ class Captioning(AlignedModule):
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
         metrics.update(output.prediction.text, batch["captions"])
 
-    def _teach(self, features: Tensor, captions: list[list[str]]) -> tuple[Tensor, Captions, Tensor]:
-        """The loss, the references that it was computed on, and each image's map, mean over words and references."""
+    def _teach(
+        self, image: Tensor | None, features: Tensor | None, captions: list[list[str]]
+    ) -> tuple[Tensor, Captions, Tensor, Tensor]:
+        """The loss, the references that it was computed on, each image's map (mean over words and references), logits.
+
+        Features are needed where an image has several references.
+        """
         if self.all_references or not self.training:
             counts = [len(references) for references in captions]
             text = [reference for references in captions for reference in references]
         else:
             counts = [1] * len(captions)
             text = [references[int(torch.randint(len(references), ()))] for references in captions]
-        owner = torch.arange(len(captions)).repeat_interleave(torch.tensor(counts)).to(features.device)
+        device = self.device if features is None else features.device
+        owner = torch.arange(len(captions)).repeat_interleave(torch.tensor(counts)).to(device)
         words = self.vocabularies["caption"]
         assert isinstance(words, Vocabulary)
         tokens, _ = words.encode(text, bounds=True, max_length=self.max_length - 1)
-        given, wanted = tokens[:, :-1].to(features.device), tokens[:, 1:].to(features.device)
-        logits, maps = self.model(None, given, features=features[owner])
+        given, wanted = tokens[:, :-1].to(device), tokens[:, 1:].to(device)
+        logits, maps = self.model(image, given, features=None if features is None else features[owner])
         loss = F.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=PAD)
         if self.balance and self.training:  # evaluation's loss stays a mean over words
             loss = loss + self.balance * doubly_stochastic(maps, wanted != PAD).mean()
         means = mean_over_words(maps, wanted)
         share = torch.tensor(counts, device=means.device, dtype=means.dtype).reciprocal()[owner]
         attention = means.new_zeros(len(captions), *means.shape[1:]).index_add(0, owner, means * share[:, None, None])
-        return loss, Captions(text, wanted, maps), attention
+        return loss, Captions(text, wanted, maps), attention, logits
 
 
 def mean_over_words(maps: Float[Tensor, "b t i j"], tokens: Int[Tensor, "b t"]) -> Float[Tensor, "b i j"]:
@@ -121,8 +159,29 @@ def mean_over_words(maps: Float[Tensor, "b t i j"], tokens: Int[Tensor, "b t"]) 
         >>> mean_over_words(maps, torch.tensor([[5, 6, EOS], [EOS, 0, 0]])).flatten()
         tensor([2., 4.])
     """
-    words = ((tokens != PAD) & (tokens != EOS)).to(maps.dtype)
-    first = torch.zeros_like(words)
-    first[:, 0] = 1
-    words = torch.where(words.sum(1, keepdim=True) > 0, words, first)
+    words = words_of(tokens).to(maps.dtype)
     return torch.einsum("bt,btij->bij", words / words.sum(1, keepdim=True), maps)
+
+
+def words_of(tokens: Int[Tensor, "b t"]) -> Bool[Tensor, "b t"]:
+    """Which tokens are words, `EOS` and padding left out; the first, where there is no word.
+
+    Example:
+        >>> words_of(torch.tensor([[5, 6, EOS], [EOS, 0, 0]])).int()
+        tensor([[1, 1, 0],
+                [1, 0, 0]], dtype=torch.int32)
+    """
+    words = (tokens != PAD) & (tokens != EOS)
+    first = torch.arange(tokens.shape[1], device=tokens.device) == 0
+    return torch.where(words.any(1, keepdim=True), words, first)
+
+
+def log_probability(logits: Float[Tensor, "b t v"], tokens: Int[Tensor, "b t"]) -> Float[Tensor, " b"]:
+    """The log-probability of each sentence, its end included and padding not.
+
+    Example:
+        >>> log_probability(torch.zeros(1, 3, 4), torch.tensor([[3, 3, PAD]])) / torch.tensor(4.0).log()
+        tensor([-2.])
+    """
+    gains = logits.float().log_softmax(2).gather(2, tokens[:, :, None])[:, :, 0]
+    return torch.where(tokens != PAD, gains, 0.0).sum(1)

@@ -18,7 +18,8 @@ class Saliency(AlignedModule):
     """Predicts fixations; the model is ``(image, features) -> (log-density, attention)``.
 
     It learns by the divergence of its density from that of the fixations; samples without gaze are masked. The metrics
-    score the density at the stimulus' own size against the gaze recorded there.
+    score the density at the stimulus' own size against the gaze recorded there. An attribution (``attention=gradcam``)
+    explains the log-density at its peak, as it explains the top class of a classifier.
 
     Args:
         model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
@@ -44,7 +45,8 @@ class Saliency(AlignedModule):
         log_density, attention = self.model(batch["image"], features=batch.get("features"))
         batch = own_gaze(batch)
         _, has = self.alignment.human(batch, (1, 1))
-        return Output(self.divergence(log_density, batch), log_density, attention, count=has.sum())
+        peak = log_density.flatten(1).amax(1)
+        return Output(self.divergence(log_density, batch), log_density, attention, count=has.sum(), score=peak)
 
     def make_metrics(self) -> MetricCollection:
         return saliency_metrics()

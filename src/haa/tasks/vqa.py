@@ -60,7 +60,14 @@ class VQA(AlignedModule):
         targets = answers.targets(batch["answers"]).to(logits.device)
         loss = (binary_cross_entropy if self.multilabel else cross_entropy)(logits, targets)
         count = None if self.multilabel else (targets.sum(1) > 0).sum()
-        return Output(loss, logits.argmax(1), attention, count)
+        words = torch.cat([mask.new_ones(len(mask), 1), mask], 1).to(logits.device)
+        return Output(loss, logits.argmax(1), attention, count, self._score_of(logits, targets), words)
+
+    def _score_of(self, logits: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
+        """The logit of the right answer in training, where the list has it; else of the answer given."""
+        given = logits.argmax(1)
+        explained = torch.where(targets.sum(1) > 0, targets.argmax(1), given) if self.training else given
+        return logits.gather(1, explained[:, None])[:, 0]
 
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"accuracy": VQAAccuracy()})
