@@ -12,6 +12,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
 @pytest.fixture
+def index_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty place for the indexes of data sets."""
+    monkeypatch.setenv("HAA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
 def real_data() -> Path:
     """The folder of real data sets, where there is one."""
     place = os.environ.get("HAA_REAL_DATA")

@@ -224,7 +224,7 @@ def test_equal_pictures_stay_in_one_split(tmp_path):
 
 
 def test_masks_and_maps_of_gaze(tmp_path):
-    root = write(tmp_path / "data", [line("a", mask="m.png", density="d.png"), line("b")])
+    root = write(tmp_path / "data", [line("a", mask="m.png", density=["d.png"]), line("b")])
     Image.fromarray(np.eye(6, 8, dtype=np.uint8) * 255).save(root / "m.png")
     Image.fromarray(np.eye(6, 8, dtype=np.uint8) * 100).save(root / "d.png")
     data = Lines(root)

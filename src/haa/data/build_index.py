@@ -34,8 +34,8 @@ MAPPED = "index.arrow"
 TEXTS = ("question", "answers", "captions", "label")
 _STRINGS, _NUMBERS, _COUNTS = pa.list_(pa.string()), pa.list_(pa.float32()), pa.list_(pa.int32())
 COLUMNS: Mapping[str, pa.DataType] = {
-    **dict.fromkeys(("id", "image", "stimulus", "split", "mask", "density", "question"), pa.string()),
-    **dict.fromkeys(("answers", "captions"), _STRINGS),
+    **dict.fromkeys(("id", "image", "stimulus", "split", "mask", "question"), pa.string()),
+    **dict.fromkeys(("density", "answers", "captions"), _STRINGS),
     **dict.fromkeys(("height", "width", "label"), pa.int32()),
     **dict.fromkeys(("x", "y", "duration"), _NUMBERS),
     **dict.fromkeys(("subject", "frame"), _COUNTS),

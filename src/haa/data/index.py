@@ -14,14 +14,17 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 import pyarrow as pa
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torchvision import tv_tensors
+from torchvision.transforms.v2.functional import resize
 
 from haa.data import build_index
 from haa.data.dataset import GazeDataset, Split
 from haa.data.image import read_image, read_map
 from haa.data.splits import SHARES
 from haa.errors import InputError
-from haa.gaze import Gaze
+from haa.gaze import Gaze, Size
 
 Missing = Literal["raise", "drop"]
 
@@ -106,7 +109,7 @@ class IndexedDataset(GazeDataset):
         ``height``, ``width`` (else read from the image's header), ``stimulus`` (the picture's name, else ``image``),
         ``split`` (as published; ``train+val`` lets the rule divide it, absent is all three); gaze as flat lists ``x``,
         ``y`` (0-based float pixels of the stimulus, in order), ``duration`` (ms), ``subject``, ``frame`` (int);
-        ``mask``, ``density`` (paths relative to the root of a mask, and of a published map of gaze);
+        ``mask`` (path relative to the root), ``density`` (list of such paths of published maps of gaze: their mean);
         ``question``, ``answers``, ``captions``, ``label``; and the subclass' own `columns`.
 
         A sample that cannot be used is ``{"fault": kind, "message": one line that names it and the cure}``: opening the
@@ -124,10 +127,9 @@ class IndexedDataset(GazeDataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         sample = self.record(index)
         image = read_image(self.path(index))
-        for key in ("mask", "density"):
-            if key in sample and sample[key].shape[-2:] != image.shape[-2:]:
-                own, size = (" x ".join(map(str, raster.shape[-2:])) for raster in (sample[key], image))
-                raise InputError(f"the {key} of {self.path(index)} is {own}, the image {size}: fetch both again")
+        if "mask" in sample and sample["mask"].shape != image.shape[-2:]:
+            own, size = (" x ".join(map(str, raster.shape[-2:])) for raster in (sample["mask"], image))
+            raise InputError(f"the mask of {self.path(index)} is {own}, the image {size}: fetch both again")
         return {**sample, "image": image}
 
     def record(self, index: int) -> dict[str, Any]:
@@ -139,10 +141,8 @@ class IndexedDataset(GazeDataset):
         if "mask" in row and row["mask"].is_valid:
             sample["mask"] = tv_tensors.Mask(read_map(self.root / row["mask"].as_py()))
         if "density" in row:
-            sample["density"] = torch.zeros(row["height"].as_py(), row["width"].as_py())
-            if row["density"].is_valid:
-                density = read_map(self.root / row["density"].as_py()).float()
-                sample["density"] = density / density.sum().clamp_min(1)
+            paths = [self.root / path for path in row["density"].as_py() or ()]
+            sample["density"] = mean_map(paths, (row["height"].as_py(), row["width"].as_py()))
         return sample
 
     def gaze(self, index: int) -> Gaze | None:
@@ -217,6 +217,24 @@ class IndexedDataset(GazeDataset):
     def __getstate__(self) -> dict[str, Any]:
         # a worker maps the file itself
         return {key: value for key, value in vars(self).items() if key not in ("_reader", "_rows", "_columns")}
+
+
+def mean_map(paths: Sequence[Path], size: Size) -> Float[Tensor, "h w"]:
+    """The mean of published maps of gaze, each made to sum to 1, at the size of their stimulus; zeros for none.
+
+    Raises:
+        InputError: if a map has another shape than the stimulus: it is another picture's, or lies on its side.
+    """
+    total = torch.zeros(size)
+    for path in paths:
+        map_ = read_map(path).float()
+        h, w = map_.shape
+        if abs(h / w - size[0] / size[1]) > 0.05 * size[0] / size[1]:
+            raise InputError(f"{path} is {h} x {w} and its image {size[0]} x {size[1]}: not the map of this image")
+        if (h, w) != size:
+            map_ = resize(map_[None], list(size), antialias=True)[0]
+        total += map_ / map_.sum().clamp_min(1)
+    return total / max(1, len(paths))
 
 
 def _gaze(row: Mapping[str, Any]) -> Gaze | None:

@@ -1,0 +1,40 @@
+"""COCO's image files, in whichever of the usual folders and under whichever of their two names they lie."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_NAME = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d{12})\.jpg")
+
+
+def coco_folders(root: Path) -> list[Path]:
+    """The folders that may hold images: the root, ``images``, and ``train2014``, ``val2017``, ... in either."""
+    parents = [folder for folder in (root, root / "images") if folder.is_dir()]
+    return parents + sorted(
+        child
+        for parent in parents
+        for child in parent.iterdir()
+        if re.fullmatch(r"(train|val|test)(\d{4})?", child.name) and child.is_dir()
+    )
+
+
+def coco_images(root: Path) -> dict[int, str]:
+    """Each image's path relative to ``root``, by COCO's number, whether it is ``COCO_val2014_000000000042.jpg`` or
+    ``000000000042.jpg``: COCO's releases of 2014 and 2017 hold the same pictures under the same numbers.
+
+    Example:
+        >>> import tempfile
+        >>> root = Path(tempfile.mkdtemp())
+        >>> (root / "val2017").mkdir()
+        >>> (root / "val2017" / "000000000042.jpg").touch()
+        >>> coco_images(root)
+        {42: 'val2017/000000000042.jpg'}
+    """
+    found: dict[int, str] = {}
+    for folder in coco_folders(root):
+        for path in sorted(folder.iterdir()):
+            match = _NAME.fullmatch(path.name)
+            if match:
+                found.setdefault(int(match[1]), path.relative_to(root).as_posix())
+    return found
