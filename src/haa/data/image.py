@@ -51,6 +51,27 @@ def read_map(path: str | Path) -> UInt8[Tensor, "h w"]:
         return torch.from_numpy(np.array(image.convert("L")))
 
 
+def read_mask(path: str | Path) -> UInt8[Tensor, "h w"]:
+    """A mask as 0 and 255: what is grey in it belongs to the object from half on.
+
+    Masks are published with softened or lossy borders, or as the share of annotators who chose a pixel.
+
+    Raises:
+        InputError: if the file is missing, truncated, no image, or has values of 0 and 1 alone.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "mask.png"
+        >>> Image.fromarray(np.array([[0, 127, 128, 254]], dtype=np.uint8)).save(path)
+        >>> read_mask(path)
+        tensor([[  0,   0, 255, 255]], dtype=torch.uint8)
+    """
+    grey = read_map(path)
+    if int(grey.max()) == 1:
+        raise InputError(f"{path} has values of 0 and 1 where a mask has 0 and 255: multiply it by 255")
+    return (grey > 127).to(torch.uint8) * 255
+
+
 def image_size(path: str | Path) -> Size:
     """(height, width) from an image file's header, without decoding it.
 

@@ -21,7 +21,7 @@ from torchvision.transforms.v2.functional import resize
 
 from haa.data import build_index
 from haa.data.dataset import GazeDataset, Split
-from haa.data.image import read_image, read_map
+from haa.data.image import read_image, read_map, read_mask
 from haa.data.splits import SHARES
 from haa.errors import InputError
 from haa.gaze import Gaze, Size
@@ -78,7 +78,7 @@ class IndexedDataset(GazeDataset):
     columns: ClassVar[Mapping[str, pa.DataType]] = {}
     """Further keys of `scan`'s samples, with their types: a sample that has one carries it as it is."""
 
-    outside: ClassVar[Missing] = "raise"
+    outside: Missing = "raise"
     """``drop`` where the publisher's own files hold fixations outside their stimulus: they are left out and counted."""
 
     shares: ClassVar[Mapping[Split, float]] = SHARES
@@ -139,7 +139,7 @@ class IndexedDataset(GazeDataset):
             if key in row and row[key].is_valid:
                 sample[key] = row[key].as_py()
         if "mask" in row and row["mask"].is_valid:
-            sample["mask"] = tv_tensors.Mask(read_map(self.root / row["mask"].as_py()))
+            sample["mask"] = tv_tensors.Mask(read_mask(self.root / row["mask"].as_py()))
         if "density" in row:
             paths = [self.root / path for path in row["density"].as_py() or ()]
             sample["density"] = mean_map(paths, (row["height"].as_py(), row["width"].as_py()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from haa.data.dataset import Split
@@ -108,3 +108,24 @@ def _cut(members: Mapping[str, Hashable], pool: tuple[Split, ...], shares: Mappi
         splits |= dict.fromkeys(ordered[start:end], split)
         start = end
     return splits
+
+
+def published(parts: Iterable[str]) -> dict[str, str | None]:
+    """Among which of haa's splits the rule divides each part that a publisher gives out with its annotations.
+
+    All three parts are taken as they are. Where the third is kept for a benchmark, the one that is published beside the
+    training part (called validation or test) is the test split, because it is what papers report, and validation is
+    taken from the training part. A single part is divided into all three.
+
+    Example:
+        >>> published(["train", "val"])
+        {'train': 'train+val', 'val': 'test'}
+        >>> published(["train"])
+        {'train': None}
+    """
+    found = dict.fromkeys(parts)
+    if len(found) == 3:
+        return {part: part for part in found}
+    if len(found) == 2 and "train" in found:
+        return {part: "train+val" if part == "train" else "test" for part in found}
+    return dict.fromkeys(found, None)
