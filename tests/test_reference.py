@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from torchmetrics import MetricCollection
 
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.gaze import Gaze
-from haa.reference import centre_prior, reference_rows, split_people
+from haa.metrics import NSS
+from haa.reference import cached_reference_rows, centre_prior, reference_rows, split_people
 
 
 class Points(GazeDataset):
@@ -96,3 +100,27 @@ def test_published_values(real_data):
     assert rows["centre prior"]["nss"] == pytest.approx(0.88, abs=0.08)
     assert rows["human ceiling"]["nss"] == pytest.approx(3.55, abs=0.25)
     assert rows["another image"]["nss"] == pytest.approx(0.34, abs=0.25)
+
+
+def test_rows_are_computed_once_for_the_same_gaze(tmp_path):
+    def metrics():
+        return MetricCollection({"nss": NSS()})
+
+    train, test = Points(seen(30, 20)), Points(seen(10, 10, people=4), seen(45, 30, people=4))
+    first = cached_reference_rows(tmp_path, train, test, 0.05, metrics)
+    (file,) = tmp_path.glob("references/*.json")
+    expected = {name: {"nss": row["nss"]} for name, row in reference_rows(train, test, 0.05).items()}
+    assert first == expected
+    file.write_text(json.dumps({"kept": {"nss": 1.0}}))
+    assert cached_reference_rows(tmp_path, train, test, 0.05, metrics) == {"kept": {"nss": 1.0}}
+    other = Points(seen(10, 11, people=4), seen(45, 30, people=4))
+    assert cached_reference_rows(tmp_path, train, other, 0.05, metrics) != {"kept": {"nss": 1.0}}
+
+
+def test_at_most_so_many_samples_are_scored():
+    test = Points(*(seen(10 + i, 10) for i in range(9)))
+    some = reference_rows(Points(seen(30, 20)), test, samples=3)
+    assert (
+        some["centre prior"]
+        == reference_rows(Points(seen(30, 20)), Points(*(test.all[i] for i in (0, 3, 6))))["centre prior"]
+    )

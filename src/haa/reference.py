@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
+from torchmetrics import MetricCollection
 
 from haa.conditions import Shuffled
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
-from haa.gaze import Gaze, Size, density, resize
+from haa.gaze import Gaze, Size, density, pad, resize
 from haa.scoring import score
 from haa.tasks.saliency import saliency_metrics
 
 Row = dict[str, float]
+_TOGETHER = 16
+"""Samples of one size that are scored at a time."""
+_VERSION = 1
+"""Raised whenever the same gaze would give other rows, so that no stale ones are read."""
 
 
 def reference_rows(
-    train: GazeDataset, test: GazeDataset, sigma: float = 0.03, seed: int = 0, points: int = 200_000
+    train: GazeDataset,
+    test: GazeDataset,
+    sigma: float = 0.03,
+    seed: int = 0,
+    points: int = 200_000,
+    metrics: Callable[[], MetricCollection] = saliency_metrics,
+    samples: int | None = None,
 ) -> dict[str, Row]:
     """Scores of predictions that need no model, by the metrics and at the size by which models are scored.
 
@@ -37,6 +52,8 @@ def reference_rows(
         sigma: of the human densities, as a share of the stimulus' longer side, as in `haa.alignment.Alignment`.
         seed: draws the other image and the halves.
         points: how many training fixations the prior is made from at most (of evenly spaced images).
+        metrics: makes what the rows are scored by.
+        samples: how many test samples are scored at most (evenly spaced); None is all.
 
     Returns:
         A row of metrics for each; a row that the data do not allow, and a metric that is never defined, are left out.
@@ -50,12 +67,15 @@ def reference_rows(
     """
     prior = centre_prior(train, sigma, points)
     other = Shuffled(seed)
-    metrics = {name: saliency_metrics() for name in ("centre prior", "another image", "human ceiling")}
-    several = len({test.stimulus(index) for index in range(len(test)) if test.gaze(index) is not None}) > 1
-    for index in range(len(test)):
+    rows_of = {name: metrics() for name in ("centre prior", "another image", "human ceiling")}
+    seen = [index for index in range(len(test)) if test.gaze(index) is not None]
+    several = len({test.stimulus(index) for index in seen}) > 1
+    if samples is not None and len(seen) > samples:
+        seen = [seen[i * len(seen) // samples] for i in range(samples)]
+    waiting: dict[tuple[str, Size], list[tuple[Tensor, Gaze]]] = {}
+    for index in seen:
         gaze = test.gaze(index)
-        if gaze is None:
-            continue
+        assert gaze is not None
         pairs = {"centre prior": (_stretched(prior, gaze.size), gaze)}
         if several:
             stranger = other.gaze(test, index)
@@ -63,15 +83,46 @@ def reference_rows(
             pairs["another image"] = (_map(stranger, sigma), gaze)
         if halves := split_people(gaze, torch.Generator().manual_seed(seed * 1_000_003 + index)):
             pairs["human ceiling"] = (_map(halves[0], sigma), halves[1])
-        for name, (prediction, seen) in pairs.items():
-            batch = {"image": torch.empty(1, 3, *seen.size), "id": [str(index)], "fixations": seen.points[None]}
-            score(metrics[name], prediction, batch, sigma)  # type: ignore[arg-type]
+        for name, pair in pairs.items():
+            waiting.setdefault((name, pair[1].size), []).append(pair)
+            if len(waiting[name, pair[1].size]) == _TOGETHER:
+                _score(rows_of[name], waiting.pop((name, pair[1].size)), sigma)
+    for (name, _), rest in waiting.items():
+        _score(rows_of[name], rest, sigma)
     rows = {
         name: {key: value.item() for key, value in metric.compute().items() if value.isfinite()}
-        for name, metric in metrics.items()
+        for name, metric in rows_of.items()
         if all(m.update_called for m in metric.values())
     }
     return {name: row for name, row in rows.items() if row}
+
+
+def cached_reference_rows(
+    directory: str | Path, train: GazeDataset, test: GazeDataset, sigma: float, metrics: Callable[[], MetricCollection]
+) -> dict[str, Row]:
+    """`reference_rows` on at most 100 test samples, computed once for the same gaze and metrics and then read.
+
+    Args:
+        directory: where the rows are kept.
+        train, test, sigma, metrics: see `reference_rows`.
+    """
+    names = ",".join(sorted(map(str, metrics())))
+    digest = hashlib.sha256(f"{_VERSION} {sigma} {names}".encode())
+    for dataset in (train, test):
+        for index in range(len(dataset)):
+            gaze = dataset.gaze(index)
+            digest.update(b"none" if gaze is None else str(gaze.size).encode() + gaze.points.numpy().tobytes())
+            if gaze is not None and gaze.subject is not None:
+                digest.update(gaze.subject.numpy().tobytes())
+    path = Path(directory) / "references" / f"{digest.hexdigest()[:16]}.json"
+    if not path.is_file():
+        rows = reference_rows(train, test, sigma, metrics=metrics, samples=100)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # written aside and moved: another process never reads a part of it
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(rows))
+        part.replace(path)
+    return json.loads(path.read_text())
 
 
 def centre_prior(train: GazeDataset, sigma: float = 0.03, points: int = 200_000) -> Float[Tensor, "1 h w"]:
@@ -111,6 +162,15 @@ def split_people(gaze: Gaze, generator: torch.Generator) -> tuple[Gaze, Gaze] | 
     order = people[torch.randperm(len(people), generator=generator)].tolist()
     half = math.ceil(len(order) / 2)
     return gaze.of(*order[:half]), gaze.of(*order[half:])
+
+
+def _score(metrics: MetricCollection, pairs: list[tuple[Tensor, Gaze]], sigma: float) -> None:
+    batch = {
+        "image": torch.empty(len(pairs), 3, *pairs[0][1].size),
+        "id": [""] * len(pairs),
+        "fixations": pad([gaze.points for _, gaze in pairs]),
+    }
+    score(metrics, torch.cat([prediction for prediction, _ in pairs]), batch, sigma)  # type: ignore[arg-type]
 
 
 def _map(gaze: Gaze, sigma: float) -> Tensor:

@@ -21,13 +21,15 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from torchmetrics import MetricCollection
 
 from haa import build, checkpoint
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
 from haa.errors import InputError
+from haa.maps import gather
 from haa.module import AlignedModule
-from haa.reference import reference_rows
+from haa.reference import cached_reference_rows, reference_rows
 from haa.tasks.saliency import Saliency
 
 
@@ -73,7 +75,8 @@ def train(cfg: DictConfig) -> float | None:
             if kept is not None and kept.best_model_path:
                 module.load_state_dict(checkpoint.read(kept.best_model_path)["state_dict"])
             trainer.test(module, datamodule=data, verbose=False)
-            _write(folder, trainer, module, data, "test")
+            references = _references(cfg, data, module) if trainer.is_global_zero else {}
+            _write(folder, trainer, module, data, "test", references=references)
     finally:
         # one W&B run per job: without this the next job of a sweep would go on in this one
         if "wandb" in sys.modules:
@@ -194,8 +197,30 @@ def _write(
         (folder / "metrics.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
         table = {key: [row[key] for row in rows] for key in ["id", *columns]}
         pq.write_table(pa.table(table, schema=_schema(columns)), folder / "samples.parquet")
+        if (maps := gather(module, data, split)) is not None:
+            maps.save(folder / "maps.npz")
         _show(summary, valid)
     return metrics
+
+
+def _references(cfg: DictConfig, data: DataModule, module: AlignedModule) -> dict[str, dict[str, float]]:
+    """What the attention's scores are to be read beside, where there is gaze to make it of and a place to keep it."""
+    if not cfg.cache or not all(_some_gaze(data, split) for split in get_args(Split)):
+        return {}
+    kinds = module.attention_metrics
+
+    def metrics() -> MetricCollection:
+        return MetricCollection({name: kind() for name, kind in kinds.items()})
+
+    rows = cached_reference_rows(
+        cfg.cache, data.dataset("train"), data.dataset("test"), module.alignment.sigma, metrics
+    )
+    return {name: {f"attention_{key}": value for key, value in row.items()} for name, row in rows.items()}
+
+
+def _some_gaze(data: DataModule, split: Split) -> bool:
+    missing, total = data.missing_gaze(split)
+    return missing < total
 
 
 def _schema(columns: list[str]) -> pa.Schema:

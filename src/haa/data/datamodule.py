@@ -166,6 +166,12 @@ class DataModule(pl.LightningDataModule):
             samples, batch_sampler=EvaluationBatches(EvaluationSampler(len(samples)), self.eval_batch_size)
         )
 
+    def some(self, split: Split, indices: Sequence[int]) -> Iterator[Batch]:
+        """Batches of some samples of a split, as `evaluation` gives them all."""
+        samples = self._samples(split)
+        for start in range(0, len(indices), self.eval_batch_size):
+            yield collate([samples[index] for index in indices[start : start + self.eval_batch_size]])
+
     def _samples(self, split: Split, seed: int | None = None, condition: GazeSource | None = None) -> Samples:
         return Samples(self.dataset(split), self.transform, seed, condition, self._features.get(split))
 

@@ -1,0 +1,89 @@
+"""The answer: does it help? What has to be true before the page says so is docs/decisions/0040."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from haa.report import statistics
+from haa.report.compare import Comparison, compare, corrected
+from haa.report.study import Arm, Study, sign
+
+Word = Literal["helps", "unspecific", "uncontrolled", "harms", "inconclusive", "no comparison"]
+LEVEL = 0.05
+_PRIORITY: tuple[Word, ...] = ("helps", "unspecific", "uncontrolled", "harms", "inconclusive", "no comparison")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What can be said of one treatment: against the baseline, and against every control of the same weight."""
+
+    word: Word
+    arm: Arm
+    baseline: Comparison | None
+    controls: list[Comparison]
+    p: float | None
+    """Of the whole claim: the largest p-value of all comparisons that it needs, then Holm over the claims."""
+
+    @property
+    def hardest(self) -> Comparison | None:
+        """The comparison with the control that came closest to the treatment."""
+        return min(self.controls, key=lambda c: c.difference.mean * sign(c.metric), default=None)
+
+
+def claims(study: Study, metric: str | None = None) -> list[Claim]:
+    """A claim for each treatment of a study, the one that the answer is about first.
+
+    helps
+        better than the baseline and than every control of the same weight (at least one): the intervals over seeds and
+        over test samples exclude zero, and the p-value of the whole claim, corrected for the number of treatments, is
+        below 0.05.
+    unspecific
+        better than the baseline, but not shown to be better than every control: the gain may not be due to where
+        people looked.
+    uncontrolled
+        better than the baseline, and there is no control.
+    harms
+        worse than the baseline, by the same standard.
+    inconclusive
+        neither.
+    no comparison
+        no baseline, or no seed in common with it.
+
+    Args:
+        study: of one setting.
+        metric: None is the study's own.
+    """
+    metric = metric or study.metric
+    arms = study.of("treatment")
+    to_baseline = corrected([None if study.baseline is None else compare(arm, study.baseline, metric) for arm in arms])
+    to_controls = [[compare(arm, control, metric) for control in study.controls(arm)] for arm in arms]
+    # every comparison has to hold, so the claim is as uncertain as its most uncertain comparison
+    whole = statistics.holm([_largest([base, *beside]) for base, beside in zip(to_baseline, to_controls, strict=True)])
+    found = [
+        Claim(_word(base, beside, p), arm, base, [c for c in beside if c is not None], p)
+        for arm, base, beside, p in zip(arms, to_baseline, to_controls, whole, strict=True)
+    ]
+    return sorted(found, key=lambda c: (_PRIORITY.index(c.word), -_gain(c)))
+
+
+def _word(baseline: Comparison | None, controls: list[Comparison | None], p: float | None) -> Word:
+    if baseline is None:
+        return "no comparison"
+    if baseline.corrected is None or baseline.corrected >= LEVEL or baseline.better == 0:
+        return "inconclusive"
+    if baseline.better < 0:
+        return "harms"
+    if not controls:
+        return "uncontrolled"
+    beaten = all(control is not None and control.better > 0 for control in controls)
+    return "helps" if beaten and p is not None and p < LEVEL else "unspecific"
+
+
+def _largest(comparisons: list[Comparison | None]) -> float | None:
+    p_values = [None if c is None else c.difference.p for c in comparisons]
+    return None if None in p_values else max(p for p in p_values if p is not None)
+
+
+def _gain(claim: Claim) -> float:
+    return 0.0 if claim.baseline is None else claim.baseline.difference.mean * sign(claim.baseline.metric)

@@ -1,0 +1,75 @@
+"""Studies whose truth is known: outcomes drawn as those of `shapes` runs are spread, in memory or as run folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from haa.report.collect import Run
+
+SD_SEED, SD_ARM, SD_INTERACTION = 0.03, 0.06, 0.1
+
+
+def config(weight: float, condition: str, seed: int) -> dict[str, Any]:
+    return {
+        "align_weight": weight,
+        "seed": seed,
+        "epochs": 25,
+        "data": {"_target_": "haa.data.shapes.Shapes", "task": "vqa", "world": "relevant"},
+        "backbone": {"_target_": "haa.models.backbone.Tiny"},
+        "alignment": {"_target_": "haa.alignment.Alignment", "weight": weight, "loss": {"_target_": "haa.losses.kl"}},
+        "condition": {"_target_": f"haa.conditions.{condition.capitalize()}"},
+        "loader": {"seed": seed, "batch_size": 32},
+        "output_dir": f"outputs/{condition}/{weight}/{seed}",
+        "task": {"name": "vqa", "monitor": "val/accuracy", "mode": "max"},
+    }
+
+
+@dataclass(frozen=True)
+class Drawn(Run):
+    """A run whose samples are in memory."""
+
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> dict[str, np.ndarray]:  # type: ignore[override]
+        return self.columns
+
+
+def study_runs(
+    rng: np.random.Generator,
+    effects: dict[tuple[float, str], float],
+    seeds: int,
+    samples: int = 500,
+    base: float = 0.34,
+    sd_seed: float = SD_SEED,
+    sd_arm: float = SD_ARM,
+) -> list[Drawn]:
+    """Runs of every arm and seed. A sample's chance of being right adds up from the arm's effect, the seed's and the
+    run's own luck, how hard the sample is, and how the arm happens to suit the sample; the answer is right or wrong.
+
+    Args:
+        effects: the true gain of each (weight, condition).
+    """
+    hard = rng.normal(0, 0.1, samples)
+    luck = rng.normal(0, sd_seed, seeds)
+    runs = []
+    for (weight, condition), effect in {(0.0, "human"): 0.0, **effects}.items():
+        suits = rng.normal(0, SD_INTERACTION, samples)
+        for seed in range(seeds):
+            chance = base + effect + luck[seed] + rng.normal(0, sd_arm) + hard + suits
+            right = (rng.random(samples) < chance).astype(float)
+            nss = rng.normal(2.0 * (condition == "human" and weight > 0), 0.5, samples)
+            summary = {
+                "split": "test",
+                "samples": samples,
+                "simulated_gaze": True,
+                "undefined": {"accuracy": 0, "attention_nss": 0},
+                "metrics": {"accuracy": right.mean(), "attention_nss": nss.mean(), "loss": 1.0 - right.mean()},
+            }
+            columns = {"id": np.arange(samples).astype(str), "accuracy": right, "attention_nss": nss}
+            runs.append(Drawn(Path(f"{condition}-{weight}-{seed}"), config(weight, condition, seed), summary, columns))
+    return runs
