@@ -1,11 +1,10 @@
 """Runs every attention source on small random-weight models of many families and writes docs/support.md.
 
-python -m benchmarks.support          needs the packages of benchmarks/requirements.txt
+python -m benchmarks.support
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks import support_gradcam
 from benchmarks.support_families import Family, call, hugging_face_families, timm_families
 from haa.attention import (
     CrossAttention,
@@ -121,8 +121,7 @@ def independent(name: str, model: nn.Module, family: Family, options: dict[str, 
             product = weights[-1]
         return on_grid(product[:, 0] if family.query == "class" else product[:, family.prefix :].mean(1))
     if name == "gradcam":
-        peer = importlib.util.find_spec("pytorch_grad_cam") is not None
-        return (peer_gradcam if peer else plain_gradcam)(model, family, options["layer"])
+        return peer_gradcam(model, family, options["layer"])
     if name == "feature_norm":
         return channels_first(activation(model, family, options["layer"]), family).square().sum(1).sqrt()
     key = next(k for k in ("x", "pixel_values") if k in family.inputs)
@@ -133,21 +132,6 @@ def independent(name: str, model: nn.Module, family: Family, options: dict[str, 
     if name == "input_gradient":
         return gradient.abs().amax(1)
     return (gradient * image).sum(1).abs().detach()
-
-
-def plain_gradcam(model: nn.Module, family: Family, layer: str) -> Tensor:
-    """Equations 1 and 2 of the paper with a hook and plain autograd, where the peer is not installed."""
-    kept: list[Tensor] = []
-
-    def keep(module: nn.Module, args: Any, output: Any) -> None:
-        kept.append(output[0] if isinstance(output, tuple) else output)
-
-    handle = model.get_submodule(layer).register_forward_hook(keep)
-    score = family.target(call(model, family.inputs))
-    handle.remove()
-    (gradient,) = torch.autograd.grad(score.sum(), kept[0])
-    weights = channels_first(gradient, family).mean((2, 3), keepdim=True)
-    return (weights * channels_first(kept[0], family)).sum(1).clamp_min(0).detach()
 
 
 def peer_gradcam(model: nn.Module, family: Family, layer: str) -> Tensor:
@@ -213,7 +197,8 @@ def main() -> None:
     head = f"| family (model) | library | {named} |\n|{' --- |' * (len(SOURCES) + 2)}"
     packages = (torch, timm, transformers)
     versions = ", ".join(f"{package.__name__} {package.__version__.split('+')[0]}" for package in packages)
-    PAGE.write_text(INTRODUCTION.format(versions=versions) + "\n" + head + "\n" + "\n".join(lines) + "\n")
+    table = head + "\n" + "\n".join(lines)
+    PAGE.write_text(f"{INTRODUCTION.format(versions=versions)}\n{table}\n{GRADCAM}\n{support_gradcam.table()}\n")
 
 
 def cell(result: str | float | None) -> str:
@@ -227,8 +212,8 @@ def cell(result: str | float | None) -> str:
 
 INTRODUCTION = """# Which source reads which family
 
-Written by `python -m benchmarks.support` ({versions}): small models with random weights, float32, without downloads.
-A number is the largest difference to an independent computation, as a share of the largest value; *refused* means an
+Written by `python -m benchmarks.support` ({versions}): small models with
+random weights, float32, without downloads; the tests run it again and compare. A number is the largest difference to an independent computation, as a share of the largest value; *refused* means an
 `InputError` that names the layer and the reason; – means that it was not tried, for want of what the source reads.
 
 - `self_attention`, `rollout`, `cross_attention`: against the softmax of the same model with fused attention off (timm's
@@ -237,9 +222,11 @@ A number is the largest difference to an independent computation, as a share of 
 - `input_gradient`, `gradient_times_input`, `feature_norm`: against plain autograd and the layer's output.
 
 What is refused, and why:
-- Swin attends within windows, whose weights make no map of the image. Grad-CAM, the gradients and feature norm work.
+- Swin attends within windows, each with weights of its own that sum to 1: side by side they say nothing about where in
+  the image the model looks, and there is no class token. Grad-CAM, the gradients and feature norm work.
 - CaiT mixes heads after the softmax, and differential attention subtracts two: no single softmax weighs the values.
-- ViLT draws its patches in random order in every forward pass, so that nothing that lies on tokens lies on the image.
+- ViLT draws its patches in random order in every forward pass, so that nothing that lies on tokens lies on the image:
+  only the gradients by the image itself are left.
 - Convolutional models have no attention: `attach` says so. Those cells are –.
 
 Patch grids of any shape, class, distillation and register tokens are found from the model; a model where they do not
@@ -247,6 +234,17 @@ add up is refused until `grid` and `prefix` are given. Compiled modules hide the
 `torch.compile`. Attention in kernels other than torch's `scaled_dot_product_attention` (flash-attn, flex attention) is
 refused. Maps through a derivative, in training, need attention that can be differentiated twice: the layers after the
 place of the derivative run on torch's math kernel (`second_order=False` leaves them as they are).
+"""
+
+GRADCAM = """
+## Grad-CAM beside its peers
+
+Three timm backbones, two images of 96 x 128, last stage, largest difference as a share of the largest value. The map is
+the same in both precisions; what differs comes after it:
+- Captum rectifies only with `relu_attributions=True`; without, the difference is the negative part of the map.
+- pytorch-grad-cam subtracts each map's minimum and divides by its maximum plus 1e-7, goes to float32, resizes with
+  OpenCV, and scales again. On a map whose values are themselves as small as that (an untrained resnet18's) the 1e-7
+  counts, and the minimum wherever no cell is zero. haa leaves the map as the paper defines it: losses normalise.
 """
 
 if __name__ == "__main__":

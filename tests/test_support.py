@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -12,9 +11,8 @@ sys.path.insert(0, str(ROOT))  # benchmarks are run from the repository, not ins
 from benchmarks import support  # noqa: E402
 from benchmarks.support_families import hugging_face_families, timm_families  # noqa: E402
 
-FAMILIES = timm_families()
-if importlib.util.find_spec("transformers"):
-    FAMILIES += hugging_face_families()
+FAMILIES = [*timm_families(), *hugging_face_families()]
+REASONS = ("windows", "no attention that can be read", "2 attentions", "random order")
 
 
 def row(family: support.Family) -> list[str]:
@@ -34,12 +32,16 @@ def test_the_page_is_true(family: support.Family) -> None:
             assert said == "–", source
         elif isinstance(result, str):
             assert said == "refused", (source, result)
+            assert "layer" in result
+            assert any(reason in result for reason in REASONS), result
         else:
             assert result <= support.TOLERANCE, (source, result)
             assert float(said) <= support.TOLERANCE, (source, said)
 
 
-def test_hugging_face_rows_were_run() -> None:
-    if not importlib.util.find_spec("transformers"):
-        pytest.skip("transformers is not installed: pip install transformers, to run its rows of docs/support.md")
-    assert len(FAMILIES) > len(timm_families())
+def test_the_page_has_every_family_and_no_other() -> None:
+    rows = [line for line in support.PAGE.read_text().splitlines() if line.startswith("| ")]
+    named = {
+        tuple(line.strip("| ").split(" | ")[:2]) for line in rows if line.split(" | ")[1] in ("timm", "transformers")
+    }
+    assert named == {(family.name, family.library) for family in FAMILIES}

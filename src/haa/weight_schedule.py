@@ -65,7 +65,7 @@ class GradientNorm:
     .. math:: \lambda = w \frac{\|\nabla_\theta L_\mathrm{task}\|}{\|\nabla_\theta L_\mathrm{align}\|}
 
     over the parameters that both losses reach, batch by batch, as a constant to the gradient. Esser et al., VQGAN (CVPR
-    2021, equation 7) weigh a second loss like this, at the last layer. It costs a backward pass of each loss, through
+    2021), weigh a second loss like this, at the last layer. It costs a backward pass of each loss, through
     whatever lies between it and those parameters; ``only`` keeps that short. Under DDP the norms are averaged over
     processes, so that all share one weight.
 

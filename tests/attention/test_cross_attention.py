@@ -91,7 +91,8 @@ def test_gradcheck() -> None:
 
 
 def test_hugging_face_captioner() -> None:
-    hf = pytest.importorskip("transformers", reason="transformers is not installed: pip install transformers")
+    import transformers as hf
+
     vision = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "patch_size": 16, "image_size": 64}
     text = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 50}
     marks = {"bos_token_id": 1, "eos_token_id": 49, "sep_token_id": 49, "pad_token_id": 0, "encoder_hidden_size": 32}

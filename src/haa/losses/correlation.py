@@ -16,8 +16,8 @@ def correlation(
 
     .. math:: 1 - \frac{\mathrm{cov}(A, H)}{\sigma_A \sigma_H}
 
-    CC is the measure of Le Meur et al. (Vision Research 2007); as a training loss see Jia and Bruce, EML-NET (2020),
-    equation 3. It does not change when either map is scaled or shifted.
+    CC is the measure of Le Meur et al. (Vision Research 2007); as a training loss see Jia and Bruce, EML-NET (2020).
+    It does not change when either map is scaled or shifted.
 
     Args:
         attention: any real values.

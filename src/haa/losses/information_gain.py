@@ -23,7 +23,7 @@ def information_gain(
 
     .. math:: -\frac1n \sum_{i=1}^n \log_2 A(x_i) - \log_2 B(x_i)
 
-    Kümmerer et al., PNAS 2015, equation 2. The gradient is that of the fixations' likelihood, whatever the baseline,
+    Kümmerer et al., PNAS 2015. The gradient is that of the fixations' likelihood, whatever the baseline,
     which only moves the zero: below it the machine knows more than the baseline does.
 
     Args:

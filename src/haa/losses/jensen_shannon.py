@@ -17,7 +17,7 @@ def jensen_shannon(
     .. math:: \tfrac12 \mathrm{KL}(A \| M) + \tfrac12 \mathrm{KL}(H \| M), \quad M = \tfrac12 (A + H)
 
     Symmetric and bounded, unlike either direction of `kl_divergence`: maps that share no cell cost log 2. Lin,
-    Divergence measures based on the Shannon entropy, IEEE Transactions on Information Theory 1991, equation 4.1 with
+    Divergence measures based on the Shannon entropy, IEEE Transactions on Information Theory 1991, with
     equal weights.
 
     Args:

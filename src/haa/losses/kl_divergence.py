@@ -20,7 +20,7 @@ def kl_divergence(
     .. math:: \mathrm{KL}(H \| A) = \sum_i H_i (\log H_i - \log A_i)
 
     The direction, from human to machine, punishes a machine that does not look where people do (Huang et al., SALICON,
-    ICCV 2015, section 4; Chen et al., AiR, ECCV 2020, equation 5). The reverse, :math:`\mathrm{KL}(A \| H)`, punishes
+    ICCV 2015; Chen et al., AiR, ECCV 2020). The reverse, :math:`\mathrm{KL}(A \| H)`, punishes
     one that looks where people do not, and lets it choose among the places where they do.
 
     Args:

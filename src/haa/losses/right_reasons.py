@@ -16,7 +16,7 @@ def right_reasons(
 
     .. math:: \sum_i M_i A_i^2, \quad M_i = [H_i < t \max H]
 
-    The second term of Ross et al., Right for the right reasons (IJCAI 2017), equation 1, where A is the gradient of the
+    The second term of Ross et al., Right for the right reasons (IJCAI 2017), where A is the gradient of the
     summed log probabilities with respect to the input (`haa.attention`'s input gradient) and M an annotated mask. Both
     scale and sign of ``attention`` are its own: it is not normalised, and what lies inside the mask is left free.
 

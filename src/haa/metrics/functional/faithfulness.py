@@ -53,7 +53,7 @@ def deletion(
         >>> area
         tensor([3.7500])
 
-    Petsiuk et al., RISE, BMVC 2018, section 4.3.
+    Petsiuk et al., RISE, BMVC 2018.
     """
     return _curve(score, image, maps, steps, baseline, batch_size, insert=False)
 
@@ -77,7 +77,7 @@ def insertion(
         >>> insertion(lambda x: x.sum((1, 2, 3)), image, image[:, 0], steps=4)[1]
         tensor([[ 0.,  4.,  7.,  9., 10.]])
 
-    Petsiuk et al., RISE, BMVC 2018, section 4.3.
+    Petsiuk et al., RISE, BMVC 2018.
     """
     return _curve(score, image, maps, steps, baseline, batch_size, insert=True)
 
@@ -100,7 +100,7 @@ def comprehensiveness(
         >>> comprehensiveness(lambda x: x.sum((1, 2, 3)), image, image[:, 0], shares=[0.25, 0.5])
         tensor([5.5000])
 
-    DeYoung et al., ERASER, ACL 2020, equation 1.
+    DeYoung et al., ERASER, ACL 2020, where it is defined for words.
     """
     values = _masked_scores(score, image, maps, [0.0, *shares], baseline, batch_size, insert=False)
     return (values[:, :1] - values[:, 1:]).mean(1)
@@ -123,7 +123,7 @@ def sufficiency(
         >>> sufficiency(lambda x: x.sum((1, 2, 3)), image, image[:, 0], shares=[0.25, 0.5])
         tensor([4.5000])
 
-    DeYoung et al., ERASER, ACL 2020, equation 2.
+    DeYoung et al., ERASER, ACL 2020, where it is defined for words.
     """
     values = _masked_scores(score, image, maps, [1.0, *shares], baseline, batch_size, insert=True)
     return (values[:, :1] - values[:, 1:]).mean(1)
@@ -162,7 +162,7 @@ def weight_randomisation(
         >>> weight_randomisation(lambda: net(image)[:, 0].detach(), [net], cc).shape
         torch.Size([2, 1])
 
-    Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018, section 3.1.
+    Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
     """
     for place, layer in enumerate(layers):
         if not any(True for _ in layer.parameters()):

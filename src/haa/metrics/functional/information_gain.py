@@ -35,7 +35,7 @@ def log_likelihood(
         >>> log_likelihood(torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[0.0, 0.0]]])).round(decimals=4)
         tensor([-1.3863])
 
-    Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015, equation 1.
+    Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015.
     """
     return _log_likelihood(prediction, fixations, minimum).to(flat(prediction).dtype)
 
@@ -70,7 +70,7 @@ def information_gain(
         >>> information_gain(torch.tensor([[[4.0, 2.0, 1.0, 1.0]]]), uniform, torch.tensor([[[0.0, 0.0]]]))
         tensor([1.])
 
-    Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015, equation 2.
+    Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015.
     """
     dtype = flat(baseline, like=prediction).dtype
     gain = _log_likelihood(prediction, fixations, minimum) - _log_likelihood(baseline, fixations, minimum)
