@@ -70,3 +70,27 @@ def test_a_resize_keeps_cells():
 def test_what_is_no_gaze_raises(points, keywords, message):
     with pytest.raises(InputError, match=message):
         Gaze(points, (4, 4), **keywords)
+
+
+def test_gaze_at_a_clip_is_taken_apart_by_frame():
+    gaze = Gaze(
+        torch.arange(8.0).view(4, 2), (9, 9), torch.tensor([1, 1, 2, 2]), torch.arange(4.0), torch.tensor([0, 3, 0, 3])
+    )
+    assert gaze.at(3).points.tolist() == [[2, 3], [6, 7]]
+    assert gaze.at(3).subject.tolist() == [1, 2]
+    assert gaze.at(3).duration.tolist() == [1, 3]
+    assert gaze.at(3).frame is None
+    assert gaze.at(1).points.shape == (0, 2)
+    assert gaze.of(2).frame.tolist() == [0, 3]
+    assert gaze.resized((18, 9)).frame.tolist() == [0, 3, 0, 3]
+
+
+@pytest.mark.parametrize("frame", [[0], [0, -1]])
+def test_a_frame_for_each_point_from_0(frame):
+    with pytest.raises(InputError, match="frame"):
+        Gaze(torch.zeros(2, 2), (9, 9), frame=torch.tensor(frame))
+
+
+def test_a_still_has_no_frames():
+    with pytest.raises(InputError, match="still"):
+        Gaze(torch.zeros(2, 2), (9, 9)).at(0)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from haa.batch import Batch
+from haa.batch import Batch, maps_of_stills, stills
 from haa.errors import InputError
 from haa.gaze import Size, density, resize, valid
 from haa.losses import asks_for, kl_divergence
@@ -56,8 +56,9 @@ class Alignment(nn.Module):
         self.loss, self.weight, self.sigma, self.schedule = loss, weight, sigma, schedule
         self._forms = asks_for(loss)
 
-    def forward(self, attention: Float[Tensor, "b h w"], batch: Batch) -> Float[Tensor, ""]:
-        """The unweighted alignment loss: the mean over the samples with gaze; 0 where no sample has any."""
+    def forward(self, attention: Float[Tensor, "b *t h w"], batch: Batch) -> Float[Tensor, ""]:
+        """The unweighted alignment loss: the mean over the samples (for clips: the frames) with gaze; 0 without any."""
+        attention, batch = maps_of_stills(attention, batch), stills(batch)
         grid = (attention.shape[1], attention.shape[2])
         human, has = self.human(batch, grid)
         gaze = {"human": human}
@@ -96,7 +97,7 @@ class Alignment(nn.Module):
     def join(
         self,
         task_loss: Float[Tensor, ""],
-        attention: Float[Tensor, "b h w"],
+        attention: Float[Tensor, "b *t h w"],
         batch: Batch,
         progress: float = 0.0,
         parameters: Iterable[tuple[str, nn.Parameter]] = (),

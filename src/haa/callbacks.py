@@ -7,7 +7,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
+from haa.batch import Batch, stills
 from haa.module import AlignedModule, in_unit_range
 from haa.pictures import side_by_side
 
@@ -27,7 +29,7 @@ class EpochSeed(pl.Callback):
 
 
 class Pictures(pl.Callback):
-    """Pictures of a few validation samples at the end of training: image, human map, machine map.
+    """Pictures of a few validation samples at the end of training: image (or a clip's middle frame), and both maps.
 
     Args:
         folder: where ``val.png`` goes.
@@ -52,9 +54,20 @@ class Pictures(pl.Callback):
         pl_module.train(was_training)
         if attention is None:
             return
+        batch, attention = _middle(batch, attention)
         height, width = batch["image"].shape[-2:]
         human, has = pl_module.alignment.human(batch, (height, width))
         simulated = data.dataset("val").simulated
         figure = side_by_side(batch, human, has, attention, rows=self.samples, simulated=simulated)
         self.folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(self.folder / "val.png", dpi=110, bbox_inches="tight")
+
+
+def _middle(batch: Batch, attention: Tensor) -> tuple[Batch, Tensor]:
+    """Of every clip the middle frame with its gaze and its map; stills as they are."""
+    if "clip" not in batch:
+        return batch, attention
+    length = batch["clip"].shape[1]
+    pictures = stills(batch)
+    rows = slice(length // 2, None, length)
+    return {key: value[rows] for key, value in pictures.items()}, attention[:, length // 2]  # type: ignore

@@ -31,9 +31,11 @@ class Gaze:
         size: (height, width) of the stimulus in pixels.
         subject: ``(n,)`` integer that tells people apart, or None where the source does not.
         duration: ``(n,)`` in milliseconds, or None.
+        frame: ``(n,)`` the frame of the clip, from 0, at which each fixation was made (one that lasts over several
+            frames is listed once for each); None for a still picture.
 
     Raises:
-        InputError: if shapes disagree, or a coordinate is not finite.
+        InputError: if shapes disagree, a coordinate is not finite, or a frame is negative.
 
     Example:
         >>> gaze = Gaze(torch.tensor([[0.0, 0.0], [9.0, 4.0]]), size=(5, 10), subject=torch.tensor([1, 2]))
@@ -48,11 +50,12 @@ class Gaze:
     size: Size
     subject: Int[Tensor, " n"] | None = None
     duration: Float[Tensor, " n"] | None = None
+    frame: Int[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2 or self.points.shape[1] != 2:
             raise InputError(f"gaze points have shape {tuple(self.points.shape)}: give (n, 2), x then y")
-        for name in ("subject", "duration"):
+        for name in ("subject", "duration", "frame"):
             value = getattr(self, name)
             if value is not None and value.shape != self.points.shape[:1]:
                 raise InputError(
@@ -60,12 +63,20 @@ class Gaze:
                 )
         if not torch.isfinite(self.points).all():
             raise InputError("gaze points hold NaN or infinity: leave out what was not recorded")
+        if self.frame is not None and (self.frame < 0).any():
+            raise InputError("gaze frames count from 0, and one is negative: leave out what is before the clip")
 
     def of(self, *subjects: int) -> Gaze:
         """The fixations of these people alone."""
         if self.subject is None:
             raise InputError("this gaze does not say who looked: its source records no subject")
         return self._take(torch.isin(self.subject, torch.tensor(subjects)))
+
+    def at(self, frame: int) -> Gaze:
+        """The fixations on one frame of a clip, as those of a still picture."""
+        if self.frame is None:
+            raise InputError("this gaze does not say on which frame people looked: it is a still picture's")
+        return replace(self._take(self.frame == frame), frame=None)
 
     def inside(self) -> Gaze:
         """The fixations that lie on the stimulus."""
@@ -76,9 +87,12 @@ class Gaze:
         return replace(self, points=resize(self.points, self.size, size), size=size)
 
     def _take(self, keep: Tensor) -> Gaze:
-        subject = None if self.subject is None else self.subject[keep]
-        duration = None if self.duration is None else self.duration[keep]
-        return Gaze(self.points[keep], self.size, subject, duration)
+        kept = {name: getattr(self, name) for name in ("subject", "duration", "frame")}
+        return Gaze(
+            self.points[keep],
+            self.size,
+            **{name: None if value is None else value[keep] for name, value in kept.items()},
+        )
 
 
 def resize(points: Float[Tensor, "*b 2"], old: Size, new: Size) -> Float[Tensor, "*b 2"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -244,10 +244,11 @@ class MeanLoss(Metric):
 
 
 def in_unit_range(batch: Batch) -> Batch:
-    """The batch with its image in [0, 1]: it travels to the device as uint8, a quarter of the bytes."""
-    if batch["image"].dtype != torch.uint8:
+    """The batch with its images or clips in [0, 1]: they travel to the device as uint8, a quarter of the bytes."""
+    key: Literal["clip", "image"] = "clip" if "clip" in batch else "image"
+    if batch[key].dtype != torch.uint8:
         return batch
-    return {**batch, "image": to_dtype(batch["image"], torch.float32, scale=True)}
+    return {**batch, key: to_dtype(batch[key], torch.float32, scale=True)}  # type: ignore[misc]
 
 
 def _values(metric: Any) -> Tensor | None:

@@ -10,17 +10,18 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchmetrics import MetricCollection
 
-from haa.batch import Batch
+from haa.batch import Batch, maps_of_stills, stills
 from haa.gaze import Size, density, valid
 
 
 def score(
-    metrics: MetricCollection, maps: Float[Tensor, "b i j"], batch: Batch, sigma: float, log: bool = False
+    metrics: MetricCollection, maps: Float[Tensor, "b *t i j"], batch: Batch, sigma: float, log: bool = False
 ) -> dict[str, Float[Tensor, " b"]]:
     """Update map metrics with a batch of machine maps, each scored at the size of its stimulus.
 
     Every metric is given what its `update` asks for by name: ``prediction`` and either ``fixations`` or ``density``.
-    A sample without gaze is NaN to all of them, so that each counts it as undefined.
+    A sample without gaze is NaN to all of them, so that each counts it as undefined. To a metric, each frame of a clip
+    is a sample.
 
     Args:
         metrics: of `haa.metrics`.
@@ -30,8 +31,10 @@ def score(
         log: the maps are log densities, which are resized as such and normalised again afterwards.
 
     Returns:
-        The metrics' values per sample, by name.
+        The metrics' values per sample, by name; a clip's is the mean over the frames for which it is defined.
     """
+    leading = maps.shape[:-2]
+    maps, batch = maps_of_stills(maps, batch), stills(batch)
     sizes = _sizes(batch)
     columns = {str(name): maps.new_full((len(maps),), torch.nan) for name in metrics}
     for size in sorted(set(sizes)):
@@ -46,7 +49,8 @@ def score(
             values: Tensor = metric.values  # type: ignore[assignment]
             columns[name][rows] = values.to(maps.dtype)
     for name, metric in metrics.items():
-        metric.values = columns[name]
+        columns[str(name)] = columns[str(name)].view(*leading, -1).flatten(1).nanmean(1)
+        metric.values = columns[str(name)]
     return columns
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from haa.conditions.condition import Fitted
+from haa.conditions.condition import Fitted, per_frame
 from haa.conditions.draw import place
 from haa.data.dataset import GazeDataset
 from haa.data.sampler import generator
@@ -38,7 +38,7 @@ class Center(Fitted[Tensor]):
         own = dataset.gaze(index)
         if own is None:
             return None
-        return Gaze(place(self.fitted(dataset), own.size), own.size)
+        return per_frame(own, lambda still: Gaze(place(self.fitted(dataset), still.size), still.size))
 
     def fit(self, dataset: GazeDataset) -> Float[Tensor, "n 2"]:
         """Fixations of the split in shares of their stimulus' sides."""

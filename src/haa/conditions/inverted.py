@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from haa.conditions.condition import per_frame
 from haa.conditions.draw import place
 from haa.data.dataset import GazeDataset
 from haa.data.sampler import generator
@@ -40,6 +41,10 @@ class Inverted:
         own = dataset.gaze(index)
         if own is None:
             return None
+        rng = generator(self.seed, index)
+        return per_frame(own, lambda still: self._invert(still, rng))
+
+    def _invert(self, own: Gaze, rng: torch.Generator) -> Gaze:
         own = own.inside()
         if not len(own.points):
             return own
@@ -49,7 +54,6 @@ class Inverted:
         human = density(own.points[None].double(), own.size, self.sigma * longer, grid=grid)[0].flatten()
         # a density that is the same everywhere is its own inverse
         share = human.max() - human if human.max() > human.min() else torch.ones_like(human)
-        rng = generator(self.seed, index)
         cell = torch.multinomial(share, self.points, replacement=True, generator=rng)
         corner = torch.stack([cell % grid[1], cell // grid[1]], 1)
         within = torch.rand(self.points, 2, generator=rng, dtype=torch.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from haa.conditions.condition import Fitted
+from haa.conditions.condition import Fitted, join_frames
 from haa.data.dataset import GazeDataset
 from haa.gaze import Gaze
 
@@ -13,7 +13,8 @@ class Shuffled(Fitted[dict[int, int]]):
     """A control: each sample is given the fixations of another stimulus, the same one throughout training.
 
     The partner is fixed by ``seed`` and never shows the same picture. Samples without gaze stay without, so that
-    exactly as many samples are aligned as under `Human`. The partner's points are scaled to the stimulus' size.
+    exactly as many samples are aligned as under `Human`. The partner's points are scaled to the stimulus' size. The
+    frames of a clip that have gaze get that of the partner's, in order, stretched in time where their numbers differ.
 
     Args:
         seed: draws the partners.
@@ -31,7 +32,7 @@ class Shuffled(Fitted[dict[int, int]]):
             return None
         other = dataset.gaze(self.fitted(dataset)[index])
         assert other is not None
-        return other.resized(own.size)
+        return _in_step(other.resized(own.size), own)
 
     def fit(self, dataset: GazeDataset) -> dict[int, int]:
         """A cyclic shift of a random order: nobody is paired with their own stimulus, everybody serves once."""
@@ -44,6 +45,15 @@ class Shuffled(Fitted[dict[int, int]]):
         if 2 * longest > len(order):
             raise ValueError(f"condition=shuffled needs several stimuli: {longest} of {len(order)} samples share one")
         return dict(zip(order, order[longest:] + order[:longest], strict=True))
+
+
+def _in_step(other: Gaze, own: Gaze) -> Gaze:
+    """The partner's gaze at the very frames at which the sample itself has some."""
+    if own.frame is None or other.frame is None:
+        return other
+    theirs, mine = other.inside().frame.unique(), own.inside().frame.unique()  # type: ignore[union-attr]
+    pairs = [(frame, theirs[k * len(theirs) // len(mine)]) for k, frame in enumerate(mine.tolist()) if len(theirs)]
+    return join_frames([(frame, other.at(int(partner))) for frame, partner in pairs], own.size)
 
 
 def _rank(stimuli: list[str], order: list[int]):

@@ -16,7 +16,7 @@ from haa.conditions import Human
 from haa.data.cache import FeatureCache, cached_features
 from haa.data.dataset import GazeDataset, Split
 from haa.data.sampler import EvaluationBatches, EvaluationSampler, Key, TrainSampler, generator
-from haa.data.transforms import Transform
+from haa.data.transforms import Transform, size_of
 from haa.errors import InputError
 from haa.gaze import Gaze, pad, valid
 
@@ -221,7 +221,7 @@ class Samples(Dataset[dict[str, Any]]):
         epoch, index = (0, key) if isinstance(key, int) else key
         if self.features is None:
             sample = dict(self.dataset[index])
-            native = tuple(sample["image"].shape[-2:])
+            native = size_of(sample)
         else:
             sample = {**self.dataset.record(index), "image": self.features.image(index)}
             native = self.features.native_size(index)
@@ -236,13 +236,19 @@ class Samples(Dataset[dict[str, Any]]):
         gaze = sample.get("gaze")
         if gaze is not None and gaze.size != native:
             raise ValueError(f"gaze of sample {sample['id']} is in pixels of {gaze.size}, the image has {native}")
+        if gaze is not None and "clip" in sample and (gaze.frame is None or (gaze.frame >= len(sample["clip"])).any()):
+            raise ValueError(
+                f"gaze of sample {sample['id']} must name a frame below {len(sample['clip'])} for each point"
+            )
         draw = self.transform.draw(None if self.seed is None else generator(self.seed, epoch, index))
         out = self.transform.apply(sample, draw)
         if self.features is not None:
             out["features"] = self.features.features(index, flip=draw.flip)
         if self.seed is None:
             out["native_size"] = native
-            out["native_fixations"] = torch.zeros(0, 2) if gaze is None else gaze.inside().points
+            out["native_gaze"] = None if gaze is None else gaze.inside()
+            if "mask" in sample:
+                out["native_mask"] = sample["mask"].as_subclass(Tensor)
         return out
 
 
@@ -250,7 +256,7 @@ def collate(samples: Sequence[dict[str, Any]]) -> Batch:
     """Samples to a `Batch`: points padded with NaN, tensors and numbers stacked, texts kept as lists.
 
     Raises:
-        InputError: if images differ in size.
+        InputError: if images or clips differ in size.
 
     Example:
         >>> image = torch.zeros(3, 2, 2, dtype=torch.uint8)
@@ -258,32 +264,43 @@ def collate(samples: Sequence[dict[str, Any]]) -> Batch:
         >>> batch["fixations"].shape, batch["has_human"], batch["answers"]
         (torch.Size([1, 0, 2]), tensor([False]), [['red', 'crimson']])
     """
-    sizes = {tuple(sample["image"].shape) for sample in samples}
+    picture = "clip" if "clip" in samples[0] else "image"
+    sizes = {tuple(sample[picture].shape) for sample in samples}
     if len(sizes) > 1:
         raise InputError(
-            f"images of a batch have {len(sizes)} sizes, {sorted(sizes)[0]} and {sorted(sizes)[1]} for two: "
+            f"{picture}s of a batch have {len(sizes)} sizes, {sorted(sizes)[0]} and {sorted(sizes)[1]} for two: "
             "set transform.size=[height,width], or batch_size=1"
         )
+    frames = len(samples[0]["clip"]) if picture == "clip" else None
     batch: dict[str, Any] = {}
     for key, value in samples[0].items():
         values = [sample[key] for sample in samples]
-        if key == "native_fixations":
-            batch[key] = pad(values)
-        elif isinstance(value, Tensor):
+        if key in _POINTS:
+            batch[_POINTS[key]] = _points(values, frames)
+        elif isinstance(value, Tensor) and key != "native_mask":
             batch[key] = torch.stack(values)
         elif isinstance(value, bool | int | float):
             batch[key] = torch.tensor(values)
-        elif key == "own_gaze":
-            batch["own_fixations"] = pad([torch.zeros(0, 2) if g is None else g.points for g in values])
         elif key != "gaze":
             batch[key] = values
     if "density" in batch:
-        batch["has_human"] = batch["density"].sum((1, 2)) > 0
+        batch["has_human"] = batch["density"].sum((-2, -1)) > 0
     else:
-        gaze = [sample.get("gaze") for sample in samples]
-        batch["fixations"] = pad([torch.zeros(0, 2) if g is None else g.points for g in gaze])
-        batch["has_human"] = torch.tensor([_looked(g) for g in gaze])
+        batch["fixations"] = _points([sample.get("gaze") for sample in samples], frames)
+        batch["has_human"] = valid(batch["fixations"], size_of(samples[0])).any(-1)
     return batch  # type: ignore[return-value]
+
+
+_POINTS = {"own_gaze": "own_fixations", "native_gaze": "native_fixations"}
+
+
+def _points(gazes: Sequence[Gaze | None], frames: int | None) -> Tensor:
+    """Padded points, ``(b, n, 2)``, or ``(b, t, n, 2)`` for clips of ``frames`` frames."""
+    nothing = torch.zeros(0, 2)
+    if frames is None:
+        return pad([nothing if gaze is None else gaze.points for gaze in gazes])
+    each = [nothing if gaze is None else gaze.at(frame).points for gaze in gazes for frame in range(frames)]
+    return pad(each).unflatten(0, (len(gazes), frames))
 
 
 def _looked(gaze: Gaze | None) -> bool:

@@ -17,10 +17,20 @@ class GazeDataset(Dataset[dict[str, Any]]):
 
     A sample is a dict of ``id`` (str), ``image`` (uint8 tensor ``(3, h, w)``, RGB), ``gaze`` (`Gaze`, or None where
     nothing was recorded) and what the task needs under the names of `haa.batch.Batch`: ``question`` (str), ``answers``
-    (list of str), ``captions`` (list of str) ... Resizing, conditions and collating are `haa.data.datamodule`'s work.
+    (list of str), ``captions`` (list of str), ``mask`` (`torchvision.tv_tensors.Mask`, uint8 ``(h, w)``, 255 on salient
+    objects and 0 elsewhere), ``label`` (int, an index into ``classes``). Resizing, conditions and collating are
+    `haa.data.datamodule`'s work.
+
+    A sample of a video has ``clip`` (uint8 ``(t, 3, h, w)``) in the place of ``image``, the same number of frames for
+    all samples of a batch; its gaze says in `Gaze.frame` to which frame of the clip each fixation belongs. ``video``
+    (str) names the video that it was cut from: its clips share the name, which is also their `stimulus`.
+    `haa.data.video` decodes.
 
     A subclass implements `__len__`, `__getitem__`, `gaze`, and, where it has texts, `strings`.
     """
+
+    classes: Sequence[str] = ()
+    """The names of the classes that ``label`` counts, the same in all splits; none where samples have no label."""
 
     simulated: ClassVar[bool] = False
     """True where fixations come from a simulated observer: said wherever they are shown."""
@@ -48,7 +58,8 @@ class GazeDataset(Dataset[dict[str, Any]]):
         return gaze is not None and bool(valid(gaze.points, gaze.size).any())
 
     def stimulus(self, index: int) -> str:
-        """A name for the picture of sample ``index``: samples that share one (questions about it) share a name."""
+        """A name for the picture or video of sample ``index``: samples that share one (questions about a picture, clips
+        of a video) share a name."""
         return str(index)
 
     def strings(self, key: str) -> Iterable[str]:

@@ -37,8 +37,8 @@ class Transform:
     """Brings samples to one size, and varies them while training.
 
     Called with a generator (training) it crops, resizes and flips; without one (evaluation) it only resizes. Gaze,
-    masks (`torchvision.tv_tensors.Mask`) and ``density`` move with the image; points are computed, never rasterised,
-    and those that a crop leaves outside are dropped.
+    masks (`torchvision.tv_tensors.Mask`) and ``density`` move with the image, all frames of a clip alike; points are
+    computed, never rasterised, and those that a crop leaves outside are dropped.
 
     Args:
         size: (height, width) of the result, or one number for both; the picture is stretched to it. None keeps the
@@ -80,7 +80,7 @@ class Transform:
     def apply(self, sample: dict[str, Any], draw: Draw) -> dict[str, Any]:
         """The sample after these decisions."""
         if draw.scale < 1:
-            h, w = sample["image"].shape[-2:]
+            h, w = size_of(sample)
             new = max(1, round(h * draw.scale)), max(1, round(w * draw.scale))
             sample = cropped(sample, int(draw.top * (h - new[0] + 1)), int(draw.left * (w - new[1] + 1)), new)
         if self.size is not None:
@@ -89,8 +89,15 @@ class Transform:
             sample = flipped(sample)
         if "density" in sample:
             density = sample["density"]
-            sample["density"] = density / density.sum().clamp_min(torch.finfo(density.dtype).tiny)
+            total = density.sum((-2, -1), keepdim=True)
+            sample["density"] = density / total.clamp_min(torch.finfo(density.dtype).tiny)
         return sample
+
+
+def size_of(sample: dict[str, Any]) -> Size:
+    """(height, width) of a sample's image, or of its clip's frames."""
+    h, w = sample["clip" if "clip" in sample else "image"].shape[-2:]
+    return h, w
 
 
 def cropped(sample: dict[str, Any], top: int, left: int, size: Size) -> dict[str, Any]:
@@ -151,6 +158,6 @@ def _each(
             out[key] = gaze(value)
         elif isinstance(value, tv_tensors.Mask):
             out[key] = tv_tensors.wrap(raster(value, InterpolationMode.NEAREST), like=value)
-        elif key in ("image", "density"):
+        elif key in ("image", "clip", "density"):
             out[key] = raster(value, InterpolationMode.BILINEAR)
     return out
