@@ -86,7 +86,7 @@ def test_two_years_are_not_mixed(coco):
 
 def test_absent_images(coco):
     (coco / "train2017" / "000000000002.jpg").unlink()
-    with pytest.raises(InputError, match=r"000000000002\.jpg is absent: fetch them, or set data\.missing=drop"):
+    with pytest.raises(InputError, match=r"000000000002\.jpg is absent: provide it, or set data\.missing=drop"):
         COCOCaptions(coco)
     assert ids(coco, missing="drop")["train"] == ["1"]
 
@@ -99,7 +99,7 @@ def test_an_image_without_captions_and_a_caption_without_image(coco):
     with pytest.raises(InputError, match="image 99 of a caption is not listed"):
         COCOCaptions(coco)
     with collecting_faults():
-        assert set(COCOCaptions(coco).faults) == {"caption without image", "image without caption"}
+        assert set(COCOCaptions(coco).faults) == {"annotation without image", "image without annotation"}
 
 
 def test_wrong_files(tmp_path, coco):

@@ -183,7 +183,7 @@ def test_a_fixation_on_the_border_is_inside(tmp_path, x, y):
 def test_absent_images_are_counted_and_left_out_only_when_told_to(root):
     (root / "a.png").unlink()
     (root / "c.png").unlink()
-    with pytest.raises(InputError, match=r"a\.png is absent \(2 such\): fetch them, or set data\.missing=drop"):
+    with pytest.raises(InputError, match=r"a\.png is absent \(2 such\): provide it, or set data\.missing=drop"):
         Lines(root)
     data = Lines(root, missing="drop")
     assert [data[i]["id"] for i in range(len(data))] == ["b"]

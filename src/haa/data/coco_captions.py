@@ -66,8 +66,8 @@ class COCOCaptions(IndexedDataset):
                 yield sample
                 continue
             if not sample["captions"]:
-                message = f"image {number} ({sample['image']}) has no caption: fetch the annotations again"
-                yield {"fault": "image without caption", "message": message}
+                message = f"image {number} ({sample['image']}) has no caption"
+                yield {"fault": "image without annotation", "message": message}
                 continue
             yield {"id": str(number), "stimulus": str(number), **sample, "image": images.get(number, sample["image"])}
 
@@ -81,7 +81,10 @@ class COCOCaptions(IndexedDataset):
             for number in captions.keys() - known.keys():
                 yield (
                     number,
-                    {"fault": "caption without image", "message": f"{path}: image {number} of a caption is not listed"},
+                    {
+                        "fault": "annotation without image",
+                        "message": f"{path}: image {number} of a caption is not listed",
+                    },
                 )
             for number, image in known.items():
                 yield (

@@ -28,6 +28,9 @@ from haa.gaze import Gaze, Size
 
 Missing = Literal["raise", "drop"]
 
+ABSENT = ("absent image", "image without annotation", "annotation without image")
+"""Kinds of faults that ``missing=drop`` allows for: an image, or what belongs to it, is not there."""
+
 _collecting: ContextVar[bool] = ContextVar("collecting", default=False)
 
 
@@ -203,14 +206,14 @@ class IndexedDataset(GazeDataset):
 
     def _judge(self) -> Iterator[str]:
         """What to say of the faults that are allowed for; the first that is not is raised."""
-        allowed = {"absent image": self.missing == "drop", "outside": self.outside == "drop"}
+        allowed = dict.fromkeys(ABSENT, self.missing == "drop") | {"outside": self.outside == "drop"}
         for kind, fault in self.faults.items():
             count, first = fault["count"], fault["examples"][0]
             more = f" ({count} such)" if count > 1 else ""
             if allowed.get(kind) or _collecting.get():
                 yield f"{type(self).__name__}: {count} x {kind}, left out; the first: {first}"
-            elif kind == "absent image":
-                raise InputError(f"{first}{more}: fetch them, or set data.missing=drop to go on without")
+            elif kind in ABSENT:
+                raise InputError(f"{first}{more}: provide it, or set data.missing=drop to go on without")
             else:
                 raise InputError(first + more)
 
