@@ -1,117 +1,164 @@
-"""Clips and masks on their way from a dataset to a batch."""
+"""Videos as folders of frames: which frames a clip has, and where people looked on each."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
-from torchvision import tv_tensors
+from PIL import Image
 
-from haa.data.datamodule import DataModule, collate
-from haa.data.dataset import GazeDataset
-from haa.data.transforms import Draw, Transform
+from haa.data.clips import ClipDataset
+from haa.data.datamodule import DataModule
+from haa.data.hollywood2 import Hollywood2
+from haa.data.transforms import Transform
+from haa.data.ucf_sports import UCFSports
 from haa.errors import InputError
-from haa.gaze import Gaze
+
+SIZE = (24, 16)
+"""Width and height of the small frames."""
 
 
-class Clips(GazeDataset):
-    """In frame f of clip i one pixel is white, at (x, y) = (2 f + i, 5), and looked at; not in frame 2."""
-
-    classes = ("still", "moving")
-
-    def __init__(self, split="train", frames=4):
-        self.frames = frames
-
-    def __len__(self):
-        return 3
-
-    def gaze(self, index):
-        frame = torch.tensor([f for f in range(self.frames) if f != 2])
-        return Gaze(torch.stack([2.0 * frame + index, torch.full((len(frame),), 5.0)], 1), (10, 20), frame=frame)
-
-    def __getitem__(self, index):
-        clip = torch.zeros(self.frames, 3, 10, 20, dtype=torch.uint8)
-        for frame in range(self.frames):
-            clip[frame, :, 5, 2 * frame + index] = 255
-        return {"id": str(index), "clip": clip, "gaze": self.gaze(index), "label": 1, "video": f"v{index}"}
+def write_frame(path: Path, value: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", SIZE, value).convert("RGB").save(path)
 
 
-@pytest.mark.parametrize("draw", [Draw(), Draw(flip=True), Draw(0.6, 0.9, 0.1), Draw(0.6, 0.9, 0.1, flip=True)])
-def test_gaze_stays_on_its_pixel_in_its_frame(draw):
-    sample = Transform((20, 40)).apply(Clips()[1], draw)
-    assert sample["clip"].shape == (4, 3, 20, 40)
-    seen = 0
-    for frame in (0, 1, 3):
-        for x, y in sample["gaze"].at(frame).points.tolist():
-            weight = sample["clip"][frame, 0].float()
-            column = (weight.sum(0) * torch.arange(40.0)).sum() / weight.sum()
-            row = (weight.sum(1) * torch.arange(20.0)).sum() / weight.sum()
-            assert (x, y) == pytest.approx((column.item(), row.item()), abs=0.05)
-            seen += 1
-    assert seen >= 2
+def write_points(path: Path, points: list[tuple[int, int]], value: int = 255) -> None:
+    """``points``: (row, column), from 0."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((SIZE[1], SIZE[0]), dtype=np.uint8)
+    for row, column in points:
+        pixels[row, column] = value
+    Image.fromarray(pixels).save(path)
 
 
-def test_a_batch_of_clips_has_gaze_for_every_frame():
-    batch = next(iter(DataModule(Clips, Transform((20, 40)), batch_size=3).test_dataloader()))
-    assert batch["clip"].shape == (3, 4, 3, 20, 40)
-    assert batch["fixations"].shape == batch["native_fixations"].shape == (3, 4, 1, 2)
-    assert batch["has_human"].tolist() == [[True, True, False, True]] * 3
-    assert batch["native_fixations"][1, :, 0, 0].tolist()[:2] == [1, 3]
-    torch.testing.assert_close(batch["fixations"][1, 3, 0], torch.tensor([2 * 7.5 - 0.5, 2 * 5.5 - 0.5]))
-    assert batch["label"].tolist() == [1, 1, 1]
-    assert batch["video"] == ["v0", "v1", "v2"]
-    assert "image" not in batch
+def write_video(folder: Path, name: str, first: int, count: int, value: int = 255) -> None:
+    """Frame number k is grey k, and is looked at in row k % 16 and column 23, and at its first pixel."""
+    for number in range(first, first + count):
+        write_frame(folder / "images" / f"{name}_{number:05}.png", number)
+        write_points(folder / "fixation" / f"{name}_{number:05}.png", [(number % 16, 23), (0, 0)], value)
 
 
-def test_a_density_per_frame_is_normalised_and_counted():
-    density = torch.rand(4, 10, 20)
-    density[1] = 0
-    sample = {"id": "a", "clip": torch.zeros(4, 3, 10, 20, dtype=torch.uint8), "density": density}
-    batch = collate([Transform((5, 10))(sample)])
-    torch.testing.assert_close(batch["density"].sum((2, 3)), torch.tensor([[1.0, 0, 1, 1]]))
-    assert batch["has_human"].tolist() == [[True, False, True, True]]
+@pytest.fixture
+def hollywood(tmp_path, picture) -> Path:
+    for part, place in (("train", "training"), ("test", "testing")):
+        for video in range(1, 10):
+            for shot in (1, 2):
+                name = f"actionclip{part}{video:05}"
+                # the second shot's frames are numbered on
+                write_video(tmp_path / place / f"{name}_{shot}", name, 1 if shot == 1 else 14, 13)
+    return tmp_path
 
 
-def test_clips_of_different_lengths_are_refused():
-    with pytest.raises(InputError, match="clips of a batch have 2 sizes"):
-        collate([Clips()[0], Clips(frames=5)[0]])
+def greys(clip: torch.Tensor) -> list[int]:
+    assert clip.shape[1:] == (3, SIZE[1], SIZE[0])
+    return clip[:, 0, 0, 0].tolist()
 
 
-@pytest.mark.parametrize("frame", [None, torch.tensor([4])])
-def test_gaze_that_names_no_frame_of_the_clip_is_refused(frame):
-    class Wrong(Clips):
-        def gaze(self, index):
-            return Gaze(torch.ones(1, 2), (10, 20), frame=frame)
-
-    with pytest.raises(ValueError, match="must name a frame below 4"):
-        next(iter(DataModule(Wrong).test_dataloader()))
-
-
-class Masked(GazeDataset):
-    """Pictures of two sizes whose white half is the salient object."""
-
-    def __init__(self, split="train"):
-        pass
-
-    def __len__(self):
-        return 2
-
-    def gaze(self, index):
-        return None
-
-    def __getitem__(self, index):
-        image = torch.zeros(3, 8, 8 + 8 * index, dtype=torch.uint8)
-        image[:, :, :4] = 255
-        return {"id": str(index), "image": image, "gaze": None, "mask": tv_tensors.Mask(image[0].clone())}
+@pytest.mark.parametrize(
+    ("length", "starts"),
+    [(1, [0]), (8, [0]), (9, [0]), (20, [0]), (21, [0, 12]), (33, [0, 12, 24]), (32, [0, 12])],
+)
+def test_cut(length, starts):
+    # four frames, three apart: a clip spans ten frames
+    clips = ClipDataset.__new__(ClipDataset)
+    clips.frames, clips.stride = 4, 3
+    assert list(clips.cut(length)) == [start for start in starts if start == 0 or start + 10 <= length]
 
 
-def test_masks_move_with_the_image_and_evaluation_keeps_the_native_ones():
-    data = DataModule(Masked, Transform((16, 16)), batch_size=2)
+def test_frames_of_a_clip_and_gaze_on_each(hollywood, everything):
+    samples = everything(Hollywood2, hollywood, frames=3, stride=2)
+    # 13 frames: clips begin at 0 and 6, span 5
+    assert {name.split("@")[1] for name in samples} == {"0", "6"}
+    for first, shot in ((1, 1), (14, 2)):
+        for start in (0, 6):
+            sample = samples[f"actioncliptest00001_{shot}@{start}"]
+            numbers = [first + start + step for step in (0, 2, 4)]
+            assert greys(sample["clip"]) == numbers
+            assert "image" not in sample
+            gaze = sample["gaze"]
+            assert gaze.size == (16, 24)
+            assert gaze.frame.tolist() == [0, 0, 1, 1, 2, 2]
+            for frame, number in enumerate(numbers):
+                assert sorted(gaze.at(frame).points.tolist()) == sorted([[0, 0], [23, number % 16]])
+
+
+def test_shots_of_a_video_share_a_split(hollywood):
+    where: dict[str, set[str]] = {}
+    for split in ("train", "val", "test"):
+        data = Hollywood2(hollywood, split)
+        for index in range(len(data)):
+            where.setdefault(data.stimulus(index), set()).add(split)
+    assert len(where) == 18
+    assert all(len(splits) == 1 for splits in where.values())
+    assert {name for name, splits in where.items() if splits == {"test"}} == {
+        f"actioncliptest{n:05}" for n in range(1, 10)
+    }
+    assert {"train"} in where.values()
+    assert {"val"} in where.values()
+
+
+def test_a_video_shorter_than_a_clip(hollywood):
+    sample = Hollywood2(hollywood, "test", frames=16, stride=1)[0]
+    assert greys(sample["clip"]) == [*range(1, 14), 13, 13, 13]
+    assert sample["gaze"].frame.max() == 15
+
+
+def test_batches_hold_gaze_by_frame(hollywood):
+    data = DataModule(
+        lambda split: Hollywood2(hollywood, split, frames=2, stride=1), Transform(size=(8, 12)), batch_size=2
+    )
     batch = next(iter(data.test_dataloader()))
-    assert batch["mask"].shape == (2, 16, 16)
-    assert type(batch["mask"]) is torch.Tensor
-    assert batch["mask"].unique().tolist() == [0, 255]
-    assert (batch["mask"][1] == 255).sum() == 16 * 4
-    assert [tuple(mask.shape) for mask in batch["native_mask"]] == [(8, 8), (8, 16)]
-    assert "native_mask" not in next(iter(data.train_dataloader()))
-    flipped = Transform().apply(Masked()[1], Draw(flip=True))
-    assert torch.equal(flipped["mask"].as_subclass(torch.Tensor), flipped["image"][0])
+    assert batch["clip"].shape == (2, 2, 3, 8, 12)
+    assert batch["fixations"].shape == (2, 2, 2, 2)
+    assert not {"start", "length"} & set(batch)
+
+
+def test_ucf_sports(tmp_path, picture, everything):
+    for n, name in enumerate(("Golf-Swing-Back", "Golf-Swing-Front", "Swing-Bench", "Run-Side", "Kicking-Front")):
+        part = "training" if n % 2 else "testing"
+        write_video(tmp_path / part / f"{name}-{n:03}", f"{n:03}", 1, 3, value=1)
+    samples = everything(UCFSports, tmp_path, frames=2, stride=1)
+    data = UCFSports(tmp_path, "test", frames=2, stride=1)
+    assert data.classes == ["Golf-Swing", "Kicking", "Run", "Swing-Bench"]
+    labels = {name: data.classes[sample["label"]] for name, sample in samples.items()}
+    assert labels["Golf-Swing-Back-000@0"] == labels["Golf-Swing-Front-001@0"] == "Golf-Swing"
+    assert labels["Run-Side-003@0"] == "Run"
+    assert samples["Kicking-Front-004@0"]["gaze"].at(1).points.tolist() == [[0, 0], [23, 2]]
+
+
+def test_a_blurred_map_is_no_fixations(hollywood):
+    path = next(hollywood.glob("testing/*/fixation/*_00001.png"))
+    Image.fromarray(np.arange(16 * 24, dtype=np.uint8).reshape(16, 24)).save(path)
+    with pytest.raises(InputError, match=r"00001\.png has shades .*: it is a blurred map"):
+        Hollywood2(hollywood)
+
+
+def test_transposed_fixations(hollywood):
+    path = next(hollywood.glob("testing/*/fixation/*_00001.png"))
+    Image.new("L", SIZE[::-1]).save(path)
+    with pytest.raises(InputError, match=r"00001\.png is \(24, 16\), its frame \(16, 24\)"):
+        Hollywood2(hollywood)
+
+
+def test_a_frame_without_fixations(hollywood):
+    next(hollywood.glob("testing/*/fixation/*_00001.png")).unlink()
+    with pytest.raises(InputError, match=r"00001\.png is missing"):
+        Hollywood2(hollywood)
+
+
+def test_layouts_that_are_not_theirs(hollywood, tmp_path, picture):
+    write_video(hollywood / "testing" / "Diving-001", "001", 1, 1)
+    with pytest.raises(InputError, match="Diving-001 is not named actionclip"):
+        Hollywood2(hollywood)
+    with pytest.raises(InputError, match="actioncliptrain00001_1 is not named <Class>-<number>"):
+        UCFSports(hollywood)
+    (hollywood / "testing" / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty/images is missing"):
+        UCFSports(hollywood)
+    with pytest.raises(InputError, match="neither training/ nor testing/"):
+        UCFSports(hollywood / "testing")
+    with pytest.raises(InputError, match=r"data\.frames=0: give a positive number"):
+        UCFSports(hollywood, frames=0)
