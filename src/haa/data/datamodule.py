@@ -9,7 +9,7 @@ from typing import Any, Protocol, get_args
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from haa.batch import Batch
 from haa.conditions import Human
@@ -278,7 +278,7 @@ def collate(samples: Sequence[dict[str, Any]]) -> Batch:
         if key in _POINTS:
             batch[_POINTS[key]] = _points(values, frames)
         elif isinstance(value, Tensor) and key != "native_mask":
-            batch[key] = torch.stack(values)
+            batch[key] = _stack(values)
         elif isinstance(value, bool | int | float):
             batch[key] = torch.tensor(values)
         elif key != "gaze":
@@ -289,6 +289,14 @@ def collate(samples: Sequence[dict[str, Any]]) -> Batch:
         batch["fixations"] = _points([sample.get("gaze") for sample in samples], frames)
         batch["has_human"] = valid(batch["fixations"], size_of(samples[0])).any(-1)
     return batch  # type: ignore[return-value]
+
+
+def _stack(values: Sequence[Tensor]) -> Tensor:
+    if get_worker_info() is None:
+        return torch.stack(list(values)).contiguous()
+    # a worker's batch travels in shared memory: written there at once, it is not copied once more
+    out = torch.empty(len(values), *values[0].shape, dtype=values[0].dtype).share_memory_()
+    return torch.stack(list(values), out=out)
 
 
 _POINTS = {"own_gaze": "own_fixations", "native_gaze": "native_fixations"}

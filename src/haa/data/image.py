@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
+from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
 from haa.errors import InputError
 from haa.gaze import Size
@@ -18,6 +19,10 @@ from haa.gaze import Size
 
 def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
     """The pixels of an image file as stored, RGB; grey and palette images are converted.
+
+    JPEGs are decoded by torchvision, to the same values as by Pillow and in half the time: it leaves out two copies of
+    the picture. The values of a pixel lie together in memory, as decoded, which resizing likes; `collate` puts a batch
+    into the usual order once it is small.
 
     Raises:
         InputError: if the file is missing, truncated or no image.
@@ -29,9 +34,13 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
         >>> read_image(path)[:, 0, 0]
         tensor([255,   0,   0], dtype=torch.uint8)
     """
+    if str(path).lower().endswith((".jpg", ".jpeg")):
+        # where it fails, Pillow knows why, or finds that the name lies
+        with suppress(RuntimeError):
+            return decode_jpeg(read_file(str(path)), mode=ImageReadMode.RGB)
     with _opened(path) as image:
         # np.array copies: torch warns about memory that it may not write
-        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
 
 
 def read_map(path: str | Path) -> UInt8[Tensor, "h w"]:
