@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, get_args
 
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
@@ -12,6 +13,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from haa.data.datamodule import DataModule
+from haa.data.dataset import GazeDataset, Split
 from haa.errors import InputError, suggest
 from haa.module import AlignedModule, Vocabularies
 
@@ -47,8 +49,14 @@ def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
 
 def datamodule(cfg: DictConfig) -> DataModule:
     """The loader over ``cfg.data``, with ``cfg.condition`` on its training split."""
-    dataset = make(cfg.data, _partial_=True)
+    dataset = partial(_split, OmegaConf.to_yaml(cfg.data, resolve=True))
     return make(cfg.loader, dataset=dataset, condition=make(cfg.condition))
+
+
+@lru_cache(maxsize=len(get_args(Split)))
+def _split(data: str, split: Split) -> GazeDataset:
+    # the runs of a study that share a process share what a dataset has read, rendered and simulated
+    return make(OmegaConf.create(data), split=split)
 
 
 def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:

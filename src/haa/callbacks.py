@@ -28,6 +28,14 @@ class EpochSeed(pl.Callback):
         torch.manual_seed((self.seed * 100_003 + trainer.current_epoch) * 1_009 + trainer.global_rank)
 
 
+class EarlyStopping(pl.callbacks.EarlyStopping):
+    """Lightning's, which stays stopped: a run that had stopped and was cut off before its end trains no further."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
 class Pictures(pl.Callback):
     """Pictures of a few validation samples at the end of training: image (or a clip's middle frame), and both maps.
 

@@ -87,14 +87,19 @@ def conf() -> Path:
 def _hydra(name: str, overrides: list[str], work: Callable[[Any], Any]) -> None:
     import hydra
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
     program = sys.argv[0]
 
     @hydra.main(version_base="1.3", config_path=str(conf()), config_name=name)
     def job(cfg: Any) -> Any:
         # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone
-        own = [f"output_dir='{cfg.output_dir}'"]
+        own = [f"output_dir='{cfg.output_dir}'", "hydra.mode=RUN"]
         sys.argv = [program, *_command(name, program), *HydraConfig.get().overrides.task, *own]
+        if name == "train" and HydraConfig.get().mode == RunMode.MULTIRUN:
+            from haa import study
+
+            return study.job(cfg, work)
         try:
             return work(cfg)
         except InputError as error:

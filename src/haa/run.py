@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from torchmetrics import MetricCollection
 
-from haa import build, checkpoint
+from haa import build, checkpoint, study
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
 from haa.errors import InputError
@@ -143,7 +143,7 @@ def _folder(cfg: DictConfig) -> Path:
 @rank_zero_only
 def _save_config(cfg: DictConfig, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    study.write(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
 
 
 def _attention(cfg: Any) -> str:
@@ -194,11 +194,12 @@ def _write(
             **({"references": references} if references else {}),
             **(source or {}),
         }
-        (folder / "metrics.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
         table = {key: [row[key] for row in rows] for key in ["id", *columns]}
         pq.write_table(pa.table(table, schema=_schema(columns)), folder / "samples.parquet")
         if (maps := gather(module, data, split)) is not None:
             maps.save(folder / "maps.npz")
+        # last, and whole or not at all: a run that has it is finished
+        study.write(folder / "metrics.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
         _show(summary, valid)
     return metrics
 

@@ -1,0 +1,121 @@
+"""What a study says on the console: a line for each run that ends, wherever it runs, and what to do next."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+_ENDS = ("metrics.json", "error.json")
+
+
+class StudyConsole(Callback):
+    """Watches the folder of a sweep, since its runs may be other processes, or on other machines.
+
+    Ends the program with status 1 if a run failed.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        global _watch
+        if _watch is not None:
+            _watch.over.set()
+        total = OmegaConf.select(config, "hydra.sweeper.n_trials")
+        _watch = _Watch(Path(config.hydra.sweep.dir), total)
+        _watch.start()
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        assert _watch is not None
+        if _watch.end():
+            sys.exit(1)
+
+
+# not in the callback, which launchers send to other processes: a thread cannot travel
+_watch: _Watch | None = None
+
+
+class _Watch(threading.Thread):
+    def __init__(self, folder: Path, total: int | None) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.total, self.out = folder, total, sys.stdout
+        self.since, self.over = time.time(), threading.Event()
+        self.shown: set[Path] = set()
+        self.failures: dict[str, str] = {}
+        atexit.register(self.cut_off)
+
+    def run(self) -> None:
+        while not self.over.wait(0.25):
+            self.look()
+
+    def look(self) -> None:
+        for kind in _ENDS:
+            for path in sorted(self.folder.glob(f"*/{kind}"), key=lambda path: path.stat().st_mtime):
+                if path not in self.shown and path.stat().st_mtime >= self.since:
+                    self.shown.add(path)
+                    self.say(path)
+
+    def say(self, path: Path) -> None:
+        content = json.loads(path.read_text())
+        name = path.parent.name
+        if path.name == "error.json":
+            self.failures[name] = content["message"]
+            result = f"failed: {content['message']}"
+        else:
+            config = yaml.safe_load((path.parent / "config.yaml").read_text())
+            metric = config["task"]["monitor"].removeprefix("val/")
+            value = content["metrics"].get(metric)
+            result = f"{metric} {'undefined' if value is None else f'{value:.3f}'}"
+        names = self.names()
+        done = sum(
+            any((self.folder / run / kind).is_file() for kind in ("metrics.json", "error.json")) for run in names
+        )
+        total = self.total or len(names)
+        started = (path.parent / ".hydra" / "overrides.yaml").stat().st_mtime
+        seconds = path.stat().st_mtime - started
+        count = f"{done:>{len(str(total))}}/{total}"
+        print(f"  {count}  {name.replace(',', ' ')}  {result}  {_time(seconds)}", file=self.out, flush=True)
+
+    def names(self) -> list[str]:
+        plan = self.folder / "study.json"
+        if self.total is None and plan.is_file():
+            return json.loads(plan.read_text())["runs"]
+        return [path.parent.name for path in self.folder.glob("*/.hydra")]
+
+    def end(self) -> bool:
+        """Say what failed and what to do next; whether anything failed."""
+        self.over.set()
+        self.join()
+        self.look()
+        atexit.unregister(self.cut_off)
+        by_message: dict[str, list[str]] = {}
+        for name, message in self.failures.items():
+            by_message.setdefault(message, []).append(name)
+        if self.failures:
+            print(f"\n{len(self.failures)} failed; the same command tries them again:", file=self.out)
+        for message, names in by_message.items():
+            print(f"  {message}", file=self.out)
+            for name in names:
+                print(f"    {self.folder / name}/log.txt", file=self.out)
+        print(f"\nhaa report {self.folder}    compares them", file=self.out, flush=True)
+        return bool(self.failures)
+
+    def cut_off(self) -> None:
+        plan = self.folder / "study.json"
+        if not self.total and not (plan.is_file() and plan.stat().st_mtime >= self.since):
+            return  # nothing had begun
+        how = f"study={self.folder.relative_to('studies')}" if self.folder.is_relative_to("studies") else None
+        how = how or f"hydra.sweep.dir={self.folder}"
+        print(f"haa: the study was cut off; the same command with {how} goes on with it", file=self.out, flush=True)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,65 @@
+"""Hydra's sweeper for ``haa train``: a study (`haa.study`). Hydra looks for plugins in this package."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+
+class StudySweeper(BasicSweeper):
+    """Runs every combination once, in a folder named by it, and none that is finished.
+
+    Without alignment the condition changes nothing, so that a baseline is one run per seed however many conditions are
+    swept. A run that fails does not stop the others.
+
+    Args:
+        params: what is swept, beside what the command line says.
+    """
+
+    def __init__(self, params: DictConfig | None = None) -> None:
+        super().__init__(max_batch_size=None, params=params)  # type: ignore[arg-type]
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from haa import study
+        from haa.errors import InputError
+
+        assert self.config is not None
+        assert self.launcher is not None
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        swept = {override.get_key_element().lstrip("+") for override in overrides if override.is_sweep_override()}
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        jobs: dict[str, list[str]] = {}
+        states: dict[str, str] = {}
+        try:
+            for words in self.split_arguments(overrides, None)[0]:
+                cfg = self._compose(words)
+                if not cfg.align_weight:
+                    words = [word for word in words if word.lstrip("+").split("=")[0].split(".")[0] != "condition"]
+                    cfg = self._compose(words)
+                name = study.name(words, swept)
+                if name not in jobs:
+                    jobs[name] = [*words, f"hydra.sweep.subdir='{name}'"]
+                    states[name] = study.state(folder / name, study.resolved(cfg, (folder / name).absolute()))
+        except InputError as error:
+            sys.exit(f"haa: {error}")
+        study.write(folder / "study.json", json.dumps({"runs": list(jobs)}, indent=2) + "\n")
+        todo = [words for name, words in jobs.items() if states[name] != "finished"]
+        words = {"finished": "finished before", "half": "half done"}
+        already = [f"{n} {words[kind]}" for kind in words if (n := list(states.values()).count(kind))]
+        print(f"haa study: {len(jobs)} runs in {folder}" + (f" ({', '.join(already)})" if already else ""), flush=True)
+        return self.launcher.launch(todo, initial_job_idx=0) if todo else []
+
+    def _compose(self, words: list[str]) -> DictConfig:
+        assert self.config is not None
+        assert self.hydra_context is not None
+        return self.hydra_context.config_loader.load_sweep_config(self.config, words)
