@@ -26,7 +26,7 @@ class StudyConsole(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         global _watch
         if _watch is not None:
-            _watch.over.set()
+            _watch.stop()
         total = OmegaConf.select(config, "hydra.sweeper.n_trials")
         _watch = _Watch(Path(config.hydra.sweep.dir), total)
         _watch.start()
@@ -90,10 +90,9 @@ class _Watch(threading.Thread):
 
     def end(self) -> bool:
         """Say what failed and what to do next; whether anything failed."""
-        self.over.set()
+        self.stop()
         self.join()
         self.look()
-        atexit.unregister(self.cut_off)
         by_message: dict[str, list[str]] = {}
         for name, message in self.failures.items():
             by_message.setdefault(message, []).append(name)
@@ -105,6 +104,10 @@ class _Watch(threading.Thread):
                 print(f"    {self.folder / name}/log.txt", file=self.out)
         print(f"\nhaa report {self.folder}    compares them", file=self.out, flush=True)
         return bool(self.failures)
+
+    def stop(self) -> None:
+        self.over.set()
+        atexit.unregister(self.cut_off)
 
     def cut_off(self) -> None:
         plan = self.folder / "study.json"
