@@ -66,16 +66,14 @@ class _Watch(threading.Thread):
         name = path.parent.name
         if path.name == "error.json":
             self.failures[name] = content["message"]
-            result = f"failed: {content['message']}"
+            result = f"failed: {content['message'].splitlines()[0]}"
         else:
             config = yaml.safe_load((path.parent / "config.yaml").read_text())
             metric = config["task"]["monitor"].removeprefix("val/")
             value = content["metrics"].get(metric)
             result = f"{metric} {'undefined' if value is None else f'{value:.3f}'}"
         names = self.names()
-        done = sum(
-            any((self.folder / run / kind).is_file() for kind in ("metrics.json", "error.json")) for run in names
-        )
+        done = sum((self.folder / run / "metrics.json").is_file() or run in self.failures for run in names)
         total = self.total or len(names)
         started = (path.parent / ".hydra" / "overrides.yaml").stat().st_mtime
         seconds = path.stat().st_mtime - started

@@ -1,0 +1,66 @@
+"""What a study of 20 runs costs, against its 20 runs started one by one.
+
+    python -m benchmarks.study_cost [overrides ...]
+
+A study shares one process (imports once) and what the data set has read, rendered and simulated; features of a frozen
+backbone are shared through the disk by both. Prints wall-clock and processor seconds, and whether all results are the
+same to the last bit. The gaze is simulated.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SWEPT = {"condition": ["human", "shuffled", "center"], "align_weight": ["0", "0.5"], "seed": ["0", "1", "2", "3", "4"]}
+
+
+def main(more: list[str]) -> None:
+    words = ["task=vqa", "epochs=1", "callbacks.pictures=null", *more]
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        sweep = [f"{key}={','.join(values)}" for key, values in SWEPT.items()]
+        study = timed(["-m", *words, *sweep, "cache=cache_study", f"hydra.sweep.dir={root / 'study'}"], root)
+        alone = [0.0, 0.0]
+        runs = [dict(zip(SWEPT, values, strict=True)) for values in itertools.product(*SWEPT.values())]
+        runs = [run for run in runs if run["align_weight"] != "0" or run["condition"] == "human"]
+        for run in runs:
+            chosen = [f"{key}={value}" for key, value in run.items()]
+            name = ",".join(w for w in chosen if run["align_weight"] != "0" or not w.startswith("condition"))
+            spent = timed([*words, *chosen, "cache=cache_alone", f"hydra.run.dir='{root / 'alone' / name}'"], root)
+            alone = [a + b for a, b in zip(alone, spent, strict=True)]
+        same = results(root / "study") == results(root / "alone")
+        assert len(results(root / "study")) == len(runs) == 20
+    print(f"{'':24}{'wall s':>10}{'cpu s':>10}")
+    print(f"{'20 runs one by one':24}{alone[0]:>10.0f}{alone[1]:>10.0f}")
+    print(f"{'a study of 20 runs':24}{study[0]:>10.0f}{study[1]:>10.0f}")
+    print(f"{'ratio':24}{alone[0] / study[0]:>10.1f}{alone[1] / study[1]:>10.1f}")
+    print("metrics.json of all runs: " + ("the same" if same else "DIFFERENT"))
+
+
+def timed(words: list[str], cwd: Path) -> list[float]:
+    """Wall-clock and processor seconds of one command."""
+    before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "haa", "train", *words], capture_output=True, text=True, cwd=cwd, env=env
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return [time.perf_counter() - wall, cpu]
+
+
+def results(folder: Path) -> dict[str, object]:
+    return {path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/metrics.json")}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
