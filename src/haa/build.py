@@ -12,6 +12,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from haa.conditions import Oracle
 from haa.data.datamodule import DataModule
 from haa.data.dataset import GazeDataset, Split
 from haa.errors import InputError, suggest
@@ -73,6 +74,8 @@ def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
         vocabularies=vocabularies,
     )
     built.watch(attention)
+    if issubclass(get_object(cfg.condition["_target_"]), Oracle):
+        built.insert_human_maps()
     built.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     return built
 

@@ -97,7 +97,7 @@ def gather(module: AlignedModule, data: DataModule, split: Split, samples: int =
 
 def _rows(module: AlignedModule, raw: dict[str, Any]) -> list[dict[str, Any]] | None:
     batch = in_unit_range(raw)  # type: ignore[arg-type]
-    output = module.step(batch)
+    output = module.look(batch)
     if output.attention is None:
         return None
     grid = output.attention.shape[-2:]

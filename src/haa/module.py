@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -61,6 +62,8 @@ class AlignedModule(pl.LightningModule, ABC):
         """The resolved config that this module was built from; it travels in the checkpoint."""
         self.attention: AttentionSource | None = None
         """Where the map comes from that is aligned, scored and drawn; None is what the model returns. See `watch`."""
+        self.oracle = False
+        """Whether the human map is inserted as the attention itself, an upper bound. See `insert_human_maps`."""
         self.samples: list[dict[str, Any]] = []
         """One row per sample of the last test: its id and every metric that has a value per sample."""
         self._optimizer, self._scheduler = optimizer, scheduler
@@ -94,6 +97,31 @@ class AlignedModule(pl.LightningModule, ABC):
                 pass
         self.attention = source
 
+    def insert_human_maps(self) -> None:
+        """From now on samples with gaze are looked at by the human map, in training and evaluation: an upper bound.
+
+        Raises:
+            InputError: if the model's ``forward`` takes no ``attention``, or an attention source is watched.
+        """
+        if "attention" not in inspect.signature(self.model.forward).parameters:
+            raise InputError(
+                f"condition=oracle inserts the human map as the attention, and {type(self.model).__name__}.forward "
+                "takes none: give it an argument attention=None (b, p, q), or choose another model"
+            )
+        if self.attention is not None:
+            raise InputError("condition=oracle inserts into the model's own attention: give attention=native")
+        self.oracle = True
+
+    def insertion(self, batch: Batch) -> dict[str, Tensor]:
+        """What a task's `step` calls its model with besides: for the oracle ``attention``, the human maps.
+
+        A map is at the image's size; it is all zero where a sample has no gaze. Empty for every other condition.
+        """
+        if not self.oracle:
+            return {}
+        human, has = self.alignment.human(batch, (batch["image"].shape[-2], batch["image"].shape[-1]))
+        return {"attention": torch.where(has[:, None, None], human, 0.0)}
+
     def look(self, batch: Batch) -> Output:
         """`step`, its attention being that of the source where there is one.
 
@@ -120,7 +148,10 @@ class AlignedModule(pl.LightningModule, ABC):
         batch = in_unit_range(batch)
         output = self.look(batch)
         loss, log = output.loss, {"train/task_loss": output.loss.detach()}
-        if output.attention is not None:
+        if output.attention is not None and self.oracle:
+            # where somebody looked the map is the human one and has no gradient, elsewhere nothing is aligned
+            log["train/align_loss"] = self.alignment(output.attention.detach(), batch).detach()
+        elif output.attention is not None:
             progress = self.alignment.progress(self._trainer)
             loss, seen = self.alignment.join(loss, output.attention, batch, progress, self.named_parameters())
             log |= {f"train/{name}": value for name, value in seen.items()}

@@ -32,6 +32,11 @@ from haa.module import AlignedModule
 from haa.reference import cached_reference_rows, reference_rows
 from haa.tasks.saliency import Saliency
 
+ORACLE = (
+    "oracle: the human map is the attention, at test time too: an upper bound, no model; its attention metrics are the "
+    "human map's own"
+)
+
 
 def train(cfg: DictConfig) -> float | None:
     """Train, keep the best and the last checkpoint, and score the best on the test split.
@@ -58,7 +63,7 @@ def train(cfg: DictConfig) -> float | None:
             "give data with gaze, or align_weight=0"
         )
     folder = _folder(cfg)
-    _announce(cfg, data, folder)
+    _announce(cfg, data, folder, module)
     backbone: Any = module.model.backbone
     # a source watches the backbone run, which it does not where its features come from the cache
     if cfg.cache and module.attention is None and getattr(backbone, "frozen", False):
@@ -112,7 +117,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     build.check(merged, cfg.trust)
     data = build.datamodule(merged)
     folder = _folder(merged)
-    _announce(merged, data, folder)
+    _announce(merged, data, folder, module)
     trainer = build.trainer(merged)
     trainer.test(module, dataloaders=data.evaluation(cfg.split), verbose=False)
     references: dict[str, dict[str, float]] = {}
@@ -152,7 +157,7 @@ def _attention(cfg: Any) -> str:
 
 
 @rank_zero_only
-def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
+def _announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedModule) -> None:
     splits = {split: data.missing_gaze(split) for split in get_args(Split)}
     gaze = "simulated gaze" if data.dataset("train").simulated else "recorded gaze"
     counts = ", ".join(
@@ -166,6 +171,8 @@ def _announce(cfg: DictConfig, data: DataModule, folder: Path) -> None:
     console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
     for note in data.dataset("train").notes:
         console.print(f"    {note}", highlight=False, markup=False)
+    if module.oracle:
+        console.print(f"    {ORACLE}", highlight=False)
     console.print(f"    writes to {folder}", highlight=False)
 
 
@@ -189,6 +196,7 @@ def _write(
             "samples": len(rows),
             "undefined": {name: len(rows) - n for name, n in valid.items()},
             "attention": _attention(module.config),
+            "oracle": module.oracle,
             "simulated_gaze": data.dataset(split).simulated,
             "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
             **({"references": references} if references else {}),
@@ -253,3 +261,5 @@ def _show(summary: dict[str, Any], valid: dict[str, int]) -> None:
     console = Console()
     console.print(f"\n[bold]{summary['split']} split[/], {summary['samples']} samples{gaze}", highlight=False)
     console.print(table)
+    if summary["oracle"]:
+        console.print(ORACLE, highlight=False)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from haa.models.backbone import Backbone
 from haa.models.captioner import Captioner, State
 from haa.models.cross_attention_vqa import CrossAttentionLayer
+from haa.models.insert import on_grid
 from haa.models.position import grid_position, sinusoids
 from haa.text import PAD
 
@@ -60,33 +61,42 @@ class CaptionTransformer(Captioner):
         image: Float[Tensor, "b 3 h w"] | None,
         tokens: Int[Tensor, "b t"],
         features: Float[Tensor, "b c i j"] | None = None,
+        attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b t v"], Float[Tensor, "b t i j"]]:
         features = self.backbone(image) if features is None else features
-        logits, attention = self._decode(tokens, *self._memory(features))
-        return logits, attention.unflatten(2, features.shape[2:])
+        grid = (features.shape[2], features.shape[3])
+        given = None if attention is None else on_grid(attention, grid)
+        logits, weights = self._decode(tokens, *self._memory(features), given)
+        return logits, weights.unflatten(2, grid)
 
-    def begin(self, features: Float[Tensor, "b c i j"]) -> tuple[State, State]:
+    def begin(
+        self, features: Float[Tensor, "b c i j"], attention: Float[Tensor, "b p q"] | None = None
+    ) -> tuple[State, State]:
         memory, position = self._memory(features)
+        given = () if attention is None else (on_grid(attention, (features.shape[2], features.shape[3])),)
         # the words so far are the state; position travels in a row per sentence, as all memory does
-        return (memory, position[None].expand_as(memory)), (features.new_zeros(len(features), 0, dtype=torch.long),)
+        return (memory, position[None].expand_as(memory), *given), (
+            features.new_zeros(len(features), 0, dtype=torch.long),
+        )
 
     def next(
         self, token: Int[Tensor, " n"], memory: State, state: State
     ) -> tuple[Float[Tensor, "n v"], Float[Tensor, "n k"], State]:
         tokens = torch.cat([state[0], token[:, None]], 1)
-        logits, attention = self._decode(tokens, memory[0], memory[1][0])
+        given = memory[2] if len(memory) > 2 else None
+        logits, attention = self._decode(tokens, memory[0], memory[1][0], given)
         return logits[:, -1], attention[:, -1], (tokens,)
 
     def _memory(self, features: Tensor) -> tuple[Tensor, Tensor]:
         memory = self.values(features).flatten(2).transpose(1, 2)
         return memory, grid_position(features.shape[2], features.shape[3], memory.shape[2], like=memory)
 
-    def _decode(self, tokens: Tensor, memory: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+    def _decode(self, tokens: Tensor, memory: Tensor, position: Tensor, given: Tensor | None) -> tuple[Tensor, Tensor]:
         length = tokens.shape[1]
         order = torch.arange(length, device=tokens.device)
         words = self.words(tokens)
         words = words + sinusoids(order, words.shape[2]).to(words)
         before = (order[:, None] >= order)[None].expand(len(tokens), -1, -1)
-        for layer in self.layers:
-            words, weights = layer(words, memory, before, position)
+        for number, layer in enumerate(self.layers, 1):
+            words, weights = layer(words, memory, before, position, given if number == len(self.layers) else None)
         return self.logits(words), weights.mean(1)

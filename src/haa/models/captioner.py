@@ -36,6 +36,7 @@ class Captioner(nn.Module, ABC):
         image: Float[Tensor, "b 3 h w"] | None,
         tokens: Int[Tensor, "b t"],
         features: Float[Tensor, "b c i j"] | None = None,
+        attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b t v"], Float[Tensor, "b t i j"]]:
         """Logits of the word after each given one, and where the model looked for it (each map sums to 1).
 
@@ -43,10 +44,14 @@ class Captioner(nn.Module, ABC):
             image: in [0, 1]; may be None when ``features`` are given.
             tokens: of the sentences, from `haa.text.BOS` on, the last word left out.
             features: what the backbone would return, if somebody has it already.
+            attention: somebody else's map to look by for every word, at any resolution, instead of
+                the model's own; a map that is all zero leaves a sample its own.
         """
 
     @abstractmethod
-    def begin(self, features: Float[Tensor, "b c i j"]) -> tuple[State, State]:
+    def begin(
+        self, features: Float[Tensor, "b c i j"], attention: Float[Tensor, "b p q"] | None = None
+    ) -> tuple[State, State]:
         """What stays the same while a sentence is written, and the state before its first word."""
 
     @abstractmethod
@@ -62,6 +67,7 @@ class Captioner(nn.Module, ABC):
         features: Float[Tensor, "b c i j"] | None = None,
         beam: int = 1,
         max_length: int = 20,
+        attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Int[Tensor, "b t"], Float[Tensor, "b t i j"]]:
         """The most probable sentences that the search finds, without `BOS`, and where each word was read.
 
@@ -70,9 +76,10 @@ class Captioner(nn.Module, ABC):
             features: what the backbone would return, if somebody has it already.
             beam: sentences kept in the search; 1 is greedy.
             max_length: words at most, `EOS` counted.
+            attention: as in `forward`.
         """
         features = self.backbone(image) if features is None else features
-        memory, state = self.begin(features)
+        memory, state = self.begin(features, attention)
         memory, state = (tuple(x.repeat_interleave(beam, 0) for x in part) for part in (memory, state))
         tokens, maps = beam_search(lambda token, s: self.next(token, memory, s), state, beam, max_length)
         return tokens, maps.unflatten(2, features.shape[2:])

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from haa.models.backbone import Backbone
+from haa.models.insert import on_grid
 from haa.models.multihead_attention import MultiheadAttention
 from haa.models.position import grid_position, sinusoids
 from haa.text import PAD
@@ -64,6 +65,7 @@ class CrossAttentionVQA(nn.Module):
         question: Int[Tensor, "b t"],
         mask: Bool[Tensor, "b t"],
         features: Float[Tensor, "b c i j"] | None = None,
+        attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b i j"]]:
         """Answer logits, and where the answer token looked (each map sums to 1).
 
@@ -72,6 +74,8 @@ class CrossAttentionVQA(nn.Module):
             question: word numbers, padded behind.
             mask: which of them are words.
             features: what the backbone would return, if somebody has it already.
+            attention: somebody else's map to look by in the last layer, at any resolution, instead of the
+                model's own; a map that is all zero leaves a sample its own.
         """
         features = self.backbone(image) if features is None else features
         memory = self.values(features).flatten(2).transpose(1, 2)
@@ -81,8 +85,10 @@ class CrossAttentionVQA(nn.Module):
         words = words + sinusoids(order, words.shape[2]).to(words)
         tokens = torch.cat([self.gather.expand(len(words), 1, -1), words], dim=1)
         seen = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)[:, None]
-        for layer in self.layers:
-            tokens, weights = layer(tokens, memory, seen, position)
+        given = None if attention is None else on_grid(attention, (features.shape[2], features.shape[3]))
+        for number, layer in enumerate(self.layers, 1):
+            last = number == len(self.layers)
+            tokens, weights = layer(tokens, memory, seen, position, given if last else None)
         return self.answer(tokens[:, 0]), weights[:, :, 0].mean(1).unflatten(1, features.shape[2:])
 
 
@@ -112,6 +118,7 @@ class CrossAttentionLayer(nn.Module):
         memory: Float[Tensor, "b n c"],
         mask: Bool[Tensor, "b s t"],
         position: Float[Tensor, "n c"],
+        attention: Float[Tensor, "b n"] | None = None,
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b k t n"]]:
         """The tokens, and how each head of each token looked at the memory.
 
@@ -120,9 +127,12 @@ class CrossAttentionLayer(nn.Module):
             memory: of the image.
             mask: which tokens each token may see (s is t, or 1 where all may see the same).
             position: of the memory.
+            attention: how to look at the memory instead, see `haa.models.insert.inserted`.
         """
         queries = self.norms[0](tokens)
         tokens = tokens + self.dropout(self.self_attention(queries, queries, mask)[0])
-        seen, weights = self.cross_attention(self.norms[1](tokens), self.memory_norm(memory), position=position)
+        seen, weights = self.cross_attention(
+            self.norms[1](tokens), self.memory_norm(memory), position=position, attention=attention
+        )
         tokens = tokens + self.dropout(seen)
         return tokens + self.dropout(self.network(self.norms[2](tokens))), weights

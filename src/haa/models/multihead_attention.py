@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from haa.models.insert import inserted
+
 
 class MultiheadAttention(nn.Module):
     """Scaled dot-product attention in several heads, returned together with its weights.
@@ -37,6 +39,7 @@ class MultiheadAttention(nn.Module):
         memory: Float[Tensor, "b n c"],
         mask: Bool[Tensor, "b s n"] | None = None,
         position: Float[Tensor, "n c"] | None = None,
+        attention: Float[Tensor, "b n"] | None = None,
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b k t n"]]:
         """What the queries saw, and each head's weights (they sum to 1 over n).
 
@@ -45,6 +48,7 @@ class MultiheadAttention(nn.Module):
             memory: what is looked at.
             mask: what may be seen (s is t, or 1 where all may see the same); every query must see something.
             position: added to the keys alone, so that what is seen stays free of it.
+            attention: weights for every query and head instead of their own, see `haa.models.insert.inserted`.
         """
         keys = memory if position is None else memory + position
         query, key, value = (
@@ -54,5 +58,5 @@ class MultiheadAttention(nn.Module):
         scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
         if mask is not None:
             scores = scores.masked_fill(~mask[:, None], torch.finfo(scores.dtype).min)
-        weights = scores.softmax(3)
+        weights = inserted(scores.softmax(3), attention)
         return self.out((weights @ value).transpose(1, 2).flatten(2)), weights

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from haa.errors import InputError
 from haa.gaze import Size, density, valid
+from haa.models.insert import inserted, on_grid
 
 
 class SaliencyReadout(nn.Module):
@@ -73,6 +74,7 @@ class SaliencyReadout(nn.Module):
         image: Float[Tensor, "b 3 h w"],
         features: Float[Tensor, "b c i j"] | None = None,
         size: Size | None = None,
+        attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b p q"], Float[Tensor, "b i j"]]:
         """The log-density and the attention.
 
@@ -80,10 +82,15 @@ class SaliencyReadout(nn.Module):
             image: RGB in [0, 1].
             features: the backbone's features of it, if they are at hand.
             size: of the log-density; None is that of the finer grid. The density sums to 1 over what is returned.
+            attention: somebody else's map to look by, at any resolution, instead of the model's own; a map that is all
+                zero leaves a sample its own.
         """
         x = self.normalise(self.backbone(image) if features is None else features)
         b, _, i, j = x.shape
         log_gate = self.gate(x).float().flatten(1).log_softmax(1).view(b, 1, i, j)
+        if attention is not None:
+            gate = inserted(log_gate.flatten(1).exp(), on_grid(attention, (i, j)))
+            log_gate = gate.clamp_min(1e-6).log().view(b, 1, i, j)  # where nobody looked, e ** -14 and not never
         logits = self.readout(x).float() + log_gate
         grid = (i * self.scale, j * self.scale)
         logits = F.interpolate(logits, grid, mode="bilinear", align_corners=False)

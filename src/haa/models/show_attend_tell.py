@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from haa.models.additive_attention import AdditiveAttention
 from haa.models.backbone import Backbone
 from haa.models.captioner import Captioner, State
+from haa.models.insert import inserted, on_grid
 from haa.text import PAD
 
 
@@ -67,22 +68,26 @@ class ShowAttendTell(Captioner):
         image: Float[Tensor, "b 3 h w"] | None,
         tokens: Int[Tensor, "b t"],
         features: Float[Tensor, "b c i j"] | None = None,
+        attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b t v"], Float[Tensor, "b t i j"]]:
         features = self.backbone(image) if features is None else features
-        memory, state = self.begin(features)
+        memory, state = self.begin(features, attention)
         read, maps = [], []
         for word in self.words(tokens).unbind(1):
-            out, attention, state = self._word(word, memory, state)
+            out, weights, state = self._word(word, memory, state)
             read.append(out)
-            maps.append(attention)
+            maps.append(weights)
         logits = self.logits(self.dropout(torch.stack(read, 1)))
         return logits, torch.stack(maps, 1).unflatten(2, features.shape[2:])
 
-    def begin(self, features: Float[Tensor, "b c i j"]) -> tuple[State, State]:
+    def begin(
+        self, features: Float[Tensor, "b c i j"], attention: Float[Tensor, "b p q"] | None = None
+    ) -> tuple[State, State]:
         values = features.flatten(2).transpose(1, 2)
         mean = values.mean(1)
         state = (torch.tanh(self.start_hidden(mean)), torch.tanh(self.start_cell(mean)))
-        return (values, self.attention.values(values)), state
+        given = () if attention is None else (on_grid(attention, (features.shape[2], features.shape[3])),)
+        return (values, self.attention.values(values), *given), state
 
     def next(
         self, token: Int[Tensor, " n"], memory: State, state: State
@@ -91,8 +96,8 @@ class ShowAttendTell(Captioner):
         return self.logits(self.dropout(out)), attention, state
 
     def _word(self, word: Tensor, memory: State, state: State) -> tuple[Tensor, Tensor, State]:
-        values, projected = memory
-        attention = self.attention.look(projected, state[0])
+        values, projected, *given = memory
+        attention = inserted(self.attention.look(projected, state[0]), given[0] if given else None)
         seen = torch.sigmoid(self.gate(state[0])) * torch.einsum("bn,bnc->bc", attention, values)
         state = self.lstm(torch.cat([word, seen], 1), state)
         return word + self.from_hidden(state[0]) + self.from_seen(seen), attention, state

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from haa.models.additive_attention import AdditiveAttention
 from haa.models.backbone import Backbone
+from haa.models.insert import inserted, on_grid
 from haa.text import PAD
 
 
@@ -64,6 +65,7 @@ class StackedAttention(nn.Module):
         question: Int[Tensor, "b t"],
         mask: Bool[Tensor, "b t"],
         features: Float[Tensor, "b c i j"] | None = None,
+        attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b i j"]]:
         """Answer logits, and where the last layer looked (each map sums to 1).
 
@@ -72,14 +74,20 @@ class StackedAttention(nn.Module):
             question: word numbers, padded behind.
             mask: which of them are words; at least the first of each row.
             features: what the backbone would return, if somebody has it already.
+            attention: somebody else's map to look by in the last layer, at any resolution, instead of the
+                model's own; a map that is all zero leaves a sample its own.
         """
         features = self.backbone(image) if features is None else features
         values = self.values(features).flatten(2).transpose(1, 2)
         query = self.read(question, mask)
-        for layer in self.layers:
-            attention = layer(values, query)
-            query = query + torch.einsum("bn,bnc->bc", attention, values)
-        return self.answer(self.dropout(query)), attention.unflatten(1, features.shape[2:])
+        grid = (features.shape[2], features.shape[3])
+        given = None if attention is None else on_grid(attention, grid)
+        for number, layer in enumerate(self.layers, 1):
+            weights = layer(values, query)
+            if number == len(self.layers):
+                weights = inserted(weights, given)
+            query = query + torch.einsum("bn,bnc->bc", weights, values)
+        return self.answer(self.dropout(query)), weights.unflatten(1, grid)
 
     def read(self, question: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b c"]:
         """The question as one vector: the LSTM's state after its last word."""

@@ -38,11 +38,15 @@ class Run:
     @property
     def condition(self) -> str:
         """baseline where nothing was aligned, else the condition's name and arguments."""
+        if self.oracle:
+            return "oracle (upper bound)"
         return "baseline" if self.weight == 0 else _describe(self.config["condition"])
 
     @property
     def kind(self) -> str:
         """baseline, treatment, control, or other: a variant that the verdict is not about."""
+        if self.oracle:
+            return "other"
         if self.weight == 0:
             return "baseline"
         name = _name(self.config["condition"])
@@ -51,6 +55,11 @@ class Run:
     @property
     def weight(self) -> float:
         return float(self.config["align_weight"])
+
+    @property
+    def oracle(self) -> bool:
+        """Whether the human map was the attention itself, at test time too, whatever the weight."""
+        return self.summary.get("oracle", False)
 
     @property
     def seed(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,11 +41,13 @@ def _table(runs: list[Run]) -> Table:
     arms: dict[tuple[float, str], dict[int, Run]] = {}
     for run in runs:
         # without alignment the condition changes nothing: a baseline swept over conditions is one run per seed
-        arms.setdefault((run.config["align_weight"], run.condition), {})[run.seed] = run
+        # and an oracle, which has nothing left to align, comes last
+        weight = math.inf if run.oracle else run.config["align_weight"]
+        arms.setdefault((weight, run.condition), {})[run.seed] = run
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric", no_wrap=True)
     for weight, condition in sorted(arms):
-        heading = condition if condition == "baseline" else f"{condition}, weight {weight:g}"
+        heading = condition if weight in (0, math.inf) else f"{condition}, weight {weight:g}"
         table.add_column(heading, justify="right", no_wrap=True)
     members = [list(arms[key].values()) for key in sorted(arms)]
     for name in [name for name in runs[0].summary["metrics"] if name != "loss"]:

@@ -82,9 +82,11 @@ class Captioning(AlignedModule):
             features = batch.get("features")
             if features is None:
                 features = self.model.backbone(batch["image"])
-            loss, taught, _, _ = self._teach(None, features, batch["captions"])
+            loss, taught, _, _ = self._teach(None, features, batch)
             count = (taught.tokens != PAD).sum()
-            tokens, maps = self.model.generate(None, features=features, beam=self.beam, max_length=self.max_length)
+            tokens, maps = self.model.generate(
+                None, features=features, beam=self.beam, max_length=self.max_length, **self.insertion(batch)
+            )
         output = Output(
             loss,
             Captions(self.vocabularies["caption"].decode(tokens), tokens, maps),
@@ -106,7 +108,7 @@ class Captioning(AlignedModule):
                     "one: give attention=native, or learn from a reference that is drawn"
                 )
             features = self.model.backbone(image) if features is None else features
-        loss, taught, attention, logits = self._teach(image, features, batch["captions"])
+        loss, taught, attention, logits = self._teach(image, features, batch)
         return Output(
             loss,
             taught,
@@ -123,12 +125,13 @@ class Captioning(AlignedModule):
         metrics.update(output.prediction.text, batch["captions"])
 
     def _teach(
-        self, image: Tensor | None, features: Tensor | None, captions: list[list[str]]
+        self, image: Tensor | None, features: Tensor | None, batch: Batch
     ) -> tuple[Tensor, Captions, Tensor, Tensor]:
         """The loss, the references that it was computed on, each image's map (mean over words and references), logits.
 
         Features are needed where an image has several references.
         """
+        captions = batch["captions"]
         if self.all_references or not self.training:
             counts = [len(references) for references in captions]
             text = [reference for references in captions for reference in references]
@@ -141,7 +144,8 @@ class Captioning(AlignedModule):
         assert isinstance(words, Vocabulary)
         tokens, _ = words.encode(text, bounds=True, max_length=self.max_length - 1)
         given, wanted = tokens[:, :-1].to(device), tokens[:, 1:].to(device)
-        logits, maps = self.model(image, given, features=None if features is None else features[owner])
+        inserted = {key: maps[owner] for key, maps in self.insertion(batch).items()}
+        logits, maps = self.model(image, given, features=None if features is None else features[owner], **inserted)
         loss = F.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=PAD)
         if self.balance and self.training:  # evaluation's loss stays a mean over words
             loss = loss + self.balance * doubly_stochastic(maps, wanted != PAD).mean()

@@ -42,7 +42,7 @@ class Saliency(AlignedModule):
         self.divergence = Alignment(loss=divergence, sigma=sigma)
 
     def step(self, batch: Batch) -> Output:
-        log_density, attention = self.model(batch["image"], features=batch.get("features"))
+        log_density, attention = self.model(batch["image"], features=batch.get("features"), **self.insertion(batch))
         batch = own_gaze(batch)
         _, has = self.alignment.human(batch, (1, 1))
         peak = log_density.flatten(1).amax(1)

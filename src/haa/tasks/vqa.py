@@ -55,7 +55,11 @@ class VQA(AlignedModule):
         tokens, mask = questions.encode(batch["question"])
         image = batch["image"]
         logits, attention = self.model(
-            image, tokens.to(image.device), mask.to(image.device), features=batch.get("features")
+            image,
+            tokens.to(image.device),
+            mask.to(image.device),
+            features=batch.get("features"),
+            **self.insertion(batch),
         )
         targets = answers.targets(batch["answers"]).to(logits.device)
         loss = (binary_cross_entropy if self.multilabel else cross_entropy)(logits, targets)
