@@ -52,6 +52,9 @@ def test_multirun_makes_a_run_per_job_and_the_report_a_row_per_condition(haa, ca
     assert "baseline" in out
     assert "human" in out
     assert "simulated gaze" in out
+    page = sweep / "report" / "index.html"
+    assert str(page) in out.replace("\n", "")
+    assert "Few seeds" in page.read_text()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,15 @@ def test_a_mistyped_group_names_the_groups_options():
 
 
 @pytest.mark.parametrize(
-    "argv", [["--help"], ["train", "--help"], ["train", "--cfg", "job"], ["evaluate", "--help"], ["report", "--help"]]
+    "argv",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["train", "--cfg", "job"],
+        ["evaluate", "--help"],
+        ["report", "--help"],
+        ["study-plan", "--help"],
+    ],
 )
 def test_help_and_cfg_import_nothing_heavy(argv):
     code = (

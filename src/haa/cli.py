@@ -18,7 +18,8 @@ haa: train vision models to look where people look, and measure honestly whether
 
   haa train     train a model, with or without human attention    haa train task=vqa align_weight=0.5
   haa evaluate  score a checkpoint on a test split, or other data haa evaluate checkpoint=outputs/.../best.ckpt
-  haa report    compare finished runs in one table                haa report multirun/...
+  haa report    compare finished runs: a table and a page         haa report multirun/...
+  haa study-plan  how many seeds a study needs                    haa study-plan multirun/... difference=0.05
 
 `haa COMMAND --help` says more. `train` and `evaluate` take Hydra overrides (key=value); `-m` sweeps over lists.\
 """
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
     commands: dict[str, Callable[[list[str]], None]] = {"train": train, "evaluate": evaluate, "report": report}
+    commands["study-plan"] = study_plan
     if command in ("--help", "-h", "help"):
         print(USAGE)
     elif command == "--version":
@@ -64,16 +66,64 @@ def evaluate(argv: list[str]) -> None:
 
 
 def report(argv: list[str]) -> None:
-    """``haa report``: a table over finished runs."""
+    """``haa report``: a table over finished runs, and a page that answers what they were run for."""
     import argparse
 
-    parser = argparse.ArgumentParser(prog="haa report", description="Compare finished runs, by condition and weight.")
+    parser = argparse.ArgumentParser(
+        prog="haa report",
+        description="Compare finished runs, by condition and weight: a table here, and a page with the answer, its "
+        "intervals, figures and caveats (index.html, which needs no network; summary.csv; figures/).",
+    )
     parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders that hold some (a sweep's)")
+    parser.add_argument("--output", type=Path, help="where the page goes; default: report/ in the first of the folders")
+    parser.add_argument("--metric", help="what the answer is about; default: what the task selects checkpoints by")
     arguments = parser.parse_args(argv)
+    from haa.report.page import write
     from haa.report.table import show
 
     try:
         show(arguments.runs)
+        print(f"page: {write(arguments.runs, arguments.output or arguments.runs[0] / 'report', arguments.metric)}")
+    except InputError as error:
+        _stop(str(error))
+
+
+def study_plan(argv: list[str]) -> None:
+    """``haa study-plan``: the seeds that a study needs, from the variance of a pilot."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="haa study-plan",
+        usage="haa study-plan RUNS... difference=0.05 [power=0.8] [alpha=0.05] [metric=accuracy]",
+        description="How many seeds a study needs to see a given difference, from the variance over seeds of a pilot: "
+        "a few runs of weight 0, with human gaze and with a control, of the same seeds.",
+    )
+    parser.add_argument(
+        "words", nargs="+", metavar="RUNS", help="run folders, or folders that hold some, and key=value"
+    )
+    words = parser.parse_args(argv).words
+    given = dict(word.split("=", 1) for word in words if "=" in word and not Path(word).exists())
+    keys = {"difference": float, "power": float, "alpha": float, "metric": str}
+    from haa.report.plan import show
+
+    try:
+        values: dict[str, Any] = {}
+        for key, text in given.items():
+            if key not in keys:
+                raise InputError(f"study-plan has no {key}: {suggest(key, list(keys))}")
+            try:
+                values[key] = keys[key](text)
+            except ValueError:
+                raise InputError(f"{key}={text} is not a number: give one, e.g. {key}=0.05") from None
+        if "difference" not in values:
+            raise InputError(
+                "difference is missing: give the one that you would not want to miss, e.g. difference=0.05"
+            )
+        folders = [Path(word) for word in words if word.split("=", 1)[0] not in given]
+        if not folders:
+            raise InputError("no folder is given: name the pilot's run folders, or a folder that holds them")
+        values["wanted"] = values.pop("power", 0.8)
+        show(folders, **values)
     except InputError as error:
         _stop(str(error))
 

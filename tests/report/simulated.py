@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from PIL import Image
 
+from haa.maps import Maps
 from haa.report.collect import Run
 
 SD_SEED, SD_ARM, SD_INTERACTION = 0.03, 0.06, 0.1
@@ -73,3 +80,39 @@ def study_runs(
             columns = {"id": np.arange(samples).astype(str), "accuracy": right, "attention_nss": nss}
             runs.append(Drawn(Path(f"{condition}-{weight}-{seed}"), config(weight, condition, seed), summary, columns))
     return runs
+
+
+def write(runs: list[Drawn], folder: Path, maps: int = 12) -> Path:
+    """The runs as folders that `haa train` could have written."""
+    for number, run in enumerate(runs):
+        place = folder / str(number)
+        place.mkdir(parents=True)
+        (place / "config.yaml").write_text(yaml.safe_dump(run.config))
+        (place / "metrics.json").write_text(json.dumps(run.summary))
+        pq.write_table(pa.table(run.columns), place / "samples.parquet")
+        final = run.summary["metrics"]["accuracy"]
+        header = "epoch,step,train/task_loss,val/accuracy,val/attention_nss\n"
+        attention = run.summary["metrics"]["attention_nss"]
+        lines = [
+            f"{e},{e},{2 - e / 10:.3f},{final * (e + 1) / 10:.4f},{attention * (e + 1) / 10:.4f}" for e in range(10)
+        ]
+        (place / "metrics.csv").write_text(header + "\n".join(lines) + "\n")
+        if maps:
+            _maps(run, maps).save(place / "maps.npz")
+    return folder
+
+
+def _maps(run: Drawn, count: int) -> Maps:
+    rng = np.random.default_rng(run.seed)
+    file = io.BytesIO()
+    Image.fromarray(np.linspace(60, 200, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)).save(file, "JPEG")
+    return Maps(
+        id=run.columns["id"][:count],
+        image=np.array([file.getvalue()] * count),
+        text=np.array(["what colour is the star? red"] * count),
+        said=np.array(["red" if right else "blue" for right in run.columns["accuracy"][:count]]),
+        human=rng.random((count, 12, 12)).astype(np.float16),
+        machine=rng.random((count, 8, 8)).astype(np.float16),
+        words=np.zeros((count, 0, 8, 8), np.float16),
+        simulated=True,
+    )

@@ -25,11 +25,6 @@ class Claim:
     p: float | None
     """Of the whole claim: the largest p-value of all comparisons that it needs, then Holm over the claims."""
 
-    @property
-    def hardest(self) -> Comparison | None:
-        """The comparison with the control that came closest to the treatment."""
-        return min(self.controls, key=lambda c: c.difference.mean * sign(c.metric), default=None)
-
 
 def claims(study: Study, metric: str | None = None) -> list[Claim]:
     """A claim for each treatment of a study, the one that the answer is about first.

@@ -1,0 +1,229 @@
+"""The figures of a study: drawn once with matplotlib, for files and, with the page's own colours, for the page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from haa.report import statistics
+from haa.report.compare import Row
+from haa.report.statistics import Correlation
+from haa.report.study import Arm, Study
+
+COLOURS = ("#7c7c7c", "#2f7fc1", "#c8641b", "#2b8a5a", "#a35bc4", "#b8860b", "#c2476b", "#3f8f93")
+"""Of conditions in the order in which they appear, the baseline first; each has a contrast of 3 to either paper."""
+MARKERS = "osD^vP*X"
+_INK, _FAINT = "#1c2026", "#8a929b"
+_STYLE: Any = {
+    "font.size": 9.5,
+    "font.family": "sans-serif",
+    "svg.fonttype": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.grid": True,
+    "grid.color": _FAINT,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+}
+
+
+def differences(study: Study, rows: Sequence[Row]) -> Figure | None:
+    """Every arm's paired difference to the baseline with its intervals, in the task's metric."""
+    shown = [row for row in rows if row.comparison is not None]
+    if not shown:
+        return None
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.4, 0.9 + 0.36 * len(shown)), layout="constrained")
+        axis = figure.subplots()
+        for y, row in enumerate(shown):
+            assert row.comparison is not None
+            d, colour = row.comparison.difference, _colour(study, row.arm)
+            if d.low is not None and d.high is not None:
+                axis.plot([d.low, d.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
+            if row.comparison.samples is not None:
+                axis.plot(row.comparison.samples, [y, y], color=colour, linewidth=6, alpha=0.4, solid_capstyle="butt")
+            axis.plot(d.mean, y, _marker(study, row.arm), color=colour, markersize=6)
+        axis.axvline(0, color=_INK, linewidth=1)
+        axis.set_yticks(range(len(shown)), [row.arm.label for row in shown])
+        axis.set_ylim(len(shown) - 0.4, -0.6)
+        axis.set_xlabel(f"{study.metric}, difference to baseline")
+    return figure
+
+
+def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, float]]) -> Figure | None:
+    """Metrics against the weight of alignment, a line for each condition with a band for its interval."""
+    weights = sorted({arm.weight for arm in study.arms})
+    if len(weights) < 2:
+        return None
+    place = {weight: x for x, weight in enumerate(weights)}
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.4, 2.4 * len(metrics)), layout="constrained")
+        axes = figure.subplots(len(metrics), squeeze=False)[:, 0]
+        for axis, metric in zip(axes, metrics, strict=True):
+            for name, arms in _lines(study).items():
+                found = [(arm, statistics.mean(list(v.values()))) for arm in arms if (v := arm.values(metric))]
+                x = np.array([place[arm.weight] for arm, _ in found])
+                y = np.array([estimate.mean for _, estimate in found])
+                low = np.array([e.mean if e.low is None else e.low for _, e in found])
+                high = np.array([e.mean if e.high is None else e.high for _, e in found])
+                colour, marker = _colour(study, arms[-1]), _marker(study, arms[-1])
+                axis.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
+                axis.plot(x, y, f"-{marker}", color=colour, label=name, markersize=5)
+            _references(axis, metric, references)
+            axis.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
+            axis.set_xlim(-0.15, len(weights) - 0.85)
+            axis.set_ylabel(metric)
+        axes[-1].set_xlabel("align_weight (0 is the baseline)")
+        _legend(figure, axes)
+    return figure
+
+
+def consistency(studies: Sequence[Study], found: Sequence[Correlation | None]) -> Figure | None:
+    """Task performance against attention consistency, a dot for each run and a panel for each study."""
+    pairs = [(study, r) for study, r in zip(studies, found, strict=True) if r is not None]
+    if not pairs:
+        return None
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.4, 3.2 * len(pairs)), layout="constrained")
+        axes = figure.subplots(len(pairs), squeeze=False)[:, 0]
+        for axis, (study, r) in zip(axes, pairs, strict=True):
+            for arm in study.arms:
+                x, y = points(study, arm)
+                axis.plot(
+                    x, y, _marker(study, arm), color=_colour(study, arm), label=arm.label, markersize=6, alpha=0.85
+                )
+            axis.set_xlabel(study.attention)
+            axis.set_ylabel(study.metric)
+            heading = f"r = {r.r:.2f}" + ("" if r.low is None else f" ({r.low:.2f} to {r.high:.2f})")
+            axis.set_title(heading if len(pairs) == 1 else f"{study.title}: {heading}", loc="left", fontsize=10)
+            axis.legend(fontsize=8)
+    return figure
+
+
+def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
+    """Both metrics on the validation split, and the task's loss in training, by epoch: mean over seeds, and range."""
+    names = [f"val/{study.metric}", f"val/{study.attention}", "train/task_loss"]
+    names = [name for name in names if any(name in run.history for arm in arms for run in arm.runs.values())]
+    if not names:
+        return None
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(5.4, 2.0 * len(names)), layout="constrained")
+        axes = figure.subplots(len(names), squeeze=False, sharex=True)[:, 0]
+        for axis, name in zip(axes, names, strict=True):
+            for arm in arms:
+                by_seed = [run.history[name] for run in arm.runs.values() if name in run.history]
+                epochs = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
+                if not epochs:
+                    continue
+                values = np.array([[curve[epoch] for epoch in epochs] for curve in by_seed])
+                colour = _colour(study, arm)
+                axis.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.12, linewidth=0)
+                axis.plot(epochs, values.mean(0), color=colour, label=arm.label, linewidth=1.6)
+            axis.set_ylabel(name)
+        axes[-1].set_xlabel("epoch")
+        _legend(figure, axes)
+    return figure
+
+
+def points(study: Study, arm: Arm) -> tuple[list[float], list[float]]:
+    """The attention's and the task's metric of the runs that have both."""
+    x = {} if study.attention is None else arm.values(study.attention)
+    y = arm.values(study.metric)
+    seeds = [seed for seed in x if seed in y]
+    return [x[seed] for seed in seeds], [y[seed] for seed in seeds]
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """NAME.svg and NAME.png, on white."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None})
+        figure.savefig(folder / f"{name}.png", facecolor="white", dpi=150)
+
+
+def inline(figure: Figure, name: str, description: str) -> str:
+    """The figure as an SVG element for the page: its text takes the page's colour and font, in light and dark.
+
+    Args:
+        figure: drawn by this module.
+        name: unique on the page; what the figure's own ids begin with.
+        description: what a screen reader says in its place.
+    """
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r"url\(#", f"url(#{name}-", text)
+    text = re.sub(r'xlink:href="#', f'href="#{name}-', text)
+    text = text.replace(_INK, "var(--ink)").replace(_FAINT, "var(--faint)")
+    text = re.sub(r"font(-family)?: ?([\d.]+px )?[^;\"]*sans-serif[^;\"]*", _font, text)
+    opening = re.match(r"<svg[^>]*>", text)
+    assert opening is not None
+    box = re.search(r'viewBox="[^"]*"', opening.group())
+    assert box is not None
+    head = f'<svg role="img" aria-labelledby="{name}-title" {box.group()} xmlns="http://www.w3.org/2000/svg">'
+    return f'{head}<title id="{name}-title">{_escape(description)}</title>{text[opening.end() :]}'
+
+
+def _font(found: re.Match[str]) -> str:
+    return f"font-size: {found.group(2).strip()}" if found.group(2) else "font-family: inherit"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _lines(study: Study) -> dict[str, list[Arm]]:
+    """Arms by condition in the order of their weight, each line starting at the baseline."""
+    start = [study.baseline] if study.baseline is not None else []
+    lines: dict[str, list[Arm]] = {}
+    for arm in study.arms:
+        if arm.kind != "baseline":
+            name = arm.label.replace(f", weight {arm.weight:g}", "")
+            lines.setdefault(name, [*start]).append(arm)
+    return lines
+
+
+def _conditions(study: Study) -> list[str]:
+    return list(dict.fromkeys(arm.condition + arm.loss for arm in study.arms))
+
+
+def _colour(study: Study, arm: Arm) -> str:
+    return COLOURS[_conditions(study).index(arm.condition + arm.loss) % len(COLOURS)]
+
+
+def _marker(study: Study, arm: Arm) -> str:
+    return MARKERS[_conditions(study).index(arm.condition + arm.loss) % len(MARKERS)]
+
+
+def _references(axis: Axes, metric: str, references: dict[str, dict[str, float]]) -> None:
+    for name, row in references.items():
+        if name != "another image" and metric in row:
+            axis.axhline(row[metric], color=_FAINT, linewidth=1, linestyle="--" if "ceiling" in name else ":")
+            axis.annotate(
+                name, (1, row[metric]), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
+            )
+
+
+def _legend(figure: Figure, axes: Any) -> None:
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=3, fontsize=8)

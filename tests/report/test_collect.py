@@ -1,0 +1,68 @@
+"""Which folders are runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.report.simulated import study_runs, write
+
+from haa.errors import InputError
+from haa.report.collect import collect, unfinished
+
+
+@pytest.fixture
+def folder(tmp_path):
+    runs = study_runs(np.random.default_rng(0), {(0.5, "human"): 0.1}, 2, samples=20)
+    return write(runs, tmp_path / "sweep", maps=0)
+
+
+def test_runs_are_read_once_and_in_the_order_of_their_numbers(folder):
+    assert [run.folder.name for run in collect([folder, folder / "1"])] == ["0", "1", "2", "3"]
+    (folder / "2").rename(folder / "10")
+    assert [run.folder.name for run in collect([folder])] == ["0", "1", "3", "10"]
+
+
+def test_what_a_run_says(folder):
+    run = collect([folder / "2"])[0]
+    assert (run.condition, run.kind, run.weight, run.seed) == ("human", "treatment", 0.5, 0)
+    assert run.samples["accuracy"].mean() == pytest.approx(run.summary["metrics"]["accuracy"])
+    assert run.history["val/accuracy"][9] == pytest.approx(run.summary["metrics"]["accuracy"], abs=1e-4)
+    assert "loader.batch_size" in run.settings
+    assert not {"seed", "align_weight", "output_dir"} & set(run.settings)
+
+
+@pytest.mark.parametrize(
+    ("target", "extra", "condition", "kind"),
+    [
+        ("haa.conditions.Shuffled", {"seed": 3}, "shuffled", "control"),
+        ("haa.conditions.Corrupted", {"p": 0.5}, "corrupted p=0.5", "other"),
+        ("haa.conditions.Predicted", {"root": "/maps"}, "predicted", "treatment"),
+        ("haa.conditions.Shuffled", {"of": {"_target_": "haa.conditions.Predicted"}}, "shuffled predicted", "control"),
+    ],
+)
+def test_conditions_have_names_and_kinds(folder, target, extra, condition, kind):
+    run = collect([folder / "2"])[0]
+    run.config["condition"] = {"_target_": target, **extra}
+    assert (run.condition, run.kind) == (condition, kind)
+
+
+def test_unfinished_runs(folder):
+    (folder / "0" / "metrics.json").unlink()
+    (folder / "0" / "error.json").write_text('{"error": "a traceback\\nValueError: bad"}')
+    (folder / "1" / "metrics.json").unlink()
+    assert [(run.folder.name, run.error) for run in unfinished([folder])] == [("0", "ValueError: bad"), ("1", None)]
+
+
+def test_what_is_no_run_is_named(folder, tmp_path):
+    with pytest.raises(InputError, match="nowhere is not a folder"):
+        collect([tmp_path / "nowhere"])
+    (folder / "3" / "metrics.json").write_text("{")
+    with pytest.raises(InputError, match=r"3/metrics.json is not valid JSON"):
+        collect([folder])
+    (folder / "3" / "config.yaml").unlink()
+    with pytest.raises(InputError, match=r"no config.yaml"):
+        collect([folder])
+    for number in range(4):
+        (folder / str(number) / "metrics.json").unlink()
+    with pytest.raises(InputError, match="no finished run"):
+        collect([folder])
