@@ -20,6 +20,7 @@ haa: train vision models to look where people look, and measure honestly whether
   haa evaluate  score a checkpoint on a test split, or other data haa evaluate checkpoint=outputs/.../best.ckpt
   haa report    compare finished runs: a table and a page         haa report multirun/...
   haa study-plan  how many seeds a study needs                    haa study-plan multirun/... difference=0.05
+  haa data      check a data set, or fetch one                    haa data check data=osie data.root=DIR
 
 `haa COMMAND --help` says more. `train` and `evaluate` take Hydra overrides (key=value); `-m` sweeps over lists.\
 """
@@ -29,8 +30,13 @@ def main(argv: list[str] | None = None) -> None:
     """Run one command; exit with a message and status 1 where the input is at fault."""
     argv = sys.argv[1:] if argv is None else argv
     command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
-    commands: dict[str, Callable[[list[str]], None]] = {"train": train, "evaluate": evaluate, "report": report}
-    commands["study-plan"] = study_plan
+    commands: dict[str, Callable[[list[str]], None]] = {
+        "train": train,
+        "evaluate": evaluate,
+        "report": report,
+        "study-plan": study_plan,
+        "data": data,
+    }
     if command in ("--help", "-h", "help"):
         print(USAGE)
     elif command == "--version":
@@ -126,6 +132,81 @@ def study_plan(argv: list[str]) -> None:
         show(folders, **values)
     except InputError as error:
         _stop(str(error))
+
+
+DATA_USAGE = """\
+haa data check data=NAME data.root=DIR ...
+    Reads every sample of a data set, prints what there is and every fault, and draws a page of overlays.
+    Ends with status 1 where there are faults.
+      picture=FILE.png                  where the page is drawn (default: data-check.png); picture=null draws none
+      against data=NAME data.root=DIR   also: is gaze recorded on pictures that this other data set tests on?
+    haa data check data=salicon data.root=A against data=coco_captions data.root=B data.karpathy=dataset_coco.json
+
+haa data get NAME root=DIR
+    Fetches a data set from its publisher and unpacks it; goes on where it was cut off. Mind its terms of use.
+    There are: {names}\
+"""
+
+
+def data(argv: list[str]) -> None:
+    """``haa data check``, ``haa data get``."""
+    command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    try:
+        if "--help" in argv or "-h" in argv or not argv:
+            from haa.data.sources import SOURCES
+
+            print(DATA_USAGE.format(names=", ".join(sorted(SOURCES))))
+        elif command == "check":
+            _check(rest)
+        elif command == "get":
+            _get(rest)
+        else:
+            _stop(f"there is no command data {command}: {suggest(command, ['check', 'get'])}")
+    except InputError as error:
+        _stop(str(error))
+
+
+def _check(words: list[str]) -> None:
+    given = dict(word.split("=", 1) for word in words if word.startswith("picture="))
+    words = [word for word in words if not word.startswith("picture=")]
+    place = words.index("against") if "against" in words else len(words)
+    if not any(word.startswith("data=") for word in words[:place]):
+        raise InputError("haa data check needs data=NAME (haa train --help lists them) and mostly data.root=DIR")
+    make = _dataset(words[:place])
+    against = _dataset(words[place + 1 :]) if place < len(words) else None
+    from haa.data.check import check
+
+    picture = given.get("picture", "data-check.png")
+    if not check(make, against, None if picture == "null" else Path(picture)):
+        sys.exit(1)
+
+
+def _dataset(words: list[str]) -> Callable[..., Any]:
+    """What ``data=NAME data.root=DIR`` says, as a function of the split."""
+    import hydra
+    from hydra.errors import ConfigCompositionException
+
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf())):
+        try:
+            cfg = hydra.compose("train", _open_signatures("train", words))
+        except ConfigCompositionException as error:
+            raise InputError(" ".join(str(error.__cause__ or error).split())) from None
+    from omegaconf import OmegaConf
+
+    from haa import build
+
+    build.check(OmegaConf.create({"data": cfg.data}), cfg.trust)
+    return build.make(cfg.data, _partial_=True)
+
+
+def _get(words: list[str]) -> None:
+    names = [word for word in words if "=" not in word]
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    if len(names) != 1 or set(given) != {"root"}:
+        raise InputError("give one name and a folder: haa data get osie root=DIR")
+    from haa.data.get import get
+
+    get(names[0], Path(given["root"]).expanduser())
 
 
 def conf() -> Path:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -49,6 +49,8 @@ EXAMPLES = 20
 class Fault(TypedDict):
     count: int
     examples: list[str]
+    exchanged: NotRequired[int]
+    """Of fixations outside: how many would lie inside if x and y were exchanged."""
 
 
 class Look(NamedTuple):
@@ -255,6 +257,8 @@ def _check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str) -> Non
             f"sample {row['id']}: a fixation{who} at x={x[i]:g}, y={y[i]:g} (from 0) lies outside {path} of {w} x {h} "
             "pixels: fetch both again, or correct the file",
         )
+    exchanged = (y >= -0.5) & (y < w - 0.5) & (x >= -0.5) & (x < h - 0.5) & ~on
+    faults["outside"]["exchanged"] = faults["outside"].get("exchanged", 0) + int(exchanged.sum())
     for key in keys:
         row[key] = [value for value, keep in zip(row[key], on, strict=True) if keep]
 

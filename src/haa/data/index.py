@@ -169,6 +169,12 @@ class IndexedDataset(GazeDataset):
             digest.update(json.dumps(part).encode())
         return digest.hexdigest()
 
+    def listed(self) -> Iterator[tuple[str, Split]]:
+        """The image of every sample of all splits, absent ones too, with the split."""
+        for number in range(self._reader.num_record_batches):
+            batch = self._reader.get_batch(number)
+            yield from zip(batch["image"].to_pylist(), batch["split"].to_pylist(), strict=True)
+
     def path(self, index: int) -> Path:
         """The file that holds the stimulus of sample ``index``."""
         return self.root / self.row(index)["image"].as_py()

@@ -1,0 +1,67 @@
+"""Finding pictures that are the same though their files are not: saved again, scaled, slightly retouched."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize, rgb_to_grayscale
+
+SIDE = 16
+"""Of the thumbnail, in pixels: what is compared in the end."""
+
+_BITS = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
+
+
+def thumbnail(image: UInt8[Tensor, "3 h w"]) -> UInt8[np.ndarray, "16 16"]:
+    """The picture in grey at 16 x 16."""
+    return resize(rgb_to_grayscale(image), [SIDE, SIDE], antialias=True)[0].numpy()
+
+
+def difference_hash(grey: UInt8[np.ndarray, "16 16"]) -> int:
+    """64 bits: whether brightness rises from each of 8 x 8 fields to its right neighbour (the last one's is the first).
+
+    Example:
+        >>> grey = np.tile(np.arange(0, 160, 10, dtype=np.uint8), (16, 1))
+        >>> f"{difference_hash(grey):016x}"
+        '7f7f7f7f7f7f7f7f'
+    """
+    fields = grey.reshape(8, 2, 8, 2).mean((1, 3))
+    rises = np.roll(fields, -1, axis=1) > fields
+    return int(_BITS[rises.ravel()].sum())
+
+
+def near_identical(
+    thumbnails: Sequence[UInt8[np.ndarray, "16 16"]], bits: int = 3, tolerance: float = 4.0
+) -> Iterator[tuple[int, int]]:
+    """Pairs (i < j) of pictures that look the same: hashes that differ in at most ``bits`` bits, and thumbnails whose
+    grey values differ by less than ``tolerance`` (of 255) on average. Plain surfaces are left aside: all look the same.
+
+    Only pictures that share one of four quarters of their hash are compared, which misses none up to 3 bits.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> one, other = rng.integers(0, 256, (2, 16, 16), dtype=np.uint8)
+        >>> list(near_identical([one, other, np.clip(one, 2, None)]))
+        [(0, 2)]
+    """
+    hashes = [difference_hash(grey) for grey in thumbnails]
+    buckets: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, (value, grey) in enumerate(zip(hashes, thumbnails, strict=True)):
+        if grey.std() < 2:
+            continue
+        near: set[int] = set()
+        for quarter in range(4):
+            bucket = buckets[quarter, value >> 16 * quarter & 0xFFFF]
+            near.update(bucket)
+            bucket.append(index)
+        for other in sorted(near):
+            if (value ^ hashes[other]).bit_count() <= bits and _distance(grey, thumbnails[other]) < tolerance:
+                yield other, index
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(np.int16) - other).mean())
