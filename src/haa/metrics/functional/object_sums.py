@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -40,11 +41,18 @@ class Sums:
     ppt: Float[Tensor, "b 4"]
 
 
-def _halves(truth: Bool[Tensor, "b h w"], dtype: torch.dtype) -> tuple[Bool[Tensor, "b h"], Bool[Tensor, "b w"]]:
-    """Rows below and columns right of the rounded centre of mass and one pixel more, as in the Matlab code."""
-    t = truth.to(dtype)
+def _halves(
+    across: Shaped[Tensor, "b h"], down: Shaped[Tensor, "b w"], dtype: torch.dtype
+) -> tuple[Bool[Tensor, "b h"], Bool[Tensor, "b w"]]:
+    """Rows below and columns right of the rounded centre of mass and one pixel more, as in the Matlab code.
+
+    Args:
+        across: object pixels of each row.
+        down: object pixels of each column.
+        dtype: what to calculate in.
+    """
     out = []
-    for counts in (t.sum(2), t.sum(1)):
+    for counts in (across.to(dtype), down.to(dtype)):
         place = torch.arange(counts.shape[1], dtype=dtype, device=counts.device)
         centre = (counts * place).sum(1) / counts.sum(1).clamp_min(1)
         out.append(place >= centre.round()[:, None] + 1)
@@ -68,9 +76,10 @@ def sums_of_values(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h
     chosen = p >= (2 * p.mean((1, 2), keepdim=True)).clamp_max(1.0)
     hit = (chosen & truth).sum((1, 2)).to(dtype)[:, None]
 
-    below, right = _halves(truth, dtype)
+    t = truth.to(dtype)
+    below, right = _halves(t.sum(2), t.sum(1), dtype)
     rows, columns = torch.stack([~below, below], 1).to(dtype), torch.stack([~right, right], 1).to(dtype).mT
-    t, pp = truth.to(dtype), p * p
+    pp = p * p
     error = torch.where(truth, 1 - p, p).abs()
 
     def quadrants(values: Tensor) -> Float[Tensor, "b 4"]:
@@ -94,38 +103,67 @@ def sums_of_values(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h
     return found, error
 
 
-def sums_of_levels(prediction: UInt8[Tensor, "h w"], truth: Bool[Tensor, "h w"]) -> tuple[Sums, Tensor]:
-    """The sums of one uint8 prediction from one histogram over level, mask and quadrant, and ``abs(p - t)``."""
-    below, right = _halves(truth[None], torch.float32)
-    # level + 256 mask + 512 quadrant; the first two also index the table of errors
-    pair = prediction.to(torch.int32).add_(truth.to(torch.int32), alpha=LEVELS)
-    quadrant = (2 * below[0, :, None].to(torch.int32) + right[0].to(torch.int32)).mul_(2 * LEVELS)
-    counts = torch.bincount(quadrant.add_(pair).flatten(), minlength=8 * LEVELS).view(4, 2, LEVELS).double()
+def sums_of_levels(
+    prediction: UInt8[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]
+) -> tuple[Sums, Iterator[Float[Tensor, "h w"]]]:
+    """The sums of uint8 predictions from one histogram each: over level, mask and quadrant; ``abs(p - t)`` one by one.
 
-    present = counts.sum((0, 1)).nonzero()
-    p = torch.arange(LEVELS, dtype=torch.float64) / 255
-    low, high = p[present[0]], p[present[-1]]
-    if bool(high > low):
-        p = ((p - low) / (high - low)).clamp(0.0, 1.0)  # levels that do not occur may lie outside
-    rest, objects = counts.sum(0)
-    reaching = torch.zeros(2, LEVELS, dtype=torch.float64)
-    reaching.index_add_(1, (p * (LEVELS - 1)).long(), torch.stack([rest, objects]))
-    reaching = reaching.flip(1).cumsum(1).flip(1)
-    chosen = (p >= min(2 * float((rest + objects) @ p) / truth.numel(), 1.0)).double()
-    n, t = counts.sum(1), counts[:, 1]
-    found = Sums(
-        objects=objects.sum().view(1, 1),
-        error=(rest @ p + objects @ (1 - p)).view(1),
-        hits=reaching[1:],
-        alarms=reaching[:1],
-        hit=(objects @ chosen).view(1, 1),
-        alarm=(rest @ chosen).view(1, 1),
-        n=n.sum(1)[None],
-        t=t.sum(1)[None],
-        p=(n @ p)[None],
-        pt=(t @ p)[None],
-        pp=(n @ (p * p))[None],
-        ppt=(t @ (p * p))[None],
+    For a CPU: an image's pixels are visited while they are in the cache, the histograms all at once. Each map of errors
+    lives until the next one is asked for, which takes its memory.
+    """
+    h, w = truth.shape[1:]
+    rows, columns = torch.empty(len(truth), h), torch.empty(len(truth), w)
+    for t, across, down in zip(truth, rows, columns, strict=True):
+        t = t.float()
+        torch.mv(t, t.new_ones(w), out=across)
+        torch.mv(t.mT, t.new_ones(h), out=down)
+    below, right = (half.to(torch.int16) * (2 * LEVELS) for half in _halves(rows, columns, torch.float64))
+    histograms = []
+    for levels, t, bottom, east in zip(prediction, truth.view(torch.uint8), 2 * below, right, strict=True):
+        # level + 256 mask + 512 quadrant
+        code = levels.to(torch.int16).add_(t, alpha=LEVELS).add_(bottom[:, None]).add_(east)
+        histograms.append(torch.bincount(code.flatten(), minlength=8 * LEVELS))
+    counts = torch.stack(histograms).view(-1, 4, 2, LEVELS).double()
+
+    level = torch.arange(LEVELS, dtype=torch.float64) / 255
+    present = counts.sum((1, 2)) > 0
+    low = torch.where(present, level, 1.0).amin(1, keepdim=True)
+    high = torch.where(present, level, 0.0).amax(1, keepdim=True)
+    varies = high > low
+    p = (level - torch.where(varies, low, 0.0)) / torch.where(varies, high - low, 1.0)
+    p = p.clamp(0.0, 1.0)  # levels that do not occur may lie outside
+    rest, objects = counts.sum(1).unbind(1)
+    place = (p * (LEVELS - 1)).long()
+    alarms, hits = (
+        torch.zeros_like(p).scatter_add_(1, place, many).flip(1).cumsum(1).flip(1) for many in (rest, objects)
     )
-    errors = torch.cat([p, 1 - p])
-    return found, errors.index_select(0, pair.flatten()).view(1, *truth.shape)
+
+    def over(many: Tensor, values: Tensor) -> Float[Tensor, "b n"]:
+        return (many @ values[:, :, None])[..., 0]
+
+    mean = ((rest + objects) * p).sum(1, keepdim=True) / (h * w)
+    chosen = (p >= (2 * mean).clamp_max(1.0)).double()
+    n, t = counts.sum(2), counts[:, :, 1]
+    found = Sums(
+        objects=objects.sum(1, keepdim=True),
+        error=(rest * p + objects * (1 - p)).sum(1),
+        hits=hits,
+        alarms=alarms,
+        hit=(objects * chosen).sum(1, keepdim=True),
+        alarm=(rest * chosen).sum(1, keepdim=True),
+        n=n.sum(2),
+        t=t.sum(2),
+        p=over(n, p),
+        pt=over(t, p),
+        pp=over(n, p * p),
+        ppt=over(t, p * p),
+    )
+    tables = torch.cat([p, 1 - p], 1)
+
+    def errors() -> Iterator[Float[Tensor, "h w"]]:
+        error = torch.empty(h * w, dtype=torch.float64)
+        for table, levels, t in zip(tables, prediction, truth.view(torch.uint8), strict=True):
+            pair = levels.to(torch.int32).add_(t, alpha=LEVELS)
+            yield torch.index_select(table, 0, pair.flatten(), out=error).view(h, w)
+
+    return found, errors()

@@ -58,17 +58,16 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
         raise InputError(f"predictions of {tuple(prediction.shape)} and masks of {tuple(mask.shape)} differ: resize")
     flat(prediction)
     truth = mask if mask.dtype == torch.bool else mask > (128 if mask.dtype == torch.uint8 else 0.5)
-    if len(prediction) > 1 and eager_cpu(prediction, truth):  # one image's temporaries stay in the cache
+    by_level = prediction.dtype == torch.uint8
+    if len(prediction) > 1 and not by_level and eager_cpu(prediction, truth):  # an image's temporaries fit the cache
         each = [_scores(p, t) for p, t in zip(prediction.split(1), truth.split(1), strict=True)]
         return {name: torch.cat([scores[name] for scores in each]) for name in each[0]}
     return _scores(prediction, truth)
 
 
 def _scores(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
-    if prediction.dtype == torch.uint8 and len(prediction) == 1 and eager_cpu(prediction):
-        found, error = sums_of_levels(prediction[0], truth[0])
-    else:
-        found, error = sums_of_values(prediction, truth)
+    by_level = prediction.dtype == torch.uint8 and len(prediction) > 0 and eager_cpu(prediction, truth)
+    found, error = (sums_of_levels if by_level else sums_of_values)(prediction, truth)
     pixels = truth.shape[1] * truth.shape[2]
     objects = found.objects
     precision, recall, f_curve = _f_measure(found.hits, found.alarms, objects)
