@@ -26,6 +26,27 @@ def test_density_is_scipys_filter_of_the_counts(h, w, sigma, n):
     np.testing.assert_array_equal(counts(torch.from_numpy(points)[None].double(), (h, w))[0], image)
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["on pixels", "between pixels"])
+@pytest.mark.parametrize("gradient", [False, True])
+def test_thousands_of_points_are_the_sum_of_their_gaussians(whole, gradient):
+    generator = np.random.default_rng(0)
+    points = generator.random((2, 2000, 2)) * [39, 29]
+    points = np.floor(points) if whole else points
+    points[1, 700:] = math.nan
+    weights = generator.random((2, 2000))
+    given = torch.from_numpy(points).requires_grad_(gradient)
+    maps = density(given, (30, 40), 2.5, weights=torch.from_numpy(weights))
+    for mine, xy, each in zip(maps.detach(), points, weights, strict=True):
+        xy, each = xy[~np.isnan(xy[:, 0])], each[~np.isnan(xy[:, 0])]
+        rows, columns = (np.exp(-((np.arange(n) - xy[:, i, None]) ** 2) / 12.5) for n, i in ((30, 1), (40, 0)))
+        theirs = np.einsum("n,nh,nw->hw", each, rows, columns)
+        np.testing.assert_allclose(mine, theirs / theirs.sum(), atol=1e-12)
+    if gradient:
+        maps[0, 3, 3].backward()
+        assert given.grad[0].isfinite().all()
+        assert given.grad[0].any()
+
+
 def test_mass_per_cell_is_the_integral_of_the_gaussians():
     size, grid, sigma = (40, 60), (5, 4), 7.0
     points = torch.rand(1, 6, 2, dtype=torch.float64) * torch.tensor([59.0, 39.0])

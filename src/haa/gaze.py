@@ -9,7 +9,7 @@ device, at the size where they are needed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,6 +20,9 @@ from haa.errors import InputError
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
+
+MANY = 512
+"""More points than these are not rasterised in one product: their profiles would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,8 @@ def density(
     """A Gaussian of standard deviation ``sigma`` at every fixation, summed and normalised to 1.
 
     A Gaussian is separable, so the sum over n fixations is one product of two thin matrices, ``rows.T @ columns``:
-    O(n (h + w)) exponentials instead of a filter over the whole image, exact at fractional positions.
+    O(n (h + w)) exponentials instead of a filter over the whole image, exact at fractional positions. Thousands of
+    points, as mouse traces have, are taken in parts or by their distinct coordinates, with the same result.
 
     Args:
         points: x, y in pixels of the image; NaN pads; points outside are dropped.
@@ -179,17 +183,67 @@ def density(
     x, y = torch.where(on[..., None], points, 0.0).unbind(-1)
     profile = _sampled if grid is None else _integrated
     h, w = size if grid is None else grid
-    columns = profile(x, size[1], w, sigma)
     share = on.to(points.dtype) if weights is None else torch.where(on, weights, 0.0).to(points.dtype)
-    rows = profile(y, size[0], h, sigma) * share[..., None]
+    if points.shape[1] <= MANY:
+        return _product(profile(y, size[0], h, sigma) * share[..., None], profile(x, size[1], w, sigma))
+
+    def profiles(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return profile(x, size[1], w, sigma), profile(y, size[0], h, sigma)
+
+    free = points.device.type == "cpu" and not torch.compiler.is_compiling()
+    if free and not (points.requires_grad or share.requires_grad):
+        return torch.cat([_one_of_many(*each, profiles) for each in zip(x[:, None], y[:, None], share[:, None])])
+    return _in_parts(x, y, share, profiles)
+
+
+def _product(rows: Float[Tensor, "b n h"], columns: Float[Tensor, "b n w"]) -> Float[Tensor, "b h w"]:
+    """``rows.T @ columns`` with sum 1."""
     # the product's sum is known before the product is made: normalising thin rows spares two passes over the map
-    mass = (rows.sum(2) * columns.sum(2)).sum(1)[:, None, None].clamp_min(torch.finfo(rows.dtype).tiny)
-    return torch.bmm((rows / mass).transpose(1, 2), columns)
+    mass = (rows.sum(2) * columns.sum(2)).sum(1)[:, None, None].clamp_min(torch.finfo(rows.dtype).tiny).sqrt()
+    return torch.bmm(_normal(rows / mass).mT, _normal(columns / mass))
+
+
+def _normal(profiles: Tensor) -> Tensor:
+    """The profiles without what is so small that a product of two may underflow, which takes a hundred times as long."""
+    return torch.threshold(profiles, math.sqrt(torch.finfo(profiles.dtype).tiny), 0.0)
+
+
+Profiles = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def _in_parts(x: Tensor, y: Tensor, share: Tensor, profiles: Profiles) -> Float[Tensor, "b h w"]:
+    """The density of many points whose profiles would fill the memory if they were there all at once."""
+    total: Tensor | None = None
+    for i in range(0, x.shape[1], MANY):
+        columns, rows = profiles(x[:, i : i + MANY], y[:, i : i + MANY])
+        part = torch.bmm(_normal(rows * share[:, i : i + MANY, None]).mT, _normal(columns))
+        total = part if total is None else total + part
+    return total / total.sum((1, 2), keepdim=True).clamp_min(torch.finfo(total.dtype).tiny)
+
+
+def _one_of_many(
+    x: Float[Tensor, "1 n"], y: Float[Tensor, "1 n"], share: Float[Tensor, "1 n"], profiles: Profiles
+) -> Float[Tensor, "1 h w"]:
+    """The density of one image's many points, through the table of their distinct coordinates where that is smaller.
+
+    Thousands of points of a mouse trace have a few hundred different x and y. The sum over points is then
+    ``rows.T @ table @ columns`` over the distinct ones, exactly.
+    """
+    across, column = x.unique(return_inverse=True)
+    down, row = y.unique(return_inverse=True)
+    if 4 * len(across) * len(down) > x.shape[1] ** 2:
+        return _in_parts(x, y, share, profiles)
+    table = share.new_zeros(1, len(down), len(across))
+    table[0].index_put_((row[0], column[0]), share[0], accumulate=True)
+    columns, rows = profiles(across[None], down[None])
+    return _product(rows, table @ columns)
 
 
 def _sampled(x: Tensor, length: int, cells: int, sigma: float) -> Tensor:
     centres = torch.arange(cells, dtype=x.dtype, device=x.device)
-    return torch.exp(-0.5 * ((centres - x[..., None]) / sigma) ** 2)
+    far = centres - x[..., None]
+    # close to underflow, exp takes twenty times as long
+    return torch.exp((far * far * (-0.5 / sigma**2)).clamp_min(0.9 * math.log(torch.finfo(x.dtype).tiny)))
 
 
 def _integrated(x: Tensor, length: int, cells: int, sigma: float) -> Tensor:

@@ -30,9 +30,13 @@ def case(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(prediction)[None], torch.from_numpy(mask)[None]
 
 
-@pytest.mark.parametrize("everywhere", [False, True], ids=["cpu", "fixed shapes"])
-def test_values_of_pysodmetrics(monkeypatch, everywhere):
-    if everywhere:  # the operations that an accelerator takes
+@pytest.mark.parametrize("path", ["mahotas", "scipy", "fixed shapes"])
+def test_values_of_pysodmetrics(monkeypatch, path):
+    if path == "mahotas":
+        pytest.importorskip("mahotas")
+    if path == "scipy":
+        monkeypatch.setattr(weighted_f, "mahotas", None)
+    if path == "fixed shapes":  # the operations that an accelerator takes
         for module in (sys.modules[salient_objects.__module__], weighted_f):
             monkeypatch.setattr(module, "eager_cpu", lambda *tensors: False)
     for seed in range(reference.CASES):
