@@ -192,7 +192,9 @@ def density(
 
     free = points.device.type == "cpu" and not torch.compiler.is_compiling()
     if free and not (points.requires_grad or share.requires_grad):
-        return torch.cat([_one_of_many(*each, profiles) for each in zip(x[:, None], y[:, None], share[:, None])])
+        return torch.cat(
+            [_one_of_many(*each, profiles) for each in zip(*(t.split(1) for t in (x, y, share)), strict=True)]
+        )
     return _in_parts(x, y, share, profiles)
 
 
@@ -204,7 +206,7 @@ def _product(rows: Float[Tensor, "b n h"], columns: Float[Tensor, "b n w"]) -> F
 
 
 def _normal(profiles: Tensor) -> Tensor:
-    """The profiles without what is so small that a product of two may underflow, which takes a hundred times as long."""
+    """The profiles less what is so small that a product of two may underflow, which takes a hundred times as long."""
     return torch.threshold(profiles, math.sqrt(torch.finfo(profiles.dtype).tiny), 0.0)
 
 
@@ -213,11 +215,15 @@ Profiles = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 def _in_parts(x: Tensor, y: Tensor, share: Tensor, profiles: Profiles) -> Float[Tensor, "b h w"]:
     """The density of many points whose profiles would fill the memory if they were there all at once."""
-    total: Tensor | None = None
-    for i in range(0, x.shape[1], MANY):
-        columns, rows = profiles(x[:, i : i + MANY], y[:, i : i + MANY])
-        part = torch.bmm(_normal(rows * share[:, i : i + MANY, None]).mT, _normal(columns))
-        total = part if total is None else total + part
+
+    def part(x: Tensor, y: Tensor, share: Tensor) -> Tensor:
+        columns, rows = profiles(x, y)
+        return torch.bmm(_normal(rows * share[..., None]).mT, _normal(columns))
+
+    first, *others = zip(*(t.split(MANY, dim=1) for t in (x, y, share)), strict=True)
+    total = part(*first)
+    for each in others:
+        total = total + part(*each)
     return total / total.sum((1, 2), keepdim=True).clamp_min(torch.finfo(total.dtype).tiny)
 
 

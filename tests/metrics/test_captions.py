@@ -102,6 +102,20 @@ def test_java_scores_say_what_is_missing(monkeypatch):
         java_caption_scores(["a"], [["a"]])
 
 
+def test_meteor_of_the_published_set():
+    folder = real("reference", "captions")
+    pytest.importorskip("pycocoevalcap", reason="pycocoevalcap, which ships METEOR's jar, is absent")
+    if shutil.which("java") is None:
+        pytest.skip("there is no java")
+    said, first, second = ((folder / f"{n}.txt").read_text().splitlines() for n in ("hyp", "ref1", "ref2"))
+    references = [list(pair) for pair in zip(first, second, strict=True)]
+    whole, each = java_caption_scores(said, references)["meteor"]
+    assert whole == pytest.approx(0.295797, abs=1e-6)
+    assert each.shape == (len(said),)
+    with pytest.raises(InputError, match="Stanford CoreNLP"):  # its jars are a download of their own
+        java_caption_scores(said, references, names=("spice",))
+
+
 # pairs made by PTBTokenizer -preserveLines -lowerCase of Stanford CoreNLP 3.4.1, punctuation left out
 TOKENS = {
     "I can't cannot gonna won't ain't": "i ca n't can not gon na wo n't ai n't",

@@ -110,7 +110,8 @@ def _image_sums(error: Float[Tensor, "h w"], mask: Bool[Tensor, "h w"], buffer: 
     if not len(rows):
         return 0, 0.0, float(error.sum())
     squared = _squared_distances(mask)
-    outside = error.flatten() @ torch.index_select(_WEIGHT, 0, squared.clamp_(max=len(_WEIGHT) - 1).flatten(), out=buffer)
+    far = squared.clamp_(max=len(_WEIGHT) - 1).flatten()
+    outside = error.flatten() @ torch.index_select(_WEIGHT, 0, far, out=buffer)
 
     # the rest happens around the objects: their box in whole tiles with a margin, error 0 beyond the image
     top, left = rows[0] - _REACH, columns[0] - _REACH
@@ -129,7 +130,7 @@ def _image_sums(error: Float[Tensor, "h w"], mask: Bool[Tensor, "h w"], buffer: 
     span = _TILE + 2 * _REACH
     smooth = (carried.unfold(0, span, _TILE) @ _BAND).unfold(1, span, _TILE) @ _BAND
     inside = torch.minimum(smooth, own, out=smooth).sum()
-    return np.count_nonzero(mask.numpy()), float(inside), float(outside)
+    return int(np.count_nonzero(mask.numpy())), float(inside), float(outside)
 
 
 def _carry(error: np.ndarray, distance: np.ndarray, width: int) -> None:
