@@ -192,9 +192,8 @@ def density(
 
     free = points.device.type == "cpu" and not torch.compiler.is_compiling()
     if free and not (points.requires_grad or share.requires_grad):
-        return torch.cat(
-            [_one_of_many(*each, profiles) for each in zip(*(t.split(1) for t in (x, y, share)), strict=True)]
-        )
+        each = zip(x.split(1), y.split(1), share.split(1), strict=True)
+        return torch.cat([_one_of_many(x, y, share, profiles) for x, y, share in each])
     return _in_parts(x, y, share, profiles)
 
 
