@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import haa
 from haa import build
+from haa.classes import Classes
 from haa.errors import InputError
 from haa.models.weights import weights_come_later
 from haa.text import Answers, Vocabulary
@@ -19,7 +20,7 @@ from haa.text import Answers, Vocabulary
 if TYPE_CHECKING:
     from haa.module import AlignedModule
 
-_KINDS: dict[str, type[Vocabulary] | type[Answers]] = {"Vocabulary": Vocabulary, "Answers": Answers}
+_KINDS: dict[str, Any] = {"Vocabulary": Vocabulary, "Answers": Answers, "Classes": Classes}
 
 
 def describe(module: AlignedModule) -> dict[str, Any]:

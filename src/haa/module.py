@@ -18,6 +18,7 @@ from haa.alignment import Alignment
 from haa.attention import AttentionSource
 from haa.attention.host import evaluating, read, watching
 from haa.batch import Batch, Output
+from haa.classes import Classes
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.metrics import CC, NSS, KLDivergence
@@ -26,7 +27,7 @@ from haa.text import Answers, Vocabulary
 
 Optimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Scheduler = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
-Vocabularies = dict[str, Vocabulary | Answers]
+Vocabularies = dict[str, Vocabulary | Answers | Classes]
 
 
 class AlignedModule(pl.LightningModule, ABC):
@@ -212,12 +213,14 @@ class AlignedModule(pl.LightningModule, ABC):
         output = self.look(batch)
         scores["loss"].update(output.loss, len(batch["id"]) if output.count is None else output.count)
         self.update_metrics(scores["task"], output, batch)
-        columns = {name: _values(metric) for name, metric in scores["task"].items(keep_base=True)}
+        columns: dict[str, Tensor] = {}
+        for name, metric in scores["task"].items(keep_base=True):
+            columns |= _values(name, metric)
         if output.attention is not None and ("fixations" in batch or "density" in batch):
             seen = score(scores["attention"], output.attention.detach(), batch, self.alignment.sigma)
             columns |= {name.removeprefix(f"{stage}/"): values for name, values in seen.items()}
         if stage == "test":
-            kept = {name: values.tolist() for name, values in columns.items() if values is not None}
+            kept = {name: values.tolist() for name, values in columns.items()}
             self.samples += [
                 {"id": name, **{key: values[i] for key, values in kept.items()}} for i, name in enumerate(batch["id"])
             ]
@@ -282,6 +285,9 @@ def in_unit_range(batch: Batch) -> Batch:
     return {**batch, key: to_dtype(batch[key], torch.float32, scale=True)}  # type: ignore[misc]
 
 
-def _values(metric: Any) -> Tensor | None:
-    """A value per sample of the last update, where the metric has such a thing (a corpus score has not)."""
-    return getattr(metric, "values", None)
+def _values(name: str, metric: Any) -> dict[str, Tensor]:
+    """The values per sample of the last update, where the metric has such a thing (a corpus score has not)."""
+    if several := getattr(metric, "per_sample", None):
+        return several
+    values = getattr(metric, "values", None)
+    return {} if values is None else {name: values}

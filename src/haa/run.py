@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 import logging
@@ -24,6 +25,7 @@ from rich.table import Table
 from torchmetrics import MetricCollection
 
 from haa import build, checkpoint, study
+from haa.classes import Classes
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
 from haa.errors import InputError
@@ -64,9 +66,10 @@ def train(cfg: DictConfig) -> float | None:
         )
     folder = _folder(cfg)
     _announce(cfg, data, folder, module)
-    backbone: Any = module.model.backbone
+    backbone: Any = getattr(module.model, "backbone", None)
     # a source watches the backbone run, which it does not where its features come from the cache
-    if cfg.cache and module.attention is None and getattr(backbone, "frozen", False):
+    takes = "features" in inspect.signature(module.model.forward).parameters
+    if cfg.cache and takes and module.attention is None and getattr(backbone, "frozen", False):
         data.cache_features(backbone, cfg.cache, splits=("train", "val", "test") if cfg.test else ("train", "val"))
     trainer = build.trainer(cfg)
     for logger in trainer.loggers:
@@ -116,6 +119,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     merged.trainer, merged.callbacks, merged.logger = cfg.trainer, {"progress": _progress()}, {}
     build.check(merged, cfg.trust)
     data = build.datamodule(merged)
+    if isinstance(classes := module.vocabularies.get("class"), Classes):
+        classes.check(data.dataset(cfg.split))
     folder = _folder(merged)
     _announce(merged, data, folder, module)
     trainer = build.trainer(merged)

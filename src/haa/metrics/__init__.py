@@ -1,6 +1,7 @@
 """Every measure of the field as a torchmetrics class; the maths is in `haa.metrics.functional`."""
 
 from haa.metrics.captions import BLEU, ROUGEL, CaptionScores, CIDEr
+from haa.metrics.classification import ClassAccuracy, TopAccuracy, VideoAccuracy
 from haa.metrics.faithfulness import Comprehensiveness, Deletion, Insertion, Sufficiency
 from haa.metrics.fixations import NSS, AUCJudd, AUCUniform, InformationGain, LogLikelihood
 from haa.metrics.maps import (
@@ -40,6 +41,7 @@ __all__ = [
     "AUCUniform",
     "CIDEr",
     "CaptionScores",
+    "ClassAccuracy",
     "Comprehensiveness",
     "Deletion",
     "EAdaptive",
@@ -61,7 +63,9 @@ __all__ = [
     "Similarity",
     "Spearman",
     "Sufficiency",
+    "TopAccuracy",
     "TopKIoU",
     "VQAAccuracy",
     "VQAAccuracyByType",
+    "VideoAccuracy",
 ]

@@ -1,28 +1,32 @@
-"""`Shapes`: the embedded dataset for all three tasks."""
+"""`Shapes`: the embedded dataset for all tasks."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
 from math import inf
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
+from torchvision import tv_tensors
 
 from haa.data.dataset import GazeDataset, Split
+from haa.data.shapes.arguments import between, choice, whole
 from haa.data.shapes.observer import Observer
 from haa.data.shapes.question import ANSWERS, POSE
-from haa.data.shapes.render import render
-from haa.data.shapes.sample import Sample, Task, about_background, about_objects
+from haa.data.shapes.render import render, silhouette
+from haa.data.shapes.sample import Sample, Task, World, about_background, about_objects, classes, video
 from haa.data.shapes.scene import draw_layout
 from haa.errors import InputError
 from haa.gaze import Gaze
 
 _SPLITS = ("train", "val", "test")
 _SCENE, _NOISE, _GAZE = range(3)
+_CLIPS = 2
+"""Clips of each video."""
 _VERSION = 1
 """Of the generator: raised whenever the same arguments give other pictures, so that no stale feature cache is used."""
 
@@ -47,6 +51,14 @@ class Shapes(GazeDataset):
         Five references about the two objects that stand out most, which the observer looks for as well.
     saliency
         No text; the observer looks freely, by contrast, size and centre bias.
+    sos
+        The mask of the two objects that stand out most, which the observer looks for.
+    finegrained
+        Every object bears a bar of one of eight kinds, the class is that of the one circle, and the observer looks at
+        bars, at the circle's above all.
+    action
+        Clips of ``frames`` frames, two of each video. Every object swings or circles in its place, the class is the
+        motion of the one star, and the observer follows objects, the star above all, with one fixation per frame.
 
     Two worlds:
 
@@ -58,8 +70,9 @@ class Shapes(GazeDataset):
         value by the same amount all over the picture (``ambiguity``), so that some pictures are beyond certainty
         wherever one looks: the best possible accuracy about hue and stripes is 0.80. The observer looks for one object
         drawn at random and regards neither contrast nor size, so that fixations carry no information about the answer.
-        For saliency the observer looks at the places of another scene's objects: fixations are independent of the
-        picture, and nothing beats the centre bias.
+        For saliency and sos the observer looks at the places of another scene's objects: fixations are independent of
+        the picture, and nothing beats the centre bias. The fine-grained class is the background's hue, the action where
+        its stripes drift to.
 
     Example:
         >>> data = Shapes("train", train=2)
@@ -96,6 +109,7 @@ class Shapes(GazeDataset):
         share_with_gaze: probability, in every split, that a sample has gaze at all; those that have it with a small
             share have it with a larger one too.
         cache: whether to keep rendered pictures.
+        frames: of a clip.
 
     Raises:
         InputError: if an argument is out of its range, or a name is not known.
@@ -112,7 +126,7 @@ class Shapes(GazeDataset):
         self,
         split: Split,
         task: Task = "vqa",
-        world: Literal["relevant", "irrelevant"] = "relevant",
+        world: World = "relevant",
         size: int = 64,
         train: int = 1000,
         val: int = 250,
@@ -135,22 +149,24 @@ class Shapes(GazeDataset):
         duration_spread: float = 0.35,
         share_with_gaze: float = 1.0,
         cache: bool = True,
+        frames: int = 8,
     ) -> None:
-        _choice("split", split, _SPLITS)
-        _choice("task", task, ("vqa", "captioning", "saliency"))
-        _choice("world", world, ("relevant", "irrelevant"))
-        _whole(16, 4096, size=size)
-        _whole(4, 16, objects=objects)
-        _whole(0, inf, seed=seed, clutter=clutter)
-        _whole(1, inf, train=train, val=val, test=test, subjects=subjects, fixations=fixations)
-        _between(0, 1, miss=miss, share_with_gaze=share_with_gaze, noise=noise)
-        _between(0.01, inf, centre=centre, duration=duration)
-        _between(0, inf, spread=spread, ambiguity=ambiguity, duration_spread=duration_spread)
+        choice("split", split, _SPLITS)
+        choice("task", task, get_args(Task))
+        choice("world", world, ("relevant", "irrelevant"))
+        whole(16, 4096, size=size)
+        whole(4, 16, objects=objects)
+        whole(0, inf, seed=seed, clutter=clutter)
+        whole(1, inf, train=train, val=val, test=test, subjects=subjects, fixations=fixations, frames=frames)
+        between(0, 1, miss=miss, share_with_gaze=share_with_gaze, noise=noise)
+        between(0.01, inf, centre=centre, duration=duration)
+        between(0, inf, spread=spread, ambiguity=ambiguity, duration_spread=duration_spread)
         self.split, self.task, self.world, self.size, self.seed = split, task, world, size, seed
         self.length = {"train": train, "val": val, "test": test}[split]
         self.objects, self.clutter, self.noise, self.ambiguity = objects, clutter, noise, ambiguity
         self.questions = self._mix(self.DEFAULT_QUESTIONS[world] if questions is None else questions)
-        self.share_with_gaze, self.cache = share_with_gaze, cache
+        self.share_with_gaze, self.cache, self.frames = share_with_gaze, cache, frames
+        self.classes = classes(task, world)
         self.observer = Observer(
             subjects,
             fixations,
@@ -172,15 +188,22 @@ class Shapes(GazeDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         drawn = self.sample(index)
+        pixels = "image" if drawn.path is None else "clip"
         sample: dict[str, Any] = {
             "id": f"shapes-{self.split}-{index:05d}",
-            "image": torch.from_numpy(self.image(index).copy()),
+            pixels: torch.from_numpy(self.image(index).copy()),
             "gaze": self.gaze(index),
         }
         if drawn.question is not None:
             sample |= {"question": drawn.question.text, "answers": [drawn.question.answer]}
         if drawn.captions:
             sample["captions"] = list(drawn.captions)
+        if drawn.label is not None:
+            sample["label"] = drawn.label
+        if self.task == "sos":
+            sample["mask"] = tv_tensors.Mask(torch.from_numpy(silhouette(drawn.scene, drawn.about, self.size)))
+        if self.task == "action":
+            sample["video"] = self.stimulus(index)
         return sample
 
     def gaze(self, index: int) -> Gaze | None:
@@ -192,10 +215,10 @@ class Shapes(GazeDataset):
         return self._gaze[index]
 
     def stimulus(self, index: int) -> str:
-        return f"shapes-{self.split}-{index:05d}"
+        return f"shapes-{self.split}-{self._scene(index):05d}"
 
     def strings(self, key: str) -> Iterator[str]:
-        keys = {"vqa": ("question", "answers"), "captioning": ("captions",), "saliency": ()}[self.task]
+        keys = {"vqa": ("question", "answers"), "captioning": ("captions",)}.get(self.task, ())
         if key not in keys:
             raise KeyError(f"Shapes with task={self.task} has no {key}, only {', '.join(keys) or 'pictures and gaze'}")
         for index in range(len(self)):
@@ -206,7 +229,7 @@ class Shapes(GazeDataset):
 
     def fingerprint(self) -> str:
         made_of = (_VERSION, self.split, self.length, self.seed, self.size, self.task, self.world, self.objects)
-        drawn_by = (self.clutter, self.noise, self.ambiguity, sorted(self.questions.items()))
+        drawn_by = (self.clutter, self.noise, self.ambiguity, sorted(self.questions.items()), self.frames)
         return hashlib.sha256(repr((made_of, drawn_by)).encode()).hexdigest()[:16]
 
     @property
@@ -224,9 +247,13 @@ class Shapes(GazeDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"shapes has {len(self)} samples in split {self.split}, no sample {index}")
         if index not in self._samples:
-            rng = self._rng(index, _SCENE)
+            rng = self._rng(self._scene(index), _SCENE)
             kind = self._kind(rng) if self.task == "vqa" else None
-            if self.world == "irrelevant":
+            if self.task == "action":
+                half = index % _CLIPS
+                drawn = video(rng, self.world, self.objects, self.clutter, self.ambiguity, _CLIPS * self.frames)
+                drawn = drawn.cut(half * self.frames, self.frames)
+            elif self.world == "irrelevant" and self.task != "sos":
                 drawn = about_background(rng, self.task, kind, self.objects, self.clutter, self.ambiguity)
             else:
                 drawn = about_objects(rng, self.task, kind, self.objects, self.clutter, self.observer)
@@ -234,10 +261,12 @@ class Shapes(GazeDataset):
         return self._samples[index]
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """The pixels of sample ``index``, ``(3, size, size)``."""
+        """The pixels of sample ``index``, ``(3, size, size)``, or those of a clip, ``(frames, 3, size, size)``."""
         image = self._images.get(index)
         if image is None:
-            image = render(self.sample(index).scene, self.size, self.noise, self._rng(index, _NOISE))
+            drawn, rng = self.sample(index), self._rng(index, _NOISE)
+            frames = [render(drawn.frame(k), self.size, self.noise, rng) for k in range(len(drawn.positions()))]
+            image = frames[0] if drawn.path is None else np.stack(frames)
             if self.cache:
                 self._images[index] = image
         return image
@@ -245,15 +274,25 @@ class Shapes(GazeDataset):
     def _look(self, rng: Generator, drawn: Sample) -> Gaze:
         layout = drawn.scene.layout
         contrast = drawn.scene.contrast() if self.world == "relevant" else None
-        if self.world == "irrelevant" and self.task == "saliency":
+        aims = drawn.positions()
+        if self.world == "irrelevant" and self.task in ("saliency", "sos"):
             layout = draw_layout(rng, self.objects)
-        points, subject, duration = self.observer.look(rng, layout, contrast, drawn.about)
+            aims = np.stack([layout.x, layout.y], 1)[None]
+        if self.task != "action":
+            aims = aims.repeat(self.observer.fixations, 0)
+        points, subject, duration = self.observer.look(rng, layout, contrast, drawn.about, aims)
+        moving = self.task == "action"
         return Gaze(
             torch.from_numpy((points * self.size - 0.5).astype(np.float32)),
             (self.size, self.size),
             torch.from_numpy(subject),
-            torch.from_numpy(duration.astype(np.float32)),
+            None if moving else torch.from_numpy(duration.astype(np.float32)),
+            torch.arange(self.frames).repeat(self.observer.subjects) if moving else None,
         )
+
+    def _scene(self, index: int) -> int:
+        """The number of the scene or video that sample ``index`` shows."""
+        return index // _CLIPS if self.task == "action" else index
 
     def _rng(self, index: int, stream: int) -> Generator:
         # separate streams: gaze needs no picture, and neither observer nor noise changes what a scene holds
@@ -270,27 +309,8 @@ class Shapes(GazeDataset):
             if kind not in possible:
                 choices = ", ".join(possible)
                 raise InputError(f"shapes questions={kind} is not asked in world={self.world}: choose among {choices}")
-            _between(0, inf, **{f"questions.{kind}": weight})
+            between(0, inf, **{f"questions.{kind}": weight})
         total = sum(questions.values())
         if total <= 0:
             raise InputError("shapes questions: all weights are 0: give one that is not")
         return {kind: questions[kind] / total for kind in possible if questions.get(kind)}
-
-
-def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"shapes {name}={value} does not exist: choose among {', '.join(choices)}")
-
-
-def _between(low: float, high: float, **arguments: float) -> None:
-    for name, value in arguments.items():
-        if not isinstance(value, int | float) or not low <= value <= high:
-            span = f"at least {low:g}" if high == inf else f"{low:g} to {high:g}"
-            raise InputError(f"shapes {name}={value} is out of range: give a number of {span}")
-
-
-def _whole(low: float, high: float, **arguments: int) -> None:
-    _between(low, high, **arguments)
-    for name, value in arguments.items():
-        if not isinstance(value, int):
-            raise InputError(f"shapes {name}={value} is not a whole number: give one")

@@ -76,20 +76,31 @@ class Observer:
         return weight / weight.sum()
 
     def look(
-        self, rng: Generator, layout: Layout, contrast: NDArray[np.float64] | None, about: Sequence[int]
+        self,
+        rng: Generator,
+        layout: Layout,
+        contrast: NDArray[np.float64] | None,
+        about: Sequence[int],
+        aims: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
         """Fixations in order, person after person: ``(n, 2)`` x, y in shares of the side, ``(n,)`` subjects from 0,
-        ``(n,)`` durations in ms. A point that would leave the picture stays at its border."""
-        shape = (self.subjects, self.fixations)
+        ``(n,)`` durations in ms. A point that would leave the picture stays at its border.
+
+        ``aims`` says where on the objects people look, and when: ``(t, objects, 2)``, for each of t fixations a person;
+        None is at their centres, ``fixations`` times.
+        """
+        if aims is None:
+            aims = np.stack([layout.x, layout.y], 1)[None].repeat(self.fixations, 0)
+        shape = (self.subjects, len(aims))
         later = np.cumsum(self.preference(layout, contrast, about))
         first = np.cumsum(self.preference(layout, contrast, about, first=True))
         chance = rng.random(shape)
         target = np.searchsorted(later, chance * later[-1], side="right")
         target[:, :1] = np.searchsorted(first, chance[:, :1] * first[-1], side="right")
-        aim = np.stack([layout.x, layout.y], 1)[target]
+        aim = aims[np.arange(len(aims)), target]
         missed = (rng.random(shape) < self.miss)[..., None]
         offset = rng.standard_normal((*shape, 2))
         points = np.where(missed, 0.5 + self.centre * offset, aim + self.spread * offset)
         duration = self.duration * np.exp(self.duration_spread * rng.standard_normal(shape))
-        subject = np.repeat(np.arange(self.subjects), self.fixations)
+        subject = np.repeat(np.arange(self.subjects), len(aims))
         return points.clip(0, 1 - 1e-6).reshape(-1, 2), subject, duration.ravel()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from haa.data.shapes.mark import blend_mark
 from haa.data.shapes.scene import RGB, SHAPES, Background, Scene
 
 _INNER = 0.45
@@ -40,6 +42,10 @@ def render(scene: Scene, size: int, noise: float, rng: Generator) -> NDArray[np.
         strict=True,
     ):
         _blend(canvas, SHAPES[kind], x, y, radius, RGB[colour], strength)
+    if scene.marks is not None:
+        centres = scene.marks.centres(layout).tolist()
+        for (x, y), radius, kind in zip(centres, layout.radius.tolist(), scene.marks.kind.tolist(), strict=True):
+            blend_mark(canvas, x, y, radius, kind)
     if noise > 0:
         canvas += noise * rng.standard_normal(canvas.shape, dtype=np.float32)
         near = np.arange(size) * 16 // size
@@ -77,16 +83,32 @@ def _blend(
     strength: float,
 ) -> None:
     """Draw one shape, its centre and radius in shares of the side, into the part of the canvas that it touches."""
-    size = canvas.shape[-1]
+    rows, columns, cover = _cover(shape, x, y, radius, canvas.shape[-1])
+    part = canvas[:, rows, columns]
+    part += cover * np.float32(strength) * (rgb[:, None, None] - part)
+
+
+def silhouette(scene: Scene, objects: Sequence[int], size: int) -> NDArray[np.uint8]:
+    """The mask of these objects, ``(size, size)``: 255 in pixels of which they cover half or more, else 0."""
+    mask = np.zeros((size, size), np.uint8)
+    layout = scene.layout
+    for k in objects:
+        x, y, radius = float(layout.x[k]), float(layout.y[k]), float(layout.radius[k])
+        rows, columns, cover = _cover(SHAPES[scene.shape[k]], x, y, radius, size)
+        mask[rows, columns] |= np.where(cover >= 0.5, 255, 0).astype(np.uint8)
+    return mask
+
+
+def _cover(shape: str, x: float, y: float, radius: float, size: int) -> tuple[slice, slice, NDArray[np.floating]]:
+    """How much of each pixel a shape covers, and of which rows and columns."""
     reach = 1.3 * radius * size + 1
     left, right = max(0, int(x * size - reach)), min(size, int(x * size + reach) + 1)
     top, bottom = max(0, int(y * size - reach)), min(size, int(y * size + reach) + 1)
     u = ((np.arange(left, right, dtype=np.float32) + 0.5) / size - x) / radius
     v = ((np.arange(top, bottom, dtype=np.float32) + 0.5) / size - y) / radius
     # how much of a pixel is covered, from the distance of its centre to the outline
-    cover = np.clip(0.5 - outline(shape, u, v[:, None]) * (radius * size), 0, 1) * np.float32(strength)
-    part = canvas[:, top:bottom, left:right]
-    part += cover * (rgb[:, None, None] - part)
+    cover = np.clip(0.5 - outline(shape, u, v[:, None]) * (radius * size), 0, 1)
+    return slice(top, bottom), slice(left, right), cover
 
 
 def outline(shape: str, u: NDArray[np.floating], v: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -1,29 +1,79 @@
-"""A sample of `Shapes` before its pixels and its gaze: a scene and what is said about it."""
+"""A sample of `Shapes` before its pixels and its gaze: a scene and what is asked of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from haa.data.shapes.caption import describe, describe_background
+from haa.data.shapes.mark import BEARER, MARKS, draw_marks
+from haa.data.shapes.motion import ACTOR, DRIFTS, MOTIONS, PERIOD, drift, paths
 from haa.data.shapes.observer import Observer
 from haa.data.shapes.question import POSE, Question, any_kinds, ask_background
-from haa.data.shapes.scene import COLOURS, SIDES, STRIPES, Scene, draw_background, draw_layout, draw_telling_background
+from haa.data.shapes.scene import (
+    COLOURS,
+    SHAPES,
+    SIDES,
+    STRIPES,
+    Layout,
+    Scene,
+    draw_background,
+    draw_layout,
+    draw_telling_background,
+)
 
-Task = Literal["vqa", "captioning", "saliency"]
+Task = Literal["vqa", "captioning", "saliency", "sos", "finegrained", "action"]
+World = Literal["relevant", "irrelevant"]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A scene, its question or captions, and which objects the simulated observer looks for, by index."""
+    """A scene, what is asked of it, and which objects the simulated observer looks for, by index.
+
+    Args:
+        scene: the picture, or what is at rest in a video.
+        question, captions: of a task with texts.
+        about: the objects that the observer looks for; of sos, those in the mask.
+        label: the class, of a task that has classes.
+        path: of a video, ``(frames, n, 2)``: x, y of each object beside its place, in shares of the side.
+        phase: of a video, what the stripes' phase changes by from frame to frame, in radians.
+    """
 
     scene: Scene
     question: Question | None
     captions: tuple[str, ...]
     about: tuple[int, ...]
+    label: int | None = None
+    path: NDArray[np.float64] | None = None
+    phase: float = 0.0
+
+    def positions(self) -> NDArray[np.float64]:
+        """``(frames, n, 2)`` where people look on each object: its bar, if it has one; stills have one frame."""
+        layout, marks = self.scene.layout, self.scene.marks
+        centres = np.stack([layout.x, layout.y], 1) if marks is None else marks.centres(layout)
+        return centres[None] if self.path is None else centres + self.path
+
+    def cut(self, start: int, frames: int) -> Sample:
+        """A clip of a video, from frame ``start`` on."""
+        assert self.path is not None
+        background = self.scene.background
+        drifted = replace(background, phase=background.phase + start * self.phase)
+        return replace(self, scene=replace(self.scene, background=drifted), path=self.path[start : start + frames])
+
+    def frame(self, index: int) -> Scene:
+        """The scene in one frame of a video."""
+        if self.path is None:
+            return self.scene
+        layout, background = self.scene.layout, self.scene.background
+        x, y = self.path[index].T
+        moved = replace(layout, x=layout.x + x, y=layout.y + y)
+        drifted = replace(background, phase=background.phase + index * self.phase)
+        return replace(self.scene, layout=moved, background=drifted)
 
 
 def about_objects(
@@ -39,8 +89,14 @@ def about_objects(
     scene = Scene(layout, *any_kinds(rng, objects), strength, background)
     if task == "saliency":
         return Sample(scene, None, (), ())
+    if task == "finegrained":
+        scene = replace(scene, shape=_first_alone(rng, objects, BEARER), marks=draw_marks(rng, objects))
+        assert scene.marks is not None
+        return Sample(scene, None, (), (0,), label=int(scene.marks.kind[0]))
     salience = observer.preference(layout, scene.contrast(), ())
     first, second = np.argsort(-salience, kind="stable")[:2].tolist()
+    if task == "sos":
+        return Sample(scene, None, (), (first, second))
     return Sample(scene, None, describe(scene, first, second), (first, second))
 
 
@@ -55,4 +111,51 @@ def about_background(
     scene = Scene(layout, *any_kinds(rng, objects), strength, background)
     question = ask_background(kind, colour, stripes, light) if kind is not None else None
     captions = describe_background(colour, stripes, light) if task == "captioning" else ()
-    return Sample(scene, question, captions, (0,))  # objects are in random order
+    label = colour if task == "finegrained" else None
+    return Sample(scene, question, captions, (0,), label)  # objects are in random order
+
+
+def video(rng: Generator, world: World, objects: int, clutter: int, ambiguity: float, frames: int) -> Sample:
+    """A video: all objects move, each in its cell. Its class is the actor's motion, or the drift of the stripes."""
+    layout = draw_layout(rng, objects)
+    layout = replace(layout, radius=0.6 * layout.radius)  # leaves room to move
+    strength = rng.uniform(0.7, 1.0, objects)
+    colour = rng.integers(len(COLOURS), size=objects)
+    motion = rng.integers(len(MOTIONS), size=objects)
+    path = paths(rng, motion, _reach(layout), frames)
+    if world == "relevant":
+        background = draw_background(rng, clutter, layout.side)
+        scene = Scene(layout, _first_alone(rng, objects, ACTOR), colour, strength, background)
+        return Sample(scene, None, (), (0,), int(motion[0]), path)
+    label = int(rng.integers(len(DRIFTS)))
+    stripes, sign = drift(label)
+    hue, light = rng.integers(0, (len(COLOURS), len(SIDES))).tolist()
+    background = draw_telling_background(rng, clutter, layout.side, hue, stripes, light, ambiguity)
+    shape = rng.integers(len(SHAPES), size=objects)
+    scene = Scene(layout, shape, colour, strength, background)
+    return Sample(scene, None, (), (0,), label, path, sign * 2 * math.pi / PERIOD)
+
+
+def classes(task: Task, world: World) -> tuple[str, ...]:
+    """The names of a task's classes in a world; none where it has no classes."""
+    if task == "finegrained":
+        return MARKS if world == "relevant" else COLOURS
+    if task == "action":
+        return MOTIONS if world == "relevant" else DRIFTS
+    return ()
+
+
+def _first_alone(rng: Generator, objects: int, shape: str) -> NDArray[np.int64]:
+    """Shapes of all objects, of which the first alone has this one."""
+    alone = SHAPES.index(shape)
+    others = (alone + 1 + rng.integers(len(SHAPES) - 1, size=objects)) % len(SHAPES)
+    others[0] = alone
+    return others
+
+
+def _reach(layout: Layout) -> float:
+    """How far every object can move without leaving its cell, at most a fifth of it."""
+    cell = 1 / layout.side
+    row, column = np.divmod(layout.cell, layout.side)
+    off = np.maximum(abs(layout.x - (column + 0.5) * cell), abs(layout.y - (row + 0.5) * cell))
+    return float(min(0.2 * cell, (0.5 * cell - off - layout.radius).min()))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from haa.data.shapes.mark import Marks
 
 SHAPES = ("circle", "square", "triangle", "ring", "cross", "star")
 COLOURS = ("red", "yellow", "green", "cyan", "blue", "purple")
@@ -73,7 +77,7 @@ class Scene:
     """One picture before it is rendered, the same at every size.
 
     ``shape`` and ``colour`` index `SHAPES` and `COLOURS`; ``strength`` is the share of its colour that an object keeps,
-    the background shining through with the rest.
+    the background shining through with the rest; ``marks`` are bars on the objects, where the class is one of them.
     """
 
     layout: Layout
@@ -81,6 +85,7 @@ class Scene:
     colour: NDArray[np.int64]
     strength: NDArray[np.float64]
     background: Background
+    marks: Marks | None = None
 
     def __len__(self) -> int:
         return len(self.shape)

@@ -1,0 +1,29 @@
+"""Checks of what `Shapes` is asked for."""
+
+from __future__ import annotations
+
+from math import inf
+
+from haa.errors import InputError
+
+
+def choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse a name that is not among the choices."""
+    if value not in choices:
+        raise InputError(f"shapes {name}={value} does not exist: choose among {', '.join(choices)}")
+
+
+def between(low: float, high: float, **arguments: float) -> None:
+    """Refuse a number that is out of range."""
+    for name, value in arguments.items():
+        if not isinstance(value, int | float) or not low <= value <= high:
+            span = f"at least {low:g}" if high == inf else f"{low:g} to {high:g}"
+            raise InputError(f"shapes {name}={value} is out of range: give a number of {span}")
+
+
+def whole(low: float, high: float, **arguments: int) -> None:
+    """Refuse a number that is out of range or not whole."""
+    between(low, high, **arguments)
+    for name, value in arguments.items():
+        if not isinstance(value, int):
+            raise InputError(f"shapes {name}={value} is not a whole number: give one")

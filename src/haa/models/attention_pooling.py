@@ -1,0 +1,79 @@
+"""A classifier that looks at one place: features are averaged with the weights of an attention map."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from haa.models.backbone import Backbone
+
+
+class AttentionPooling(nn.Module):
+    r"""Classification by a softmax attention over the cells of a backbone's features, in the place of average pooling.
+
+    .. math:: a = \mathrm{softmax}(w^\top \tanh(V x_{ij})), \qquad \mathrm{logits} = W \sum_{ij} a_{ij} x_{ij}
+
+    Ilse, Tomczak, Welling, "Attention-based Deep Multiple Instance Learning", ICML 2018, section 2.4, with the cells of
+    a grid as instances.
+
+    Args:
+        backbone: see `haa.models.backbone`.
+        class_vocab: how many classes there are.
+        hidden: width of the comparison V.
+        dropout: in training, on the averaged features.
+
+    Example:
+        >>> from haa.models.backbone import Tiny
+        >>> logits, attention = AttentionPooling(Tiny(channels=16), class_vocab=5)(torch.rand(2, 3, 64, 96))
+        >>> logits.shape, attention.shape, torch.allclose(attention.sum((1, 2)), torch.ones(2))
+        (torch.Size([2, 5]), torch.Size([2, 8, 12]), True)
+    """
+
+    def __init__(self, backbone: Backbone, class_vocab: int, hidden: int = 64, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.score = SpatialScore(backbone.channels, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.classify = nn.Linear(backbone.channels, class_vocab)
+
+    def forward(
+        self, image: Float[Tensor, "b 3 h w"] | None, features: Float[Tensor, "b c i j"] | None = None
+    ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b i j"]]:
+        """Logits, and where they come from.
+
+        Args:
+            image: RGB in [0, 1]; may be None when ``features`` are given.
+            features: what the backbone would return, if somebody has it already.
+        """
+        x = self.backbone(image) if features is None else features
+        attention = self.score(x)
+        return self.classify(self.dropout(pool(x, attention))), attention
+
+
+class SpatialScore(nn.Module):
+    """A softmax over the cells of a grid: a hidden layer of 1 x 1 convolution and tanh, and one of width 1.
+
+    Example:
+        >>> SpatialScore(8)(torch.zeros(1, 8, 2, 2))
+        tensor([[[0.2500, 0.2500],
+                 [0.2500, 0.2500]]], grad_fn=<ViewBackward0>)
+    """
+
+    def __init__(self, channels: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.Tanh(), nn.Conv2d(hidden, 1, 1, bias=False))
+
+    def forward(self, x: Float[Tensor, "b c i j"]) -> Float[Tensor, "b i j"]:
+        """Weights that sum to 1 over the grid."""
+        return self.layers(x).float().flatten(1).softmax(1).view(len(x), *x.shape[2:])
+
+
+def pool(x: Float[Tensor, "b c i j"], attention: Float[Tensor, "b i j"]) -> Float[Tensor, "b c"]:
+    """Features averaged with these weights.
+
+    Example:
+        >>> pool(torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[0.75, 0.25]]]))
+        tensor([[1.5000]])
+    """
+    return torch.einsum("bcij,bij->bc", x, attention.to(x.dtype))

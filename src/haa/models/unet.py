@@ -1,0 +1,91 @@
+"""Masks from a backbone's coarse features: a U-Net, or an FCN where there is nothing to skip."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from haa.errors import InputError
+from haa.models.backbone import Backbone
+from haa.models.residual_gate import ResidualGate
+
+
+class UNet(nn.Module):
+    """Logits of a mask, at every scale of the decoder, with spatial attention at the bottleneck.
+
+    The bottleneck is the backbone's coarsest stage, gated by `ResidualGate`. Each finer stage is met by the decoder:
+    upsampled, concatenated, convolved; the last one to be met is a small convolution of the image itself, at stride 4,
+    unless a stage is as fine. Every scale predicts the whole mask (side supervision).
+
+    A frozen backbone is taken as it gives its features, all stages in one grid, so that they can be cached: then this
+    is an FCN. A trained one with several stages (``backbone.stages=[1,2,3]``) is a U-Net's encoder.
+
+    O. Ronneberger, P. Fischer, T. Brox, U-Net, MICCAI 2015 (skips); J. Long, E. Shelhamer, T. Darrell, Fully
+    Convolutional Networks for Semantic Segmentation, CVPR 2015; S. Xie, Z. Tu, Holistically-Nested Edge Detection, ICCV
+    2015 (side supervision).
+
+    Args:
+        backbone: see `haa.models.backbone`.
+        hidden: channels of the decoder, a multiple of 8.
+        detail: channels of the convolution of the image, a multiple of 8; 0 leaves it out.
+
+    Raises:
+        InputError: if ``hidden`` or ``detail`` is not a multiple of 8.
+
+    Example:
+        >>> from haa.models.backbone import Tiny
+        >>> sides, attention = UNet(Tiny(stages=(0, 1, 2)))(torch.rand(2, 3, 64, 64))
+        >>> [tuple(side.shape) for side in sides], attention.shape
+        ([(2, 8, 8), (2, 16, 16), (2, 32, 32)], torch.Size([2, 8, 8]))
+    """
+
+    def __init__(self, backbone: Backbone, hidden: int = 32, detail: int = 16) -> None:
+        super().__init__()
+        if hidden < 8 or hidden % 8 or detail < 0 or detail % 8:
+            raise InputError(f"model.hidden={hidden}, model.detail={detail}: give multiples of 8 (detail may be 0)")
+        self.backbone = backbone
+        self.skips = len(backbone.stages) > 1 and not backbone.frozen
+        stages = backbone.stages if self.skips else [(backbone.channels, backbone.stride)]
+        # coarse to fine, in whatever order they were chosen
+        self.order = sorted(range(len(stages)), key=lambda index: -stages[index][1])
+        widths = [stages[index][0] for index in self.order]
+        self.detail: nn.Module | None = None
+        if detail and stages[self.order[-1]][1] > 4:
+            self.detail = nn.Sequential(_block(3, detail, stride=2), _block(detail, detail, stride=2))
+            widths.append(detail)
+        self.enter = _block(widths[0], hidden)
+        self.gate = ResidualGate(hidden)
+        self.blocks = nn.ModuleList(_block(hidden + width, hidden) for width in widths[1:])
+        self.sides = nn.ModuleList(nn.Conv2d(hidden, 1, 1) for _ in widths)
+
+    def forward(
+        self, image: Float[Tensor, "b 3 h w"], features: Float[Tensor, "b c i j"] | None = None
+    ) -> tuple[list[Float[Tensor, "b _ _"]], Float[Tensor, "b i j"]]:
+        """Logits, coarse to fine, each at its own resolution, and the attention.
+
+        Args:
+            image: RGB in [0, 1].
+            features: what a frozen backbone returns, if somebody has it already.
+        """
+        if features is None or self.skips:
+            maps = self.backbone.pyramid(image) if self.skips else [self.backbone(image)]
+        else:
+            maps = [features]
+        maps = [maps[index] for index in self.order]
+        if self.detail is not None:
+            maps.append(self.detail(image - 0.5))
+        x, attention = self.gate(self.enter(maps[0]))
+        scales = [x]
+        for block, skip in zip(self.blocks, maps[1:], strict=True):
+            x = F.interpolate(x, skip.shape[2:], mode="bilinear", align_corners=False)
+            x = block(torch.cat([x, skip], 1))
+            scales.append(x)
+        return [side(x)[:, 0] for side, x in zip(self.sides, scales, strict=True)], attention
+
+
+def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.GroupNorm(8, outputs), nn.ReLU()
+    )
