@@ -213,8 +213,9 @@ def cell(result: str | float | None) -> str:
 INTRODUCTION = """# Which source reads which family
 
 Written by `python -m benchmarks.support` ({versions}): small models with
-random weights, float32, without downloads; the tests run it again and compare. A number is the largest difference to an independent computation, as a share of the largest value; *refused* means an
-`InputError` that names the layer and the reason; – means that it was not tried, for want of what the source reads.
+random weights, float32, without downloads; the tests run it again and compare. A number is the largest difference to an
+independent computation, as a share of the largest value; *refused* means an `InputError` that names the layer and the
+reason; – means that it was not tried, for want of what the source reads.
 
 - `self_attention`, `rollout`, `cross_attention`: against the softmax of the same model with fused attention off (timm's
   `fused_attn=False`, Hugging Face's `attn_implementation="eager"`).
