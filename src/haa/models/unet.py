@@ -41,7 +41,7 @@ class UNet(nn.Module):
         ([(2, 8, 8), (2, 16, 16), (2, 32, 32)], torch.Size([2, 8, 8]))
     """
 
-    def __init__(self, backbone: Backbone, hidden: int = 32, detail: int = 16) -> None:
+    def __init__(self, backbone: Backbone, hidden: int = 24, detail: int = 16) -> None:
         super().__init__()
         if hidden < 8 or hidden % 8 or detail < 0 or detail % 8:
             raise InputError(f"model.hidden={hidden}, model.detail={detail}: give multiples of 8 (detail may be 0)")
