@@ -149,16 +149,24 @@ def test_a_frame_without_fixations(hollywood):
         Hollywood2(hollywood)
 
 
-def test_layouts_that_are_not_theirs(hollywood, tmp_path, picture):
+def test_layouts_that_are_not_theirs(hollywood):
     write_video(hollywood / "testing" / "Diving-001", "001", 1, 1)
     with pytest.raises(InputError, match="Diving-001 is not named actionclip"):
         Hollywood2(hollywood)
     with pytest.raises(InputError, match="actioncliptrain00001_1 is not named <Class>-<number>"):
         UCFSports(hollywood)
-    (hollywood / "testing" / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty/images is missing"):
-        UCFSports(hollywood)
     with pytest.raises(InputError, match="neither training/ nor testing/"):
         UCFSports(hollywood / "testing")
     with pytest.raises(InputError, match=r"data\.frames=0: give a positive number"):
         UCFSports(hollywood, frames=0)
+
+
+def test_a_video_without_frames(hollywood):
+    shot = hollywood / "training" / "actioncliptrain00003_1"
+    for path in (shot / "images").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=r"actioncliptrain00003_1/images holds no frames"):
+        Hollywood2(hollywood)
+    (shot / "images").rmdir()
+    with pytest.raises(InputError, match=r"actioncliptrain00003_1/images is missing"):
+        Hollywood2(hollywood)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,18 +12,23 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
 from haa.errors import InputError
 from haa.gaze import Size
+
+try:
+    # the values that Pillow gives, in half the time, for it copies the picture once and not three times
+    from torchvision.io import ImageReadMode, decode_jpeg, read_file
+except ImportError:  # it is to leave torchvision one day: Pillow does as well
+    decode_jpeg = None
+warnings.filterwarnings("ignore", message="The image decoding and encoding capabilities of TorchVision")
 
 
 def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
     """The pixels of an image file as stored, RGB; grey and palette images are converted.
 
-    JPEGs are decoded by torchvision, to the same values as by Pillow and in half the time: it leaves out two copies of
-    the picture. The values of a pixel lie together in memory, as decoded, which resizing likes; `collate` puts a batch
-    into the usual order once it is small.
+    The values of a pixel lie together in memory, as decoded, which resizing likes: `collate` puts a batch into the
+    usual order once it is small.
 
     Raises:
         InputError: if the file is missing, truncated or no image.
@@ -34,13 +40,14 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
         >>> read_image(path)[:, 0, 0]
         tensor([255,   0,   0], dtype=torch.uint8)
     """
-    if str(path).lower().endswith((".jpg", ".jpeg")):
+    if decode_jpeg is not None and str(path).lower().endswith((".jpg", ".jpeg")):
         # where it fails, Pillow knows why, or finds that the name lies
         with suppress(RuntimeError):
             return decode_jpeg(read_file(str(path)), mode=ImageReadMode.RGB)
     with _opened(path) as image:
         # np.array copies: torch warns about memory that it may not write
-        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+        pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
+        return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def read_map(path: str | Path) -> UInt8[Tensor, "h w"]:
