@@ -29,7 +29,7 @@ from haa.classes import Classes
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
 from haa.errors import InputError
-from haa.maps import gather
+from haa.gather_maps import gather
 from haa.module import AlignedModule
 from haa.reference import cached_reference_rows, reference_rows
 from haa.tasks.saliency import Saliency

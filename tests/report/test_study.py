@@ -7,6 +7,7 @@ import pytest
 from tests.report.simulated import Drawn, study_runs
 
 from haa.errors import InputError
+from haa.report.caveats import caveats
 from haa.report.study import per_sample, studies
 
 HUMAN, SHUFFLED = (0.5, "human"), (0.5, "shuffled")
@@ -76,3 +77,13 @@ def test_a_metric_that_is_no_mean_over_samples_is_not_resampled(runs):
     (study,) = studies(runs)
     assert per_sample(study.arms[1], "accuracy", range(3)) is None
     assert per_sample(study.arms[1], "loss", range(3)) is None
+
+
+def test_an_oracle_is_one_arm_whatever_the_weight_and_no_part_of_the_answer(runs):
+    bound = [Drawn(r.folder, r.config, {**r.summary, "oracle": True}, r.columns) for r in runs if r.kind != "baseline"]
+    (study,) = studies([*runs, *bound])
+    oracle = study.arms[-1]
+    assert (oracle.label, oracle.kind, oracle.oracle) == ("oracle (upper bound)", "other", True)
+    assert len(oracle.runs) == 3
+    assert study.repeated == 0
+    assert any("Oracle runs are given human gaze at test time" in text for text in caveats(study))

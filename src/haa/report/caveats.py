@@ -20,7 +20,7 @@ def caveats(study: Study) -> list[str]:
         out.append(
             "Predicted gaze comes from a saliency model, not from people; attention is scored against the data's own."
         )
-    if any("oracle" in arm.condition for arm in study.arms):
+    if any(arm.oracle for arm in study.arms):
         out.append(
             "Oracle runs are given human gaze at test time, which no model has in use: they bound what can be gained, "
             "and take no part in the answer."
@@ -32,7 +32,7 @@ def caveats(study: Study) -> list[str]:
     missing = [arm.label for arm in treated if not study.controls(arm)]
     if missing:
         out.append(f"No control at the same weight: {', '.join(missing)}. Help cannot be claimed there.")
-    others = [arm.label for arm in study.of("other") if "oracle" not in arm.condition]
+    others = [arm.label for arm in study.of("other") if not arm.oracle]
     if others:
         out.append(f"Shown, and no part of the answer: {', '.join(others)}.")
     out += _undefined(study)

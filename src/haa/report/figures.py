@@ -86,6 +86,9 @@ def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, f
                 axis.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
                 axis.plot(x, y, f"-{marker}", color=colour, label=name, markersize=5)
             _references(axis, metric, references)
+            for arm in [arm for arm in study.arms if arm.oracle and arm.values(metric)]:
+                bound = statistics.mean(list(arm.values(metric).values())).mean
+                _line(axis, bound, arm.condition, "-.")
             axis.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
             axis.set_xlim(-0.15, len(weights) - 0.85)
             axis.set_ylabel(metric)
@@ -103,7 +106,7 @@ def consistency(studies: Sequence[Study], found: Sequence[Correlation | None]) -
         figure = Figure(figsize=(5.4, 3.2 * len(pairs)), layout="constrained")
         axes = figure.subplots(len(pairs), squeeze=False)[:, 0]
         for axis, (study, r) in zip(axes, pairs, strict=True):
-            for arm in study.arms:
+            for arm in _models(study):
                 x, y = points(study, arm)
                 axis.plot(
                     x, y, _marker(study, arm), color=_colour(study, arm), label=arm.label, markersize=6, alpha=0.85
@@ -197,10 +200,14 @@ def _lines(study: Study) -> dict[str, list[Arm]]:
     start = [study.baseline] if study.baseline is not None else []
     lines: dict[str, list[Arm]] = {}
     for arm in study.arms:
-        if arm.kind != "baseline":
+        if arm.kind != "baseline" and not arm.oracle:
             name = arm.label.replace(f", weight {arm.weight:g}", "")
             lines.setdefault(name, [*start]).append(arm)
     return lines
+
+
+def _models(study: Study) -> list[Arm]:
+    return [arm for arm in study.arms if not arm.oracle]
 
 
 def _conditions(study: Study) -> list[str]:
@@ -218,10 +225,12 @@ def _marker(study: Study, arm: Arm) -> str:
 def _references(axis: Axes, metric: str, references: dict[str, dict[str, float]]) -> None:
     for name, row in references.items():
         if name != "another image" and metric in row:
-            axis.axhline(row[metric], color=_FAINT, linewidth=1, linestyle="--" if "ceiling" in name else ":")
-            axis.annotate(
-                name, (1, row[metric]), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
-            )
+            _line(axis, row[metric], name, "--" if "ceiling" in name else ":")
+
+
+def _line(axis: Axes, height: float, name: str, style: str) -> None:
+    axis.axhline(height, color=_FAINT, linewidth=1, linestyle=style)
+    axis.annotate(name, (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
 
 
 def _legend(figure: Figure, axes: Any) -> None:

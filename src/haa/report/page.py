@@ -205,6 +205,8 @@ def _correlation(study: Study) -> tuple[Correlation | None, Correlation | None]:
     y: list[float] = []
     centred: list[tuple[float, float]] = []
     for arm in study.arms:
+        if arm.oracle:  # its attention is the human's, so that it says nothing of machines
+            continue
         own_x, own_y = figures.points(study, arm)
         x, y = x + own_x, y + own_y
         if len(own_x) > 1:

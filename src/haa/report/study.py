@@ -28,6 +28,11 @@ class Arm:
     label: str
     runs: dict[int, Run]
 
+    @property
+    def oracle(self) -> bool:
+        """Whether human gaze was its attention, at test time too: an upper bound, and no model."""
+        return any(run.oracle for run in self.runs.values())
+
     def values(self, metric: str) -> dict[int, float]:
         """The metric by seed, where it is defined."""
         known = {seed: run.summary["metrics"].get(metric) for seed, run in sorted(self.runs.items())}
@@ -158,8 +163,10 @@ def _study(settings: dict[str, str], runs: list[Run], differing: list[str], metr
     repeated = 0
     for run in runs:
         # without alignment the condition changes nothing: a baseline swept over conditions is one run per seed
-        seeds = arms.setdefault((run.weight, run.condition, run.loss), {})
-        repeated += run.seed in seeds and run.kind != "baseline"
+        # and so for an oracle, which has nothing left to align
+        unaligned = run.weight == 0 or run.oracle
+        seeds = arms.setdefault((0.0, run.condition, "") if unaligned else (run.weight, run.condition, run.loss), {})
+        repeated += run.seed in seeds and not unaligned
         seeds[run.seed] = run
     losses = sorted({loss for _, _, loss in arms if loss})
     made = [
@@ -178,7 +185,7 @@ def _study(settings: dict[str, str], runs: list[Run], differing: list[str], metr
 
 
 def _label(condition: str, weight: float, loss: str, losses: list[str]) -> str:
-    if condition == "baseline":
+    if weight == 0:
         return condition
     label = f"{condition}, weight {weight:g}"
     return label if len(losses) < 2 else f"{label}, {_short(loss, losses)}"
