@@ -62,7 +62,7 @@ class Pictures(pl.Callback):
         pl_module.train(was_training)
         if attention is None:
             return
-        batch, attention = _middle(batch, attention)
+        batch, attention = middle(batch, attention)
         height, width = batch["image"].shape[-2:]
         human, has = pl_module.alignment.human(batch, (height, width))
         simulated = data.dataset("val").simulated
@@ -71,7 +71,7 @@ class Pictures(pl.Callback):
         figure.savefig(self.folder / "val.png", dpi=110, bbox_inches="tight")
 
 
-def _middle(batch: Batch, attention: Tensor) -> tuple[Batch, Tensor]:
+def middle(batch: Batch, attention: Tensor) -> tuple[Batch, Tensor]:
     """Of every clip the middle frame with its gaze and its map; stills as they are."""
     if "clip" not in batch:
         return batch, attention

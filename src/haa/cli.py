@@ -18,9 +18,11 @@ haa: train vision models to look where people look, and measure honestly whether
 
   haa train     train a model, with or without human attention    haa train task=vqa align_weight=0.5
   haa evaluate  score a checkpoint on a test split, or other data haa evaluate checkpoint=outputs/.../best.ckpt
-  haa report    compare finished runs: a table and a page         haa report multirun/...
-  haa study-plan  how many seeds a study needs                    haa study-plan multirun/... difference=0.05
+  haa report    compare finished runs: a table and a page         haa report studies/...
+  haa study-plan  how many seeds a study needs                    haa study-plan studies/... difference=0.05
   haa data      check a data set, or fetch one                    haa data check data=osie data.root=DIR
+  haa show      draw samples: who looked where                    haa show data=shapes index=0,1,2
+  haa wandb-dashboard  save the report's panels in W&B            haa wandb-dashboard ENTITY/PROJECT
 
 `haa COMMAND --help` says more. `train` and `evaluate` take Hydra overrides (key=value); `-m` sweeps over lists.\
 """
@@ -36,6 +38,8 @@ def main(argv: list[str] | None = None) -> None:
         "report": report,
         "study-plan": study_plan,
         "data": data,
+        "show": show,
+        "wandb-dashboard": wandb_dashboard,
     }
     if command in ("--help", "-h", "help"):
         print(USAGE)
@@ -69,6 +73,19 @@ def evaluate(argv: list[str]) -> None:
         return run.evaluate(cfg)
 
     _hydra("evaluate", argv, work)
+
+
+def show(argv: list[str]) -> None:
+    """``haa show``: compose the config, then `haa.show.show`."""
+
+    def work(cfg: Any) -> Any:
+        from haa.show import show as draw
+
+        print(draw(cfg))
+
+    # a comma would be a sweep to Hydra, and task= is a group elsewhere: the words that people write
+    words = [re.sub(r"^index=([\d,]+)$", r"index=[\1]", word) for word in argv]
+    _hydra("show", [re.sub(r"^task=", "task.name=", word) for word in words], work)
 
 
 def report(argv: list[str]) -> None:
@@ -207,6 +224,37 @@ def _get(words: list[str]) -> None:
     from haa.data.get import get
 
     get(names[0], Path(given["root"]).expanduser())
+
+
+def wandb_dashboard(argv: list[str]) -> None:
+    """``haa wandb-dashboard``: save a workspace with the report's panels in a Weights & Biases project."""
+    import argparse
+
+    tasks = sorted(path.stem for path in conf().glob("task/*.yaml"))
+    parser = argparse.ArgumentParser(
+        prog="haa wandb-dashboard",
+        description="Save a workspace with the panels of the report in a Weights & Biases project (docs/wandb.md).",
+        epilog="example: haa wandb-dashboard my_team/haa --task vqa",
+    )
+    parser.add_argument("project", help="ENTITY/PROJECT, to which runs with logger=wandb were synced")
+    parser.add_argument("--task", choices=tasks, default="vqa", help="whose metric is shown (default: vqa)")
+    parser.add_argument("--attention", default="attention_nss", help="the attention metric beside it (attention_nss)")
+    parser.add_argument("--name", default="haa", help="of the workspace (default: haa)")
+    arguments = parser.parse_args(argv)
+    entity, slash, project = arguments.project.partition("/")
+    if not slash:
+        _stop(f"{arguments.project} names no project: give ENTITY/PROJECT, such as my_team/haa")
+    import yaml
+
+    monitor = yaml.safe_load((conf() / "task" / f"{arguments.task}.yaml").read_text())["task"]["monitor"]
+    metric = monitor.removeprefix("val/")
+    from haa.dashboard import workspace
+
+    try:
+        saved = workspace(entity, project, metric, arguments.attention, f"{arguments.name} {arguments.task}").save()
+    except InputError as error:
+        _stop(str(error))
+    print(saved.url)
 
 
 def conf() -> Path:

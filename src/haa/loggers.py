@@ -10,6 +10,8 @@ from pathlib import Path
 from pytorch_lightning.loggers import CSVLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info
 
+from haa.study import study_folder
+
 
 def csv(folder: str) -> CSVLogger:
     """``metrics.csv`` in the run folder; a resumed run keeps the rows that it had written.
@@ -30,14 +32,36 @@ def csv(folder: str) -> CSVLogger:
     return logger
 
 
-def wandb(folder: str, project: str = "haa", offline: bool | None = None, tags: Sequence[str] = ()) -> WandbLogger:
+def wandb(
+    folder: str,
+    project: str = "haa",
+    task: str = "",
+    condition: str = "",
+    align_weight: float = 0,
+    seed: int = 0,
+    job_type: str = "train",
+    group: str | None = None,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    offline: bool | None = None,
+) -> WandbLogger:
     """A Weights & Biases run, imported only when asked for.
+
+    It is named and tagged by condition, weight and seed, and grouped by study. A run that is taken up again
+    (`haa.study`) goes on in the W&B run that it had.
 
     Args:
         folder: the run folder; an offline run is kept there and can be uploaded later with ``wandb sync``.
         project: the W&B project.
+        task: its name.
+        condition: the dotted path of the condition's class.
+        align_weight: 0 is the baseline, whatever the condition.
+        seed: of the run.
+        job_type: train or evaluate.
+        group: None is the study's name, and no group outside a study.
+        name: None makes one from condition, weight and seed, or from what the study varies.
+        tags: more tags.
         offline: None is offline exactly when no account is set up (no API key, no WANDB_MODE).
-        tags: shown and searchable on the dashboard.
     """
     import wandb as service
 
@@ -46,6 +70,32 @@ def wandb(folder: str, project: str = "haa", offline: bool | None = None, tags: 
         offline = mode != "online" if mode else not service.login(prompt=False)
     if offline:
         rank_zero_info(f"W&B: offline, in {folder}/wandb; `wandb sync` uploads it (`wandb login` sets up an account)")
-    # Lightning's own offline=True sets a mode that newer clients no longer know
-    mode = "offline" if offline else "online"
-    return WandbLogger(project=project, save_dir=folder, tags=list(tags), name=Path(folder).name, mode=mode)
+    whose = condition.rsplit(".", 1)[-1].lower() if align_weight else "baseline"
+    arm = f"{whose} {align_weight:g}" if align_weight else whose
+    if group is None and (study := study_folder()) is not None:
+        group = str(study.relative_to("studies") if study.is_relative_to("studies") else study.name)
+        name = name or f"{arm} seed {seed}" + _varied(Path(folder).name)
+    return WandbLogger(
+        project=project,
+        save_dir=folder,
+        group=group,
+        name=name or f"{arm} seed {seed}",
+        tags=[word for word in (task, whose, f"weight {align_weight:g}", f"seed {seed}", *tags) if word],
+        job_type=job_type,
+        config={"arm": arm},  # what the dashboard groups runs by
+        id=_id(Path(folder)) if job_type == "train" else None,
+        # Lightning's own offline=True sets a mode that newer clients no longer know
+        mode="offline" if offline else "online",
+    )
+
+
+def _varied(folder: str) -> str:
+    """What a study varies beside condition, weight and seed, from the name of a run's folder."""
+    words = [word for word in folder.split(",") if word.split("=")[0] not in ("condition", "align_weight", "seed")]
+    return "".join(f" {word}" for word in words if "=" in word)
+
+
+def _id(folder: Path) -> str | None:
+    """The id of the W&B run that this run folder has already: the last part of ``wandb/offline-run-DATE_TIME-ID``."""
+    folders = sorted((folder / "wandb").glob("*run-*-*"), key=lambda path: path.stat().st_mtime)
+    return folders[-1].name.rsplit("-", 1)[-1] if folders else None

@@ -43,7 +43,7 @@ def side_by_side(
             axis.set_xticks([])
             axis.set_yticks([])
         if has_human[i]:
-            _overlay(line[1], human[i].cpu())
+            overlay(line[1], human[i].cpu())
             if "fixations" in batch:
                 x, y = batch["fixations"][i].cpu().unbind(-1)
                 line[0].scatter(x, y, s=9, facecolors="none", edgecolors="white", linewidths=0.8)
@@ -51,20 +51,22 @@ def side_by_side(
                 line[0].set_ylim(height - 0.5, -0.5)
         else:
             line[1].set_xlabel("no gaze recorded", fontsize=7)
-        _overlay(line[2], machine[i])
-        line[0].set_ylabel(textwrap.fill(_caption(batch, i), 34), fontsize=7, rotation=0, ha="right", va="center")
+        overlay(line[2], machine[i])
+        line[0].set_ylabel(textwrap.fill(caption(batch, i), 34), fontsize=7, rotation=0, ha="right", va="center")
     for axis, heading in zip(axes[0], headings, strict=True):
         axis.set_title(heading, fontsize=9)
     return figure
 
 
-def _overlay(axis: object, values: Tensor) -> None:
+def overlay(axis: object, values: Float[Tensor, "h w"]) -> None:
+    """Lay a map over the image of an axis, its largest value being the brightest."""
     peak = values.amax().clamp_min(1e-30)
     share = (values / peak).numpy()
     axis.imshow(share, cmap="inferno", alpha=0.25 + 0.6 * share, vmin=0, vmax=1)  # type: ignore[attr-defined]
 
 
-def _caption(batch: Batch, i: int) -> str:
+def caption(batch: Batch, i: int) -> str:
+    """What sample ``i`` of a batch asks or says, or its id."""
     if "question" in batch:
         return f"{batch['question'][i]} {batch['answers'][i][0]}"
     if "captions" in batch:

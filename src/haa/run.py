@@ -72,10 +72,8 @@ def train(cfg: DictConfig) -> float | None:
     if cfg.cache and takes and module.attention is None and getattr(backbone, "frozen", False):
         data.cache_features(backbone, cfg.cache, splits=("train", "val", "test") if cfg.test else ("train", "val"))
     trainer = build.trainer(cfg)
-    for logger in trainer.loggers:
-        if not isinstance(logger, CSVLogger):  # whose folder has config.yaml
-            logger.log_hyperparams(module.config)  # type: ignore[arg-type]
     try:
+        _log_config(trainer, module)
         trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
         kept: Any = trainer.checkpoint_callback
         best = None if kept is None else kept.best_model_score
@@ -86,9 +84,7 @@ def train(cfg: DictConfig) -> float | None:
             references = _references(cfg, data, module) if trainer.is_global_zero else {}
             _write(folder, trainer, module, data, "test", references=references)
     finally:
-        # one W&B run per job: without this the next job of a sweep would go on in this one
-        if "wandb" in sys.modules:
-            sys.modules["wandb"].finish()
+        _finish()
     return None if best is None else float(best)
 
 
@@ -116,7 +112,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     OmegaConf.set_struct(merged, False)
     if cfg.get("data"):
         merged.data = cfg.data if "_target_" in cfg.data else OmegaConf.merge(merged.data, cfg.data)
-    merged.trainer, merged.callbacks, merged.logger = cfg.trainer, {"progress": _progress()}, {}
+    merged.trainer, merged.logger = cfg.trainer, cfg.get("logger") or {}
+    merged.callbacks = {"progress": _progress(), **(cfg.get("callbacks") or {})}
     build.check(merged, cfg.trust)
     data = build.datamodule(merged)
     if isinstance(classes := module.vocabularies.get("class"), Classes):
@@ -124,11 +121,27 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     folder = _folder(merged)
     _announce(merged, data, folder, module)
     trainer = build.trainer(merged)
-    trainer.test(module, dataloaders=data.evaluation(cfg.split), verbose=False)
+    try:
+        _log_config(trainer, module)
+        trainer.test(module, dataloaders=data.evaluation(cfg.split), verbose=False)
+    finally:
+        _finish()
     references: dict[str, dict[str, float]] = {}
     if cfg.reference and isinstance(module, Saliency) and trainer.is_global_zero:
         references = reference_rows(data.dataset("train"), data.dataset(cfg.split), module.alignment.sigma, cfg.seed)
     return _write(folder, trainer, module, data, cfg.split, {"checkpoint": str(cfg.checkpoint)}, references)
+
+
+def _log_config(trainer: pl.Trainer, module: AlignedModule) -> None:
+    for logger in trainer.loggers:
+        if not isinstance(logger, CSVLogger):  # whose folder has config.yaml
+            logger.log_hyperparams(module.config)  # type: ignore[arg-type]
+
+
+def _finish() -> None:
+    """One W&B run per job: without this the next job of a sweep would go on in this one."""
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].finish(exit_code=1 if sys.exc_info()[0] else 0)
 
 
 def _quieten() -> None:

@@ -121,6 +121,15 @@ def job(cfg: DictConfig, work: Callable[[DictConfig], float | None]) -> float | 
     raise RunFailed(message)
 
 
+def study_folder() -> Path | None:
+    """The folder of the study that this process runs a run of; None outside a study."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized() or str(HydraConfig.get().mode) != "RunMode.MULTIRUN":
+        return None
+    return Path(HydraConfig.get().sweep.dir)
+
+
 def score(folder: Path) -> float | None:
     """The best value of the monitored metric that ``metrics.csv`` holds; None where nothing was validated."""
     task = (_read(folder / "config.yaml") or {})["task"]
@@ -154,7 +163,8 @@ def _essence(config: dict[str, Any]) -> dict[str, Any]:
     flat = {
         path: value.replace(place, "") if isinstance(value, str) else value for path, value in _leaves(kept) if place
     }
-    return {path: value for path, value in flat.items() if path not in ("loader.num_workers", "callbacks.progress")}
+    beside = ("loader.num_workers", "callbacks.progress", "callbacks.wandb")
+    return {path: value for path, value in flat.items() if not path.startswith(beside)}
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
