@@ -35,7 +35,7 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
         >>> auc_judd(torch.tensor([[[0.1, 0.9, 0.5, 0.2]]]), torch.tensor([[[2.0, 0.0]]])).round(decimals=4)
         tensor([0.8333])
 
-    Judd et al., Learning to predict where humans look, ICCV 2009; Bylinskii et al., PAMI 2019, section 3.1.
+    Judd et al., Learning to predict where humans look, ICCV 2009; Bylinskii et al., PAMI 2019.
     """
     pixel, on = locate(fixations, prediction)
     maps = flat(prediction)
@@ -82,7 +82,7 @@ def auc_uniform(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b
         >>> auc_uniform(torch.tensor([[[0.1, 0.9, 0.5, 0.2]]]), torch.tensor([[[2.0, 0.0]]]))
         tensor([0.6250])
 
-    Kuemmerer et al., Saliency benchmarking made easy, ECCV 2018, section 2.
+    Kuemmerer et al., Saliency benchmarking made easy, ECCV 2018.
     """
     pixel, on = locate(fixations, prediction)
     maps = flat(prediction)

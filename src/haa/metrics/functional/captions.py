@@ -49,7 +49,7 @@ def caption_scores(
         >>> {name: round(corpus, 4) for name, (corpus, per_image) in scores.items()}
         {'bleu1': 0.8187, 'bleu2': 0.6685, 'bleu3': 0.7152, 'bleu4': 0.0234, 'rouge_l': 0.8861, 'cider': 3.3848}
 
-    Papineni et al., BLEU, ACL 2002; Lin, ROUGE, ACL workshop 2004; Vedantam et al., CIDEr, CVPR 2015, section 8.
+    Papineni et al., BLEU, ACL 2002; Lin, ROUGE, ACL workshop 2004; Vedantam et al., CIDEr, CVPR 2015.
     """
     unknown = sorted(set(names) - set(NAMES))
     if unknown:

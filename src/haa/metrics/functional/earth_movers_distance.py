@@ -43,8 +43,7 @@ def earth_movers_distance(
         >>> earth_movers_distance(a, b, reduction=1)
         tensor([1.5000])
 
-    Rubner et al., The earth mover's distance as a metric for image retrieval, IJCV 2000; Bylinskii et al., PAMI 2019,
-    section 3.6.
+    Rubner et al., The earth mover's distance as a metric for image retrieval, IJCV 2000; Bylinskii et al., PAMI 2019.
     """
     if reduction < 1:
         raise InputError(f"earth_movers_distance got reduction={reduction}: give pixels per side of a cell, at least 1")

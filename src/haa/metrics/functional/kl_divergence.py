@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from haa.metrics.functional.maps import density_parts, eager_cpu, flat, image_by_image
+from haa.metrics.functional.maps import density_parts, eager_cpu, flat, image_by_image, row_dot
 
 
 def kl_divergence(
@@ -34,24 +34,26 @@ def kl_divergence(
 
     Tatler et al., Visual correlates of fixation selection, Vision Research 2005.
     """
-    p, p_sum = density_parts(flat(prediction))
-    q, q_sum = density_parts(flat(density, like=prediction).to(p.dtype))
+    p = flat(prediction)
+    q = flat(density, like=prediction).to(p.dtype)
     added = minimum * p.shape[1]
-
     # two buffers for all images: fresh memory costs more than the arithmetic
     buffers = p.new_empty(2, 1, p.shape[1]) if len(p) and eager_cpu(p, q) else None
 
-    def divergence(p: Tensor, q: Tensor, scale: Tensor) -> Tensor:
+    def divergence(p: Tensor, q: Tensor) -> Tensor:
+        (p, p_sum), (q, q_sum) = density_parts(p), density_parts(q)
+        # the scale enters before the logarithm: afterwards two large sums would cancel in float32
+        scale = (p_sum + added) / (q_sum + added)
         if buffers is None:
             weight = q + minimum
-            return (weight / (p + minimum) * scale).log().mul(weight).sum(1)
-        weight = torch.add(q, minimum, out=buffers[0])
-        ratio = torch.add(p, minimum, out=buffers[1])
-        return torch.div(weight, ratio, out=ratio).mul_(scale).log_().mul_(weight).sum(1)
+            total = (weight / (p + minimum) * scale).log().mul(weight).sum(1)
+        else:
+            weight, ratio = torch.add(q, minimum, out=buffers[0]), torch.add(p, minimum, out=buffers[1])
+            torch.div(weight, ratio, out=ratio).mul_(scale).log_()
+            total = row_dot(ratio, weight)
+        return (total / (q_sum[:, 0] + added)).clamp_min(0.0)
 
-    p_sum, q_sum = p_sum + added, q_sum + added
-    # the scale enters before the logarithm: afterwards two large sums would cancel in float32
-    return (image_by_image(divergence, p, q, p_sum / q_sum) / q_sum[:, 0]).clamp_min(0.0)
+    return image_by_image(divergence, p, q)
 
 
 def kl_divergence_mit(
@@ -77,7 +79,7 @@ def kl_divergence_mit(
         >>> kl_divergence_mit(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[1.0, 1.0]]])).round(decimals=3)
         tensor([17.3290])
 
-    Bylinskii et al., What do different evaluation metrics tell us about saliency models?, PAMI 2019, section 3.5.
+    Bylinskii et al., What do different evaluation metrics tell us about saliency models?, PAMI 2019.
     """
     p, p_sum = density_parts(flat(prediction))
     q, q_sum = density_parts(flat(density, like=prediction).to(p.dtype))

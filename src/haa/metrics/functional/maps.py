@@ -81,12 +81,16 @@ def row_dot(a: Float[Tensor, "b p"], b: Float[Tensor, "b p"]) -> Float[Tensor, "
     return pairs.diagonal(dim1=1, dim2=2).reshape(len(a), a.shape[1] // length).sum(1)
 
 
-def row_square(a: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
-    """The sum of squares of each row; in blocks on a CPU, since float32 loses digits in one long sum."""
-    if not eager_cpu(a):
-        return a.square().sum(1)
+def row_norm(a: Float[Tensor, "b p"], power: int) -> Float[Tensor, " b"]:
+    """The sum of ``abs(a) ** power`` (1 or 2) over each row; in blocks, since float32 loses digits in one long sum."""
     block = next((n for n in (640, 512, 352, 320, 256, 128, 64) if a.shape[1] % n == 0), 1)
-    return torch.linalg.vector_norm(a.reshape(len(a), a.shape[1] // block, block), dim=2).square_().sum(1)
+    parts = torch.linalg.vector_norm(a.reshape(len(a), a.shape[1] // block, block), power, dim=2)
+    return (parts.square_() if power == 2 else parts).sum(1)
+
+
+def row_square(a: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
+    """The sum of squares of each row."""
+    return row_norm(a, 2) if eager_cpu(a) else a.square().sum(1)
 
 
 def moments(maps: Float[Tensor, "b p"]) -> tuple[Float[Tensor, "b 1"], Float[Tensor, "b 1"], Float[Tensor, "b p"]]:

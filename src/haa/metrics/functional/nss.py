@@ -29,7 +29,7 @@ def nss(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) 
         >>> nss(torch.tensor([[[0.0, 0.0, 3.0, 1.0]]]), torch.tensor([[[2.0, 0.0]]])).round(decimals=4)
         tensor([1.6330])
 
-    Peters et al., Components of bottom-up gaze allocation in natural images, Vision Research 2005, section 2.6.
+    Peters et al., Components of bottom-up gaze allocation in natural images, Vision Research 2005.
     """
     pixel, on = locate(fixations, prediction)
     mean, variance, shifted = moments(flat(prediction))

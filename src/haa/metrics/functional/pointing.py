@@ -34,7 +34,7 @@ def pointing_game(
         >>> pointing_game(maps, mask, tolerance=1), pointing_game(maps, mask, tolerance=2)
         (tensor([0.]), tensor([1.]))
 
-    Zhang et al., Top-down neural attention by excitation backprop, IJCV 2018, section 4.1.
+    Zhang et al., Top-down neural attention by excitation backprop, IJCV 2018.
     """
     if tolerance < 0:
         raise InputError(f"pointing_game got tolerance={tolerance}: give a distance in pixels, at least 0")

@@ -34,7 +34,7 @@ def spearman(
         >>> spearman(torch.tensor([[[0.0, 1.0, 2.0]]]), torch.tensor([[[1.0, 9.0, 5.0]]]))
         tensor([0.5000])
 
-    Das et al., Human attention in visual question answering, EMNLP 2016, section 5.
+    Das et al., Human attention in visual question answering, EMNLP 2016.
     """
     shape = prediction.shape
     s = flat(prediction)

@@ -67,7 +67,7 @@ def normalise_answer(text: str) -> str:
         >>> normalise_answer("1,000/2"), normalise_answer("1/2")
         ('10002', '1 2')
 
-    Antol et al., VQA: visual question answering, ICCV 2015, section 3; https://visualqa.org/evaluation.html.
+    Antol et al., VQA: visual question answering, ICCV 2015; https://visualqa.org/evaluation.html.
     """
     text = _strip(text)
     out = text
@@ -106,7 +106,7 @@ def vqa_accuracy(answers: Sequence[str], ground_truths: Sequence[Sequence[str]])
         >>> vqa_accuracy(["yes", "two", "Red"], [["yes"] * 10, ["2"] * 2 + ["3"] * 8, ["red"] * 10])
         tensor([1.0000, 0.6000, 0.0000])
 
-    Antol et al., VQA: visual question answering, ICCV 2015, section 3; https://visualqa.org/evaluation.html.
+    Antol et al., VQA: visual question answering, ICCV 2015; https://visualqa.org/evaluation.html.
     """
     if len(answers) != len(ground_truths):
         raise InputError(f"{len(answers)} answers for {len(ground_truths)} questions: give one answer per question")
