@@ -39,7 +39,8 @@ def cases(name: str) -> ModuleType:
     """The makers of the tests' troublesome cases: constant maps, ties, impossible pixels, duplicates, empty masks."""
     path = Path(__file__).parents[1] / "tests/metrics" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
