@@ -18,6 +18,7 @@ haa: train vision models to look where people look, and measure honestly whether
 
   haa train     train a model, with or without human attention    haa train task=vqa align_weight=0.5
   haa evaluate  score a checkpoint on a test split, or other data haa evaluate checkpoint=outputs/.../best.ckpt
+  haa predict   write the maps of a folder of images              haa predict checkpoint=... images=DIR output=DIR
   haa report    compare finished runs: a table and a page         haa report studies/...
   haa study-plan  how many seeds a study needs                    haa study-plan studies/... difference=0.05
   haa data      check a data set, or fetch one                    haa data check data=osie data.root=DIR
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     commands: dict[str, Callable[[list[str]], None]] = {
         "train": train,
         "evaluate": evaluate,
+        "predict": predict,
         "report": report,
         "study-plan": study_plan,
         "data": data,
@@ -86,6 +88,17 @@ def show(argv: list[str]) -> None:
     # a comma would be a sweep to Hydra, and task= is a group elsewhere: the words that people write
     words = [re.sub(r"^index=([\d,]+)$", r"index=[\1]", word) for word in argv]
     _hydra("show", [re.sub(r"^task=", "task.name=", word) for word in words], work)
+
+
+def predict(argv: list[str]) -> None:
+    """``haa predict``: compose the config, then `haa.predict_folder.predict`."""
+
+    def work(cfg: Any) -> Any:
+        from haa.predict_folder import predict
+
+        predict(cfg)
+
+    _hydra("predict", argv, work)
 
 
 def report(argv: list[str]) -> None:
@@ -273,7 +286,8 @@ def _hydra(name: str, overrides: list[str], work: Callable[[Any], Any]) -> None:
     @hydra.main(version_base="1.3", config_path=str(conf()), config_name=name)
     def job(cfg: Any) -> Any:
         # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone
-        own = [f"output_dir='{cfg.output_dir}'", "hydra.mode=RUN"]
+        own = [f"output_dir='{cfg.output_dir}'"] if "output_dir" in cfg else []
+        own += ["hydra.mode=RUN"]
         sys.argv = [program, *_command(name, program), *HydraConfig.get().overrides.task, *own]
         if name == "train" and HydraConfig.get().mode == RunMode.MULTIRUN:
             from haa import study

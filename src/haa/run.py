@@ -26,6 +26,7 @@ from torchmetrics import MetricCollection
 
 from haa import build, checkpoint, study
 from haa.classes import Classes
+from haa.conditions import Predicted
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
 from haa.errors import InputError
@@ -59,10 +60,12 @@ def train(cfg: DictConfig) -> float | None:
     vocabularies = build.task_class(cfg).build_vocabularies(data.dataset("train"))
     module = build.module(cfg, vocabularies)
     missing, total = data.missing_gaze("train")
-    if cfg.align_weight > 0 and missing == total:
+    if isinstance(data.condition, Predicted):
+        data.condition.fitted(data.dataset("train"))  # here, with a progress bar, and not in the loader's workers
+    elif cfg.align_weight > 0 and missing == total:
         raise InputError(
             f"align_weight={cfg.align_weight}, but none of the {total} training samples has gaze: "
-            "give data with gaze, or align_weight=0"
+            "give data with gaze, condition=predicted with a saliency checkpoint, or align_weight=0"
         )
     folder = _folder(cfg)
     _announce(cfg, data, folder, module)
@@ -177,12 +180,14 @@ def _attention(cfg: Any) -> str:
 @rank_zero_only
 def _announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedModule) -> None:
     splits = {split: data.missing_gaze(split) for split in get_args(Split)}
-    gaze = "simulated gaze" if data.dataset("train").simulated else "recorded gaze"
+    nobody = all(missing == total for missing, total in splits.values())
+    gaze = "no gaze" if nobody else "simulated gaze" if data.dataset("train").simulated else "recorded gaze"
     counts = ", ".join(
-        f"{total} {split}" + (f" ({missing} without gaze, masked)" if missing else "")
+        f"{total} {split}" + (f" ({missing} without gaze, masked)" if missing and not nobody else "")
         for split, (missing, total) in splits.items()
     )
-    condition = cfg.condition["_target_"].rsplit(".", 1)[-1].lower()
+    control = cfg.condition.get("control")
+    condition = " of ".join(node["_target_"].rsplit(".", 1)[-1].lower() for node in (control, cfg.condition) if node)
     attention = f" attention={_attention(cfg)}" if cfg.get("attention") else ""
     choice = f"align_weight={cfg.align_weight} condition={condition}{attention}"
     console = Console()
@@ -191,6 +196,8 @@ def _announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedMo
         console.print(f"    {note}", highlight=False, markup=False)
     if module.oracle:
         console.print(f"    {ORACLE}", highlight=False)
+    if isinstance(data.condition, Predicted):
+        console.print(f"    {_predicted_by(data.condition)}", highlight=False)
     console.print(f"    writes to {folder}", highlight=False)
 
 
@@ -215,6 +222,8 @@ def _write(
             "undefined": {name: len(rows) - n for name, n in valid.items()},
             "attention": _attention(module.config),
             "oracle": module.oracle,
+            "gaze": "predicted" if isinstance(data.condition, Predicted) else "own",
+            **({"gaze_by": str(data.condition.checkpoint)} if isinstance(data.condition, Predicted) else {}),
             "simulated_gaze": data.dataset(split).simulated,
             "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
             **({"references": references} if references else {}),
@@ -226,7 +235,7 @@ def _write(
             maps.save(folder / "maps.npz")
         # last, and whole or not at all: a run that has it is finished
         study.write(folder / "metrics.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
-        _show(summary, valid)
+        _show(summary, valid, data)
     return metrics
 
 
@@ -263,7 +272,12 @@ def _gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for turn in itertools.zip_longest(*parts) for row in turn if row is not None]
 
 
-def _show(summary: dict[str, Any], valid: dict[str, int]) -> None:
+def _predicted_by(condition: Predicted) -> str:
+    return f"predicted gaze, not recorded: the training split's is predicted by {condition.checkpoint}"
+
+
+def _show(summary: dict[str, Any], valid: dict[str, int], data: DataModule) -> None:
+    split = summary["split"]
     gaze = " (simulated gaze)" if summary["simulated_gaze"] else ""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric", no_wrap=True)
@@ -281,3 +295,9 @@ def _show(summary: dict[str, Any], valid: dict[str, int]) -> None:
     console.print(table)
     if summary["oracle"]:
         console.print(ORACLE, highlight=False)
+    if isinstance(data.condition, Predicted):
+        console.print(_predicted_by(data.condition), highlight=False)
+    if not _some_gaze(data, split):
+        console.print(
+            f"nobody's gaze was recorded in the {split} split: attention metrics are undefined", highlight=False
+        )

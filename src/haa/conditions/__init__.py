@@ -11,8 +11,20 @@ from haa.conditions.condition import Condition, Human
 from haa.conditions.corrupted import Corrupted
 from haa.conditions.inverted import Inverted
 from haa.conditions.oracle import Oracle
+from haa.conditions.predicted import Predicted
 from haa.conditions.random import Random
 from haa.conditions.shuffled import Shuffled
 from haa.conditions.subset import Subset
 
-__all__ = ["Center", "Condition", "Corrupted", "Human", "Inverted", "Oracle", "Random", "Shuffled", "Subset"]
+__all__ = [
+    "Center",
+    "Condition",
+    "Corrupted",
+    "Human",
+    "Inverted",
+    "Oracle",
+    "Predicted",
+    "Random",
+    "Shuffled",
+    "Subset",
+]

@@ -198,15 +198,15 @@ def _error(path: Path) -> str | None:
 
 
 def _name(condition: dict[str, Any]) -> str:
-    return condition["_target_"].rsplit(".", 1)[-1].lower()
+    # a control of predicted gaze is that control
+    return (condition.get("control") or condition)["_target_"].rsplit(".", 1)[-1].lower()
 
 
 def _describe(condition: dict[str, Any]) -> str:
-    """shuffled; corrupted p=0.5; shuffled predicted, for the control of a condition."""
-    words = [_name(condition)]
+    """shuffled; corrupted p=0.5; predicted; shuffled of predicted, for a control of predicted gaze."""
+    control = condition.get("control")
+    words = [_describe(control), "of predicted"] if control else [_name(condition)]
     for key, value in condition.items():
-        if isinstance(value, dict) and "_target_" in value:
-            words.append(_describe(value))
-        elif key not in ("_target_", "seed", "root", "folder", "path"):
+        if key not in ("_target_", "seed", "root", "folder", "path", "checkpoint", "cache", "control"):
             words.append(f"{key}={value}")
     return " ".join(words)
