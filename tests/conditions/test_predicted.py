@@ -7,7 +7,9 @@ import pickle
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
+from haa import build, cli
 from haa.conditions import Center, Corrupted, Inverted, Predicted, Random, Shuffled
 from haa.conditions.draw import sample
 from haa.data.shapes import Shapes
@@ -29,8 +31,6 @@ def saliency(tmp_path_factory):
     """A checkpoint of a saliency model after a few steps."""
     folder = tmp_path_factory.mktemp("saliency")
     with pytest.MonkeyPatch.context() as patch:
-        from haa import cli
-
         patch.chdir(folder)
         patch.setattr("sys.argv", ["haa"])
         cli.main(["train", "task=saliency", "hydra.run.dir=run", "lr=0.02", *SMALL])
@@ -109,6 +109,20 @@ def test_data_without_gaze_is_aligned_with_predictions(haa, saliency, capsys, co
     assert "predicted gaze, not recorded" in shown
     assert "attention metrics are undefined" in shown
     assert condition == "predicted" or f"condition={condition.removeprefix('predicted_')} of predicted" in shown
+
+
+@pytest.mark.parametrize("control", [Shuffled, Random, Center, Inverted, Corrupted])
+def test_every_control_of_predicted_gaze_has_an_option(control):
+    with initialize_config_dir(str(cli.conf()), version_base="1.3"):
+        name = control.__name__.lower()
+        node = compose("train", [f"condition=predicted_{name}", "++condition.control.seed=3", "seed=5"]).condition
+        node.checkpoint = "best.ckpt"
+        node.cache = None
+        condition = build.make(node)
+    assert isinstance(condition, Predicted)
+    assert condition.seed == 5
+    assert type(condition.control) is control
+    assert condition.control.seed == 3
 
 
 def test_gaze_is_predicted_by_a_saliency_model_alone(haa, saliency):

@@ -203,9 +203,9 @@ def _name(condition: dict[str, Any]) -> str:
 
 
 def _describe(condition: dict[str, Any]) -> str:
-    """shuffled; corrupted p=0.5; predicted; shuffled of predicted, for a control of predicted gaze."""
+    """shuffled; corrupted p=0.5; predicted; shuffled predicted, for a control of predicted gaze."""
     control = condition.get("control")
-    words = [_describe(control), "of predicted"] if control else [_name(condition)]
+    words = [_describe(control), "predicted"] if control else [_name(condition)]
     for key, value in condition.items():
         if key not in ("_target_", "seed", "root", "folder", "path", "checkpoint", "cache", "control"):
             words.append(f"{key}={value}")
