@@ -113,12 +113,14 @@ def test_a_truncated_image_is_named_or_counted(saliency, images, predict, tmp_pa
 
 
 def test_other_tasks_write_their_attention(images, predict, tmp_path, tmp_path_factory):
-    checkpoints = {task: trained(task, tmp_path_factory) for task in ("captioning", "vqa")}
+    checkpoints = {task: trained(task, tmp_path_factory) for task in ("captioning", "vqa", "sos", "finegrained")}
+    for task in ("sos", "finegrained"):
+        predict(f"checkpoint={checkpoints[task]}", f"images={images}", f"output={task}", "device=cpu")
     predict(f"checkpoint={checkpoints['captioning']}", f"images={images}", "output=captioning", "device=cpu")
     with pytest.raises(SystemExit, match="question="):
         predict(f"checkpoint={checkpoints['vqa']}", f"images={images}", "output=vqa")
     predict(f"checkpoint={checkpoints['vqa']}", f"images={images}", "output=vqa", "question='what colour is the star?'")
-    for task in ("captioning", "vqa"):
+    for task in checkpoints:
         assert len(list((tmp_path / task / "attention").rglob("*.png"))) == 3
         assert not (tmp_path / task / "saliency").exists()
 

@@ -88,6 +88,8 @@ class Predictor:
         batch: Any = {"image": images.to(self.device), "id": [str(i) for i in range(count)]}
         # nobody looked and nothing is asked for; a step that computes a loss finds a target that means nothing
         batch |= {"question": [self.question or ""] * count, "answers": [[""]] * count, "captions": [[""]] * count}
+        batch["label"] = torch.zeros(count, dtype=torch.long, device=self.device)
+        batch["mask"] = torch.zeros(count, *images.shape[2:], dtype=torch.uint8, device=self.device)
         output = self.module.look(in_unit_range(batch))
         maps: list[dict[str, Tensor]] = [{} for _ in range(count)]
         for row, into in enumerate(maps):

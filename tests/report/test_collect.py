@@ -37,7 +37,12 @@ def test_what_a_run_says(folder):
         ("haa.conditions.Shuffled", {"seed": 3}, "shuffled", "control"),
         ("haa.conditions.Corrupted", {"p": 0.5}, "corrupted p=0.5", "other"),
         ("haa.conditions.Predicted", {"root": "/maps"}, "predicted", "treatment"),
-        ("haa.conditions.Predicted", {"control": {"_target_": "haa.conditions.Shuffled"}}, "shuffled predicted", "control"),
+        (
+            "haa.conditions.Predicted",
+            {"control": {"_target_": "haa.conditions.Shuffled"}},
+            "shuffled predicted",
+            "control",
+        ),
     ],
 )
 def test_conditions_have_names_and_kinds(folder, target, extra, condition, kind):
