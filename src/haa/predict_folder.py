@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -146,13 +147,13 @@ def _write(target: Path, name: str, maps: dict[str, Tensor], size: Any, form: Li
         (path,) = _paths(target, name, (kind,), form)
         peak = max(float(values.max()), float(np.finfo(np.float32).tiny))
         levels = np.round(values / peak * 65535).astype(np.uint16)
-        _atomically(path, lambda file, levels=levels: Image.fromarray(levels).save(file, format="PNG"))
+        _atomically(path, partial(Image.fromarray(levels).save, format="PNG"))
 
 
 def _atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """A file that is there is complete, whatever happens to the process."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    begun = path.with_name(f".{path.name}.partial")
+    with begun.open("wb") as file:
         write(file)
-    os.replace(partial, path)
+    os.replace(begun, path)
