@@ -93,15 +93,20 @@ def _sentence(study: Study, claim: Claim, metric: str) -> str:
         return f"{_name(arm)} has no seed in common with a run of weight 0, which is what it would be compared with."
     seeds = f"{base.difference.n} seeds" if base.difference.n > 1 else "one seed"
     by = f"{signed(base.difference.mean)} {metric} against the baseline"
-    spread = f"95 % interval {interval(base.difference.low, base.difference.high)} over {seeds}"
+    spread = f"{_interval(base)} over {seeds}"
     if base.samples is not None:
         spread += f", {interval(*base.samples)} over test samples"
-    start = f"{_name(arm)}: {by} ({spread}; corrected {p_value(base.corrected)})."
+    start = f"{_name(arm)}: {by} ({spread}; {'' if base.corrected is None else 'corrected '}{p_value(base.corrected)})."
     if sign(metric) < 0:
         start += f" Less {metric} is better."
     if claim.word != "inconclusive":
         return start
-    return f"{start} {_why(base)} `haa study-plan` says how many seeds would show a given difference."
+    return f"{start} {_why(base)} haa study-plan says how many seeds would show a given difference."
+
+
+def _interval(comparison: Comparison) -> str:
+    d = comparison.difference
+    return "no interval" if d.low is None else f"95 % interval {interval(d.low, d.high)}"
 
 
 def _why(base: Comparison) -> str:
@@ -125,9 +130,9 @@ def _about_controls(study: Study, claim: Claim) -> list[str]:
         control, d = comparison.other, comparison.difference
         gain = None if study.baseline is None else compare(control, study.baseline, comparison.metric)
         alone = "" if gain is None else f"{signed(gain.difference.mean)} against the baseline, and "
-        apart = {1: "behind it", -1: "ahead of it", 0: "not told apart from it"}[comparison.better]
-        spread = f"difference {signed(d.mean)}, 95 % interval {interval(d.low, d.high)}, {p_value(d.p)}"
-        out.append(f"Its control {control.condition}: {alone}{apart} ({spread}).")
+        apart = {1: "beaten", -1: "better", 0: "not told apart"}[comparison.better]
+        spread = f"difference {signed(d.mean)}, {_interval(comparison)}, {p_value(d.p)}"
+        out.append(f"Control {control.condition}: {alone}{apart} ({spread}).")
     if claim.word == "unspecific":
         out.append("What was gained may therefore not be due to where people looked.")
     return out
