@@ -191,7 +191,7 @@ def test_gaze_on_pictures_that_another_data_set_tests_on(root, tmp_path, capsys)
     sound, text = report(root, capsys, against=against)
     assert not sound
     assert (
-        "of 12 pictures, COCOCaptions has with gaze here: 2 in its train split, 1 in its val split, 1 in its test"
+        "of 12 pictures here, COCOCaptions has some that have gaze: 2 in its train split, 1 in its val split, 1 in"
         in text
     )
     assert "2 x tested on in COCOCaptions" in text

@@ -227,7 +227,7 @@ def _overlap(datasets: dict[Split, GazeDataset], against: Make, faults: Faults) 
                         f"tested on in {title}", f"{file} ({split}, with gaze) is in the {other[name]} split there"
                     )
     shared = ", ".join(f"{counts[split]} in its {split} split" for split in get_args(Split))
-    return [f"of {len(total)} pictures, {title} has with gaze here: {shared}"]
+    return [f"of {len(total)} pictures here, {title} has some that have gaze: {shared}"]
 
 
 def picture_name(path: str) -> str:

@@ -182,8 +182,8 @@ class IndexedDataset(GazeDataset):
     def row(self, index: int) -> dict[str, Any]:
         """Sample ``index`` in the index: columns and Arrow scalars."""
         number = int(self._rows[index])
-        batch = self._reader.get_batch(number // build_index.BATCH)
-        return dict(zip(self._columns, (column[number % build_index.BATCH] for column in batch.columns), strict=True))
+        columns = self._batches[number // build_index.BATCH]
+        return dict(zip(self._columns, (column[number % build_index.BATCH] for column in columns), strict=True))
 
     def values(self, key: str) -> Iterator[Any]:
         """One column of the index over the split, in order, without holding it all."""
@@ -196,6 +196,11 @@ class IndexedDataset(GazeDataset):
     @cached_property
     def _reader(self) -> pa.ipc.RecordBatchFileReader:
         return pa.ipc.open_file(pa.memory_map(str(self._folder / build_index.MAPPED)))
+
+    @cached_property
+    def _batches(self) -> list[list[pa.Array]]:
+        # views of the mapped file: they take a few kilobytes, and spare most of the time that finding a row takes
+        return [self._reader.get_batch(number).columns for number in range(self._reader.num_record_batches)]
 
     @cached_property
     def _columns(self) -> list[str]:
@@ -225,7 +230,9 @@ class IndexedDataset(GazeDataset):
 
     def __getstate__(self) -> dict[str, Any]:
         # a worker maps the file itself
-        return {key: value for key, value in vars(self).items() if key not in ("_reader", "_rows", "_columns")}
+        return {
+            key: value for key, value in vars(self).items() if key not in ("_reader", "_rows", "_columns", "_batches")
+        }
 
 
 def mean_map(paths: Sequence[Path], size: Size) -> Float[Tensor, "h w"]:

@@ -51,7 +51,13 @@ def _draw(axis: Any, sample: dict[str, Any]) -> None:
         x, y = gaze.points.T.numpy()
         colour = "white" if gaze.subject is None else np.unique(gaze.subject, return_inverse=True)[1] % 10
         axis.scatter(
-            x, y, s=8, c=colour, cmap=None if gaze.subject is None else "tab10", edgecolors="black", linewidths=0.3
+            x,
+            y,
+            s=8 if len(x) < 1000 else 1,
+            c=colour,
+            cmap=None if gaze.subject is None else "tab10",
+            edgecolors="black",
+            linewidths=0.3,
         )
         for order, (column, row) in enumerate(zip(x[:5], y[:5], strict=True), 1):
             axis.annotate(str(order), (column, row), fontsize=6, color="yellow")
