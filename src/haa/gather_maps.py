@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from haa.batch import Output
+from haa.callbacks import middle
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
 from haa.maps import SAMPLES, Maps, chosen
@@ -55,6 +56,7 @@ def _rows(module: AlignedModule, raw: dict[str, Any]) -> list[dict[str, Any]] | 
     output = module.look(batch)
     if output.attention is None:
         return None
+    batch, machine = middle(batch, output.attention)
     grid = output.attention.shape[-2:]
     height, width = batch["image"].shape[-2:]
     shrink = max(1.0, max(height, width) / HUMAN)
@@ -66,10 +68,10 @@ def _rows(module: AlignedModule, raw: dict[str, Any]) -> list[dict[str, Any]] | 
         {
             "id": batch["id"][i],
             "image": _jpeg(batch["image"][i]),
-            "text": _text(raw, i),
+            "text": _text(module, raw, i),
             "said": said[i],
             "human": _half(human[i]),
-            "machine": _half(output.attention[i]),
+            "machine": _half(machine[i]),
             "words": np.zeros((0, *grid), np.float16) if words is None else _half(words[i]),
         }
         for i in range(len(batch["id"]))
@@ -94,16 +96,20 @@ def _said(module: AlignedModule, output: Output, count: int) -> list[str]:
     written = getattr(output.prediction, "text", None)
     if written is not None:
         return list(written)
+    if "class" in module.vocabularies:
+        return list(module.vocabularies["class"].decode(output.prediction.argmax(1)))
     if "answer" in module.vocabularies:
         return list(module.vocabularies["answer"].decode(output.prediction))
     return [""] * count
 
 
-def _text(batch: dict[str, Any], i: int) -> str:
+def _text(module: AlignedModule, batch: dict[str, Any], i: int) -> str:
     if "question" in batch:
         return f"{batch['question'][i]} {batch['answers'][i][0]}"
     if "captions" in batch:
         return batch["captions"][i][0]
+    if "class" in module.vocabularies:
+        return module.vocabularies["class"].decode(batch["label"][i : i + 1])[0]
     return ""
 
 

@@ -17,7 +17,7 @@ from torchvision.transforms.v2.functional import to_dtype
 from haa.alignment import Alignment
 from haa.attention import AttentionSource
 from haa.attention.host import evaluating, read, watching
-from haa.batch import Batch, Output
+from haa.batch import Batch, Output, stills
 from haa.classes import Classes
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
@@ -120,8 +120,10 @@ class AlignedModule(pl.LightningModule, ABC):
         """
         if not self.oracle:
             return {}
-        human, has = self.alignment.human(batch, (batch["image"].shape[-2], batch["image"].shape[-1]))
-        return {"attention": torch.where(has[:, None, None], human, 0.0)}
+        pictures = stills(batch)
+        human, has = self.alignment.human(pictures, (pictures["image"].shape[-2], pictures["image"].shape[-1]))
+        shown = torch.where(has[:, None, None], human, 0.0)
+        return {"attention": shown.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else shown}
 
     def look(self, batch: Batch) -> Output:
         """`step`, its attention being that of the source where there is one.

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -76,19 +76,21 @@ def reference_rows(
     for index in seen:
         gaze = test.gaze(index)
         assert gaze is not None
-        pairs = {"centre prior": (_stretched(prior, gaze.size), gaze)}
-        if several:
-            stranger = other.gaze(test, index)
-            assert stranger is not None
-            pairs["another image"] = (_map(stranger, sigma), gaze)
-        if halves := split_people(gaze, torch.Generator().manual_seed(seed * 1_000_003 + index)):
-            pairs["human ceiling"] = (_map(halves[0], sigma), halves[1])
-        for name, pair in pairs.items():
-            waiting.setdefault((name, pair[1].size), []).append(pair)
-            if len(waiting[name, pair[1].size]) == _TOGETHER:
-                _score(rows_of[name], waiting.pop((name, pair[1].size)), sigma)
-    for (name, _), rest in waiting.items():
-        _score(rows_of[name], rest, sigma)
+        stranger = other.gaze(test, index) if several else None
+        halves = split_people(gaze, torch.Generator().manual_seed(seed * 1_000_003 + index))
+        for own, theirs, half, rest in _frame_by_frame(gaze, stranger, *(halves or (None, None))):
+            assert own is not None
+            pairs = {"centre prior": (_stretched(prior, own.size), own)}
+            if theirs is not None:
+                pairs["another image"] = (_map(theirs, sigma), own)
+            if half is not None and rest is not None and len(half.points) and len(rest.points):
+                pairs["human ceiling"] = (_map(half, sigma), rest)
+            for name, pair in pairs.items():
+                waiting.setdefault((name, own.size), []).append(pair)
+                if len(waiting[name, own.size]) == _TOGETHER:
+                    _score(rows_of[name], waiting.pop((name, own.size)), sigma)
+    for (name, _), left in waiting.items():
+        _score(rows_of[name], left, sigma)
     rows = {
         name: {key: value.item() for key, value in metric.compute().items() if value.isfinite()}
         for name, metric in rows_of.items()
@@ -112,6 +114,8 @@ def cached_reference_rows(
         for index in range(len(dataset)):
             gaze = dataset.gaze(index)
             digest.update(b"none" if gaze is None else str(gaze.size).encode() + gaze.points.numpy().tobytes())
+            if gaze is not None and gaze.frame is not None:
+                digest.update(gaze.frame.numpy().tobytes())
             if gaze is not None and gaze.subject is not None:
                 digest.update(gaze.subject.numpy().tobytes())
     path = Path(directory) / "references" / f"{digest.hexdigest()[:16]}.json"
@@ -162,6 +166,15 @@ def split_people(gaze: Gaze, generator: torch.Generator) -> tuple[Gaze, Gaze] | 
     order = people[torch.randperm(len(people), generator=generator)].tolist()
     half = math.ceil(len(order) / 2)
     return gaze.of(*order[:half]), gaze.of(*order[half:])
+
+
+def _frame_by_frame(gaze: Gaze, *others: Gaze | None) -> Iterator[tuple[Gaze | None, ...]]:
+    """The gaze of several at each frame of a clip at which the first has some; of a still, once."""
+    if gaze.frame is None:
+        yield gaze, *others
+        return
+    for frame in gaze.inside().frame.unique().tolist():  # type: ignore[union-attr]
+        yield tuple(None if one is None else one.at(frame) for one in (gaze, *others))
 
 
 def _score(metrics: MetricCollection, pairs: list[tuple[Tensor, Gaze]], sigma: float) -> None:

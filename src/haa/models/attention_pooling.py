@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.models.backbone import Backbone
+from haa.models.insert import inserted, on_grid
 
 
 class AttentionPooling(nn.Module):
@@ -38,17 +39,22 @@ class AttentionPooling(nn.Module):
         self.classify = nn.Linear(backbone.channels, class_vocab)
 
     def forward(
-        self, image: Float[Tensor, "b 3 h w"] | None, features: Float[Tensor, "b c i j"] | None = None
+        self,
+        image: Float[Tensor, "b 3 h w"] | None,
+        features: Float[Tensor, "b c i j"] | None = None,
+        attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b i j"]]:
         """Logits, and where they come from.
 
         Args:
             image: RGB in [0, 1]; may be None when ``features`` are given.
             features: what the backbone would return, if somebody has it already.
+            attention: somebody else's map to look by instead of the model's own, at any resolution; one that is all
+                zero leaves a sample its own.
         """
         x = self.backbone(image) if features is None else features
-        attention = self.score(x)
-        return self.classify(self.dropout(pool(x, attention))), attention
+        weights = self.score(x, attention)
+        return self.classify(self.dropout(pool(x, weights))), weights
 
 
 class SpatialScore(nn.Module):
@@ -64,9 +70,13 @@ class SpatialScore(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.Tanh(), nn.Conv2d(hidden, 1, 1, bias=False))
 
-    def forward(self, x: Float[Tensor, "b c i j"]) -> Float[Tensor, "b i j"]:
-        """Weights that sum to 1 over the grid."""
-        return self.layers(x).float().flatten(1).softmax(1).view(len(x), *x.shape[2:])
+    def forward(
+        self, x: Float[Tensor, "b c i j"], given: Float[Tensor, "b p q"] | None = None
+    ) -> Float[Tensor, "b i j"]:
+        """Weights that sum to 1 over the grid; those of a given map instead, see `haa.models.insert.inserted`."""
+        grid = (x.shape[2], x.shape[3])
+        own = self.layers(x).float().flatten(1).softmax(1)
+        return inserted(own, None if given is None else on_grid(given, grid)).view(len(x), *grid)
 
 
 def pool(x: Float[Tensor, "b c i j"], attention: Float[Tensor, "b i j"]) -> Float[Tensor, "b c"]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from haa.models.insert import inserted, on_grid
 
 
 class ResidualGate(nn.Module):
@@ -19,7 +22,6 @@ class ResidualGate(nn.Module):
         hidden: width of g.
 
     Example:
-        >>> import torch
         >>> y, attention = ResidualGate(8)(torch.ones(2, 8, 4, 6))
         >>> y.shape, attention.shape
         (torch.Size([2, 8, 4, 6]), torch.Size([2, 4, 6]))
@@ -29,7 +31,13 @@ class ResidualGate(nn.Module):
         super().__init__()
         self.score = nn.Sequential(nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 1, 1))
 
-    def forward(self, x: Float[Tensor, "b c i j"]) -> tuple[Float[Tensor, "b c i j"], Float[Tensor, "b i j"]]:
-        """The gated features, and a."""
+    def forward(
+        self, x: Float[Tensor, "b c i j"], given: Float[Tensor, "b p q"] | None = None
+    ) -> tuple[Float[Tensor, "b c i j"], Float[Tensor, "b i j"]]:
+        """The gated features, and a; where a given map is not all zero, it is a, divided by its maximum."""
         attention = self.score(x).sigmoid()
+        if given is not None:
+            weights = on_grid(given, (x.shape[2], x.shape[3]))
+            share = weights / weights.amax(1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+            attention = inserted(attention.flatten(1), share).view_as(attention)
         return (1 + attention) * x, attention[:, 0]

@@ -61,13 +61,18 @@ class UNet(nn.Module):
         self.sides = nn.ModuleList(nn.Conv2d(hidden, 1, 1) for _ in widths)
 
     def forward(
-        self, image: Float[Tensor, "b 3 h w"], features: Float[Tensor, "b c i j"] | None = None
+        self,
+        image: Float[Tensor, "b 3 h w"],
+        features: Float[Tensor, "b c i j"] | None = None,
+        attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[list[Float[Tensor, "b _ _"]], Float[Tensor, "b i j"]]:
         """Logits, coarse to fine, each at its own resolution, and the attention.
 
         Args:
             image: RGB in [0, 1].
             features: what a frozen backbone returns, if somebody has it already.
+            attention: somebody else's map to look by instead of the model's own, at any resolution; one that is all
+                zero leaves a sample its own.
         """
         if features is None or self.skips:
             maps = self.backbone.pyramid(image) if self.skips else [self.backbone(image)]
@@ -76,13 +81,13 @@ class UNet(nn.Module):
         maps = [maps[index] for index in self.order]
         if self.detail is not None:
             maps.append(self.detail(image - 0.5))
-        x, attention = self.gate(self.enter(maps[0]))
+        x, gate = self.gate(self.enter(maps[0]), attention)
         scales = [x]
         for block, skip in zip(self.blocks, maps[1:], strict=True):
             x = F.interpolate(x, skip.shape[2:], mode="bilinear", align_corners=False)
             x = block(torch.cat([x, skip], 1))
             scales.append(x)
-        return [side(x)[:, 0] for side, x in zip(self.sides, scales, strict=True)], attention
+        return [side(x)[:, 0] for side, x in zip(self.sides, scales, strict=True)], gate
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -31,7 +31,7 @@ class FineGrained(AlignedModule):
 
     def step(self, batch: Batch) -> Output:
         cached = {"features": batch["features"]} if "features" in batch else {}
-        logits, attention = self.model(batch["image"], **cached)
+        logits, attention = self.model(batch["image"], **cached, **self.insertion(batch))
         return classified(logits, attention, batch, self.training)
 
     def make_metrics(self) -> MetricCollection:

@@ -44,7 +44,7 @@ class SOS(AlignedModule):
     def step(self, batch: Batch) -> Output:
         if "mask" not in batch:
             raise InputError("task=sos learns masks, and this data has none: give data=shapes, or data with masks")
-        sides, attention = self.model(batch["image"], features=batch.get("features"))
+        sides, attention = self.model(batch["image"], features=batch.get("features"), **self.insertion(batch))
         mask = (batch["mask"] > 127).float()
         sides = [_upsampled(side, mask) for side in sides]
         loss = torch.stack([self.loss(side, mask) for side in sides]).sum()

@@ -1,0 +1,159 @@
+"""Frames of a video file by their presentation time, decoded where they are needed and nowhere else."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from haa.errors import InputError
+from haa.gaze import Size
+
+
+class Video:
+    """A video file whose k-th frame is the k-th to be shown, whatever order it is stored in.
+
+    Opening it reads the packets' time stamps and decodes nothing; `frames` decodes from the last key frame before what
+    is asked for, and keeps that alone in memory. An AVI has no time stamps: its frames are counted, at its constant
+    rate, by decoding from the beginning. Needs PyAV: ``pip install haa[video]``.
+
+    Args:
+        path: any file that FFmpeg reads.
+
+    Raises:
+        InputError: if the file is missing, damaged or holds no video, or PyAV is not installed.
+
+    Attributes:
+        times: when each frame is shown, in seconds of the file's own clock, ascending.
+        size: (height, width) in pixels, as stored.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with self._opened() as (container, stream):
+            self.size: Size = (stream.height, stream.width)
+            base, rate = stream.time_base, stream.average_rate
+            # an AVI stores no time stamps: FFmpeg's guesses are out of order where frames are
+            counted = "avi" in container.format.name
+            stamps = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
+        counted = counted or any(pts is None for pts, _ in stamps)
+        if counted:
+            with self._opened() as (container, stream):
+                stamps = [(k, False) for k, _ in enumerate(container.decode(stream))]
+            base = 1 / rate if rate else None
+        if not stamps or base is None:
+            raise InputError(f"{path} does not say when its frames are shown: convert it, to mp4 for one")
+        stamps.sort()
+        self._pts = [pts for pts, _ in stamps]
+        self._keys = [pts for pts, key in stamps if key]
+        self._counted = counted
+        self.times = [float(pts * base) for pts in self._pts]
+
+    def __len__(self) -> int:
+        return len(self._pts)
+
+    def at(self, seconds: Sequence[float]) -> list[int]:
+        """Which frame is on the screen at each of these times of the file's clock; the first one before it begins."""
+        # a time that was computed from a frame's own may be a rounding short of it
+        return [max(0, bisect.bisect_right(self.times, second + 1e-6) - 1) for second in seconds]
+
+    def frames(self, indices: Sequence[int]) -> UInt8[Tensor, "t 3 h w"]:
+        """These frames, RGB, in the order in which they are asked for.
+
+        Raises:
+            InputError: if there is no such frame, or it cannot be decoded.
+        """
+        wrong = [index for index in indices if not 0 <= index < len(self)]
+        if wrong:
+            raise InputError(f"{self.path} has {len(self)} frames: there is no frame {wrong[0]}")
+        wanted = sorted({self._pts[index] for index in indices})
+        found = {} if self._counted else self._by_seeking(wanted)
+        missing = set(wanted) - found.keys()
+        if missing:
+            found |= self._one_by_one(missing)
+        return torch.stack([found[self._pts[index]] for index in indices])
+
+    def _by_seeking(self, wanted: list[int]) -> dict[int, Tensor]:
+        """What can be found by decoding from the last key frame before it."""
+        found: dict[int, Tensor] = {}
+        with self._opened() as (container, stream):
+            decoder, now = container.decode(stream), -math.inf
+            for pts in wanted:
+                before = bisect.bisect_right(self._keys, pts)
+                if before and max(now, self._pts[0]) < (key := self._keys[before - 1]):
+                    container.seek(key, stream=stream)
+                    decoder = container.decode(stream)
+                for frame in decoder:
+                    now = -math.inf if frame.pts is None else frame.pts
+                    if now == pts:
+                        found[pts] = _pixels(frame)
+                    if now >= pts:
+                        break
+        return found
+
+    def _one_by_one(self, wanted: set[int]) -> dict[int, Tensor]:
+        """What a seek does not lead to, by decoding from the beginning."""
+        found: dict[int, Tensor] = {}
+        with self._opened() as (container, stream):
+            for count, frame in enumerate(container.decode(stream)):
+                number = count if self._counted else frame.pts
+                if number in wanted:
+                    found[number] = _pixels(frame)
+                    if len(found) == len(wanted):
+                        return found
+        raise InputError(f"{self.path} has lost {len(wanted - found.keys())} frames: fetch it again")
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Any, Any]]:
+        try:
+            import av
+        except ImportError:
+            raise InputError("reading video needs PyAV: run `pip install haa[video]`") from None
+        try:
+            with av.open(str(self.path)) as container:
+                if not container.streams.video:
+                    raise InputError(f"{self.path} holds no video: give a file that does")
+                # frames are handed out in order by a single thread per file: loaders have processes
+                container.streams.video[0].thread_type = "NONE"
+                yield container, container.streams.video[0]
+        except FileNotFoundError:
+            raise InputError(f"{self.path} is missing: fetch it, or correct data.root") from None
+        except (av.FFmpegError, OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{self.path} cannot be decoded ({reason}): fetch the file again") from None
+
+
+def clips(frames: int, length: int, step: int = 1) -> list[range]:
+    """Where to cut a video into clips: one after the other, the last one ending with the video.
+
+    Args:
+        frames: of the video.
+        length: frames of a clip.
+        step: from one frame of a clip to the next.
+
+    Raises:
+        InputError: if the video is shorter than a clip.
+
+    Example:
+        >>> clips(10, 4), clips(10, 3, step=2)
+        ([range(0, 4), range(4, 8), range(6, 10)], [range(0, 5, 2), range(5, 10, 2)])
+    """
+    span = (length - 1) * step + 1
+    if length < 1 or step < 1 or frames < span:
+        raise InputError(f"a video of {frames} frames cannot give a clip of {length} at a step of {step}: give less")
+    starts = [*range(0, frames - span + 1, length * step)]
+    if starts[-1] + span < frames:
+        starts.append(frames - span)
+    return [range(start, start + span, step) for start in starts]
+
+
+def _pixels(frame: Any) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(frame.to_ndarray(format="rgb24").transpose(2, 0, 1)))

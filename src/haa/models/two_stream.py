@@ -1,0 +1,119 @@
+"""Two streams, what is seen and how it moves, each classified and then averaged."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from haa.errors import InputError
+from haa.models.attention_pooling import SpatialScore, pool
+from haa.models.backbone import Backbone, Tiny
+
+
+class TwoStream(nn.Module):
+    r"""Classification of clips by a spatial stream of frames and a temporal stream of stacked frame differences.
+
+    Both streams are pooled, frame by frame, with one spatial attention ``a_t`` that sees the features of both; each has
+    its own classifier, whose scores are averaged over frames; late fusion averages the two streams' probabilities:
+
+    .. math:: p = \tfrac12 \big(\mathrm{softmax}(\overline{W_s \textstyle\sum a_t x_t})
+              + \mathrm{softmax}(\overline{W_m \textstyle\sum a_t m_t})\big)
+
+    K. Simonyan, A. Zisserman, "Two-Stream Convolutional Networks for Action Recognition in Videos", NIPS 2014: streams,
+    stacking and late fusion by averaging. They stack optical flow; differences of neighbouring frames are what Wang et
+    al., "Temporal Segment Networks", ECCV 2016, section 3.2, offer in its place. Attention is an addition.
+
+    Args:
+        backbone: of frames, see `haa.models.backbone`.
+        class_vocab: how many classes there are.
+        motion: backbone of the temporal stream, with ``inputs`` equal to ``stack``; None is a `Tiny` as wide and as
+            coarse as ``backbone``.
+        stack: how many differences, around each frame, the temporal stream sees; at the ends the outermost repeat.
+        hidden: width of the attention.
+        dropout: in training, on the pooled features.
+
+    Raises:
+        InputError: if a number is not positive, or a clip has a single frame.
+
+    Example:
+        >>> from haa.models.backbone import Tiny
+        >>> logits, attention = TwoStream(Tiny(channels=16), class_vocab=5)(torch.rand(2, 4, 3, 64, 64))
+        >>> logits.shape, attention.shape
+        (torch.Size([2, 5]), torch.Size([2, 4, 8, 8]))
+        >>> logits.exp().sum(1)
+        tensor([1.0000, 1.0000], grad_fn=<SumBackward1>)
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        class_vocab: int,
+        motion: Backbone | None = None,
+        stack: int = 4,
+        hidden: int = 64,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if stack < 1:
+            raise InputError(f"model.stack={stack}: give a positive number of frame differences")
+        self.backbone, self.stack = backbone, stack
+        self.motion = Tiny(backbone.channels, backbone.stride, inputs=stack) if motion is None else motion
+        inputs = self.motion.mean.shape[1]
+        if inputs != stack:
+            raise InputError(f"model.motion takes {inputs} channels, model.stack={stack} gives others: make them equal")
+        self.score = SpatialScore(backbone.channels + self.motion.channels, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.seen = nn.Linear(backbone.channels, class_vocab)
+        self.moved = nn.Linear(self.motion.channels, class_vocab)
+
+    def forward(
+        self, clip: Float[Tensor, "b t 3 h w"], attention: Float[Tensor, "b t p q"] | None = None
+    ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b t i j"]]:
+        """Log-probabilities, and where each frame was looked at (each map sums to 1).
+
+        Args:
+            clip: RGB in [0, 1].
+            attention: somebody else's map to look by instead of the model's own, at any resolution; one that is all
+                zero leaves a frame its own.
+        """
+        b, t = clip.shape[:2]
+        seen = self.backbone(clip.flatten(0, 1))
+        moved = self.motion(stacked_differences(clip, self.stack).flatten(0, 1))
+        if moved.shape[2:] != seen.shape[2:]:
+            moved = F.interpolate(moved, seen.shape[2:], mode="bilinear", align_corners=False)
+        given = None if attention is None else attention.flatten(0, 1)
+        weights = self.score(torch.cat([seen, moved], 1), given)
+        streams = []
+        for x, classify in ((seen, self.seen), (moved, self.moved)):
+            scores = classify(self.dropout(pool(x, weights))).view(b, t, -1).mean(1)
+            streams.append(scores.float().log_softmax(1))
+        return torch.stack(streams).logsumexp(0) - math.log(2), weights.view(b, t, *weights.shape[1:])
+
+
+def stacked_differences(clip: Float[Tensor, "b t 3 h w"], stack: int) -> Float[Tensor, "b t k h w"]:
+    """For every frame the ``stack`` differences of neighbouring grey frames around it, as images: 0.5 is no change.
+
+    Frame f sees the differences ``f - stack // 2`` to ``f - stack // 2 + stack - 1``, of which the k-th is that of
+    frames k and k + 1; beyond the clip's ends the outermost repeat.
+
+    Raises:
+        InputError: if there is a single frame.
+
+    Example:
+        >>> clip = torch.tensor([0.0, 0.2, 0.6]).view(1, 3, 1, 1, 1).expand(1, 3, 3, 1, 1)
+        >>> stacked_differences(clip, 2).flatten(2)  # differences 0.2 and 0.4
+        tensor([[[0.6000, 0.6000],
+                 [0.6000, 0.7000],
+                 [0.7000, 0.7000]]])
+    """
+    t = clip.shape[1]
+    if t < 2:
+        raise InputError("a clip of one frame has no motion: give clips of two or more frames")
+    differences = clip.mean(2).diff(dim=1)
+    first = torch.arange(t, device=clip.device)[:, None] - stack // 2
+    taken = (first + torch.arange(stack, device=clip.device)).clamp(0, t - 2)
+    return 0.5 + 0.5 * differences[:, taken]

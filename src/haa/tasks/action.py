@@ -1,0 +1,47 @@
+"""Action recognition: what happens in a clip."""
+
+from __future__ import annotations
+
+from torchmetrics import MetricCollection
+
+from haa.batch import Batch, Output
+from haa.classes import Classes
+from haa.data.dataset import GazeDataset
+from haa.errors import InputError
+from haa.metrics import ClassAccuracy, TopAccuracy, VideoAccuracy
+from haa.module import AlignedModule, Vocabularies
+from haa.tasks.finegrained import classified
+
+
+class Action(AlignedModule):
+    """Classifies clips; the model is ``clip -> (logits, attention (b, t, i, j))``, a map for every frame.
+
+    ``clip_accuracy`` is the share of clips whose class is right, ``class_accuracy`` the mean of the classes' own over
+    those that occur, and ``video_accuracy`` the share of videos whose class is right by the mean of their clips'
+    probabilities (`haa.metrics.VideoAccuracy`).
+
+    Args:
+        model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
+    """
+
+    @classmethod
+    def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:
+        return {"class": Classes.of(dataset)}
+
+    def step(self, batch: Batch) -> Output:
+        if "clip" not in batch:
+            raise InputError("task=action looks at clips, and this data has none: give data=shapes, or data with clips")
+        logits, attention = self.model(batch["clip"], **self.insertion(batch))
+        return classified(logits, attention, batch, self.training)
+
+    def make_metrics(self) -> MetricCollection:
+        n = len(self.vocabularies["class"])
+        clip, classes, video = TopAccuracy(n), ClassAccuracy(n), VideoAccuracy()
+        # no groups: metrics that agree on the first batch are not the same metric
+        return MetricCollection(
+            {"clip_accuracy": clip, "class_accuracy": classes, "video_accuracy": video}, compute_groups=False
+        )
+
+    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
+        videos = batch.get("video", batch["id"])
+        metrics.update(preds=output.prediction, target=batch["label"], video=videos)
