@@ -126,3 +126,31 @@ def test_published_data(real_data):
     data = COCOCaptions(real_data / "coco", missing="drop")
     assert all(len(data.record(i)["captions"]) >= 5 for i in range(len(data)))
     assert next(s for s in data if s["id"] == "125870")["captions"][0].startswith("An airport filled with large")
+
+
+def test_gaze_of_salicon(coco, tmp_path):
+    """A point put at a known pixel of a picture comes out there, with that picture's captions."""
+    salicon = tmp_path / "salicon"
+    (salicon / "annotations").mkdir(parents=True)
+    (salicon / "images" / "train").mkdir(parents=True)
+    name = f"COCO_train2014_{2:012d}.jpg"
+    content = {
+        "images": [{"id": 2, "file_name": name, "height": 6, "width": 8}],
+        "annotations": [{"image_id": 2, "worker_id": 5, "id": 1, "fixations": [[6, 8], [1, 2]]}],
+    }
+    (salicon / "annotations" / "fixations_train2014.json").write_text(json.dumps(content))
+    Image.new("RGB", (8, 6)).save(salicon / "images" / "train" / name)
+    samples = {
+        s["id"]: s
+        for split in ("train", "val", "test")
+        for s in COCOCaptions(coco, split, salicon=salicon, release=2015)
+    }
+    assert samples["2"]["gaze"].points.tolist() == [[7, 5], [1, 0]]
+    assert samples["2"]["gaze"].subject.tolist() == [5, 5]
+    assert all(samples[other]["gaze"] is None for other in samples if other != "2")
+    content["images"][0].update(height=8, width=6)
+    content["annotations"][0]["fixations"] = [[1, 1]]
+    Image.new("RGB", (6, 8)).save(salicon / "images" / "train" / name)
+    (salicon / "annotations" / "fixations_train2014.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"image 2 has 8 x 6 pixels, and .* others"):
+        COCOCaptions(coco, salicon=salicon, release=2015)

@@ -114,3 +114,15 @@ def test_published_data(real_data):
     sample = next(s for s in splits["test"] if s["id"] == "431002")
     assert sample["question"] == "What are they playing?"
     assert sample["answers"].count("tennis") == len(sample["answers"]) == 10
+
+
+def test_gaze_of_salicon_comes_with_the_questions_about_its_pictures(real_data):
+    data = VQAv2(real_data / "vqa_v2", salicon=real_data / "salicon", release=2015)
+    looked = {data.stimulus(i) for i in range(len(data)) if data.looked(i)}
+    assert len(looked) == 6
+    index = next(i for i in range(len(data)) if data.stimulus(i) == "123855")
+    gaze = data.gaze(index)
+    # the file begins with [242, 314], [242, 315]: row and column, counted from 1
+    assert gaze.points[:2].tolist() == [[313, 241], [314, 241]]
+    assert len(gaze.points) == 7570
+    assert data.gaze(index).size == tuple(data[index]["image"].shape[1:])

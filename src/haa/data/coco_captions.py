@@ -12,6 +12,8 @@ from haa.data.coco_images import coco_folders, coco_images
 from haa.data.dataset import Split
 from haa.data.index import IndexedDataset, Missing
 from haa.data.json_file import read_json
+from haa.data.salicon import Release
+from haa.data.salicon_gaze import SaliconGaze, salicon_sources
 from haa.errors import InputError
 
 KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
@@ -32,6 +34,9 @@ class COCOCaptions(IndexedDataset):
         cache: see `haa.data.index.IndexedDataset`.
         karpathy: the file ``dataset_coco.json``, absolute or relative to ``root``; None uses the official files.
         year: 2014 or 2017, where the official files of both are there.
+        salicon: SALICON's folder: its pictures are COCO's, and their captions get its gaze. `haa data check` says how
+            many of them lie in the split that you test on.
+        release: SALICON's.
 
     Raises:
         InputError: if a file is missing or is not what its name says, or an image has no caption.
@@ -49,17 +54,21 @@ class COCOCaptions(IndexedDataset):
         cache: str | Path | None = None,
         karpathy: str | Path | None = None,
         year: int | None = None,
+        salicon: str | Path | None = None,
+        release: Release = 2017,
     ) -> None:
         self.karpathy = None if karpathy is None else Path(root).expanduser() / karpathy
         self.year = year
+        self.salicon, self.release = None if salicon is None else Path(salicon).expanduser(), release
         super().__init__(root, split, missing, cache)
 
     def sources(self) -> Sequence[Path]:
         files = list(self._official().values()) if self.karpathy is None else [self.karpathy]
-        return [*files, *coco_folders(self.root)]
+        return [*files, *coco_folders(self.root), *salicon_sources(self.salicon)]
 
     def scan(self) -> Iterator[dict[str, Any]]:
         images = coco_images(self.root)
+        gaze = None if self.salicon is None else SaliconGaze(self.salicon, self.release, self.cache)
         samples = self._karpathy() if self.karpathy is not None else self._published()
         for number, sample in samples:
             if "fault" in sample:
@@ -69,6 +78,9 @@ class COCOCaptions(IndexedDataset):
                 message = f"image {number} ({sample['image']}) has no caption"
                 yield {"fault": "image without annotation", "message": message}
                 continue
+            if gaze is not None:
+                size = (sample["height"], sample["width"]) if "height" in sample else None
+                sample |= gaze.columns(number, size)
             yield {"id": str(number), "stimulus": str(number), **sample, "image": images.get(number, sample["image"])}
 
     def _published(self) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from haa.errors import InputError
+
 _NAME = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d{12})\.jpg")
 
 
@@ -17,6 +19,22 @@ def coco_folders(root: Path) -> list[Path]:
         for child in parent.iterdir()
         if re.fullmatch(r"(train|val|test)(\d{4})?", child.name) and child.is_dir()
     )
+
+
+def coco_number(name: str) -> int:
+    """COCO's number of an image, from its file's name.
+
+    Raises:
+        InputError: if the name has none.
+
+    Example:
+        >>> coco_number("COCO_val2014_000000000042.jpg")
+        42
+    """
+    match = _NAME.fullmatch(Path(name).name)
+    if match is None:
+        raise InputError(f"{name} is not named as COCO's images are, 000000000042.jpg: give COCO's own files")
+    return int(match[1])
 
 
 def coco_images(root: Path) -> dict[int, str]:

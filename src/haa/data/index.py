@@ -98,7 +98,7 @@ class IndexedDataset(GazeDataset):
             raise InputError(f"data.missing={missing}: choose raise or drop")
         if not self.root.is_dir():
             raise InputError(f"data.root={root} does not exist: give the folder that holds the data")
-        self.split, self.missing = split, missing
+        self.split, self.missing, self.cache = split, missing, cache
         self._folder = build_index.ensure(self, arguments, cache)
         summary = json.loads((self._folder / "summary.json").read_text())
         self.classes: list[str] = summary["classes"]

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from haa.data.coco_images import coco_folders, coco_images
-from haa.data.index import IndexedDataset
+from haa.data.dataset import Split
+from haa.data.index import IndexedDataset, Missing
 from haa.data.json_file import read_json
+from haa.data.salicon import Release
+from haa.data.salicon_gaze import SaliconGaze, salicon_sources
 from haa.errors import InputError
 
 
@@ -26,6 +29,9 @@ class VQAv2(IndexedDataset):
         split: ``train``, ``val`` or ``test``.
         missing: ``drop`` leaves out questions whose image is absent.
         cache: see `haa.data.index.IndexedDataset`.
+        salicon: SALICON's folder: its pictures are COCO's, and questions about them get its gaze, which was recorded
+            without the question. `haa data check` says how many of them lie in the split that you test on.
+        release: SALICON's.
 
     Raises:
         InputError: if a file is missing or is not what its name says, or a question has no answer.
@@ -37,11 +43,25 @@ class VQAv2(IndexedDataset):
     prefix: ClassVar[str] = "v2_"
     """Of the official file names; VQA v1 has none."""
 
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "train",
+        missing: Missing = "raise",
+        cache: str | Path | None = None,
+        salicon: str | Path | None = None,
+        release: Release = 2017,
+    ) -> None:
+        self.salicon, self.release = None if salicon is None else Path(salicon).expanduser(), release
+        super().__init__(root, split, missing, cache)
+
     def sources(self) -> Sequence[Path]:
-        return [*(path for pair in self._parts().values() for path in pair), *coco_folders(self.root)]
+        files = [path for pair in self._parts().values() for path in pair]
+        return [*files, *coco_folders(self.root), *salicon_sources(self.salicon)]
 
     def scan(self) -> Iterator[dict[str, Any]]:
         images = coco_images(self.root)
+        gaze = None if self.salicon is None else SaliconGaze(self.salicon, self.release, self.cache)
         parts = self._parts()
         tested = any(part.startswith("test") for part in parts)
         for part, (questions, answered) in parts.items():
@@ -66,6 +86,7 @@ class VQAv2(IndexedDataset):
                     "split": "val+test" if split == "val" and not tested else split,
                     "question": item["question"],
                     "answers": [answer["answer"] for answer in annotation["answers"]],
+                    **({} if gaze is None else gaze.columns(image)),
                 }
             for number in answers:
                 message = f"{answered}: question {number} is answered, but not in {questions.name}: fetch both again"
