@@ -1,6 +1,6 @@
 """Loader throughput against a plain DataLoader of Pillow and default_collate, on the same files and points.
 
-flock is not needed, an idle machine is: python -m benchmarks.loader OSIE/data [--size 384]
+On an idle machine: python -m benchmarks.loader OSIE/data [--size 384]
 """
 
 from __future__ import annotations
