@@ -59,25 +59,29 @@ def greys(clip: torch.Tensor) -> list[int]:
 
 @pytest.mark.parametrize(
     ("length", "starts"),
-    [(1, [0]), (8, [0]), (9, [0]), (20, [0]), (21, [0, 12]), (33, [0, 12, 24]), (32, [0, 12])],
+    [(1, [0]), (9, [0]), (10, [0]), (11, [0, 1]), (22, [0, 12]), (24, [0, 12, 14]), (34, [0, 12, 24])],
 )
-def test_cut(length, starts):
-    # four frames, three apart: a clip spans ten frames
+def test_starts(length, starts):
+    # four frames, three apart: a clip spans ten frames, and the next one begins after twelve
     clips = ClipDataset.__new__(ClipDataset)
     clips.frames, clips.stride = 4, 3
-    assert list(clips.cut(length)) == [start for start in starts if start == 0 or start + 10 <= length]
+    assert clips.starts(length) == starts
+    for start in starts:
+        expected = [start, start + 3, start + 6, start + 9]
+        assert clips.indices(start, length) == [min(frame, length - 1) for frame in expected]
 
 
 def test_frames_of_a_clip_and_gaze_on_each(hollywood, everything):
     samples = everything(Hollywood2, hollywood, frames=3, stride=2)
-    # 13 frames: clips begin at 0 and 6, span 5
-    assert {name.split("@")[1] for name in samples} == {"0", "6"}
+    # 13 frames, clips of 5: at 0, at 6, and one that ends with the video
+    assert {name.split("@")[1] for name in samples} == {"0", "6", "8"}
     for first, shot in ((1, 1), (14, 2)):
-        for start in (0, 6):
+        for start in (0, 6, 8):
             sample = samples[f"actioncliptest00001_{shot}@{start}"]
             numbers = [first + start + step for step in (0, 2, 4)]
             assert greys(sample["clip"]) == numbers
             assert "image" not in sample
+            assert sample["video"] == "actioncliptest00001"
             gaze = sample["gaze"]
             assert gaze.size == (16, 24)
             assert gaze.frame.tolist() == [0, 0, 1, 1, 2, 2]

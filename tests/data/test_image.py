@@ -12,12 +12,12 @@ from haa.data.image import read_image, read_mask
 from haa.errors import InputError
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.png", "a.bmp"])
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "P"])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("a.jpg", "RGB"), ("a.JPEG", "L"), ("a.jpg", "CMYK"), ("a.png", "RGB"), ("a.png", "L"), ("a.png", "P")],
+)
 @pytest.mark.parametrize("fast", [True, False])
 def test_values_are_pillow_s(tmp_path, monkeypatch, name, mode, fast):
-    if (name.lower()[2:] in ("png", "bmp") and mode == "CMYK") or (name.lower()[2:] in ("jpg", "jpeg") and mode == "P"):
-        pytest.skip(f"{name[2:]} has no {mode}")
     if not fast:
         monkeypatch.setattr(module, "decode_jpeg", None)
     pixels = np.random.default_rng(0).integers(0, 255, (31, 41, 3), dtype=np.uint8)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,22 +13,26 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from haa.data import video
 from haa.data.dataset import Split
 from haa.data.image import image_size, read_image, read_map
 from haa.data.index import IndexedDataset, Missing
 from haa.data.splits import published
 from haa.errors import InputError
+from haa.gaze import Size
+
+FRAMES = {".png", ".jpg", ".jpeg", ".bmp"}
+"""Endings of pictures, where a video is a folder of them."""
 
 
 class ClipDataset(IndexedDataset):
-    """A video is cut into clips that do not overlap, of ``frames`` frames each, ``stride`` frames apart.
+    """A video, a file or a folder of numbered pictures, is cut into clips of ``frames`` frames, ``stride`` apart.
 
-    What is left at a video's end is shorter than a clip and is left out, unless the video has no other: a video shorter
-    than one clip is one clip, whose last frame is repeated.
+    Clips follow one another; the last one ends with the video and overlaps the one before. A video shorter than a clip
+    is one clip, whose last frame is repeated. All clips of a video share ``stimulus``, so that they stay in one split
+    and conditions take gaze from other videos, and carry it as ``video``.
 
-    A subclass yields the clips of `cut` from its ``scan``, with ``image`` naming the video's file or its folder of
-    frames, and implements `read`. All clips of a video share ``stimulus``, so that they stay in one split and
-    conditions take gaze from other videos.
+    A subclass' ``scan`` yields what `clips` makes of each video.
 
     Args:
         root: the data set's folder.
@@ -57,64 +62,83 @@ class ClipDataset(IndexedDataset):
         self.frames, self.stride = frames, stride
         super().__init__(root, split, missing, cache)
 
-    def read(self, path: Path, indices: Sequence[int]) -> UInt8[Tensor, "t 3 h w"]:
-        """The frames of a video at these indices, from 0, which do not decrease."""
-        raise NotImplementedError
-
     def __getitem__(self, index: int) -> dict[str, Any]:
-        row = self.row(index)
-        indices = self.indices(row["start"].as_py(), row["length"].as_py())
-        return {**self.record(index), "clip": self.read(self.path(index), indices)}
+        row, path = self.row(index), self.path(index)
+        clip = read_frames(path, self.indices(row["start"].as_py(), row["length"].as_py()))
+        size = row["height"].as_py(), row["width"].as_py()
+        if clip.shape[-2:] != size:
+            raise InputError(f"{path} has frames of {tuple(clip.shape[-2:])}, its gaze is of {size}: fetch both again")
+        return {**self.record(index), "clip": clip}
 
     def record(self, index: int) -> dict[str, Any]:
-        return {key: value for key, value in super().record(index).items() if key not in ("start", "length")}
+        inner = {key: value for key, value in super().record(index).items() if key not in ("start", "length")}
+        return {**inner, "video": self.stimulus(index)}
 
-    def cut(self, length: int) -> range:
-        """The first frames of a video's clips.
+    def fingerprint(self) -> str:
+        return f"{super().fingerprint()}-{self.frames}-{self.stride}"
+
+    def clips(
+        self,
+        path: Path,
+        length: int,
+        size: Size,
+        name: str,
+        gaze: Callable[[list[int]], dict[str, list[Any]]] | None = None,
+        **named: Any,
+    ) -> Iterator[dict[str, Any]]:
+        """The clips of one video, for ``scan``.
 
         Args:
+            path: the video's file or its folder of frames.
             length: frames of the video.
+            size: (height, width) of its frames.
+            name: the video's; a clip is ``<name>@<first frame>``.
+            gaze: ``x``, ``y``, ``frame`` ... for the video's frames with these numbers, where ``frame`` counts from 0.
+            named: further keys of every clip.
         """
-        span = (self.frames - 1) * self.stride + 1
-        return range(0, max(1, length - span + 1), self.frames * self.stride)
+        height, width = size
+        for start in self.starts(length):
+            yield {
+                "id": f"{name}@{start}",
+                "image": str(path.relative_to(self.root)),
+                "stimulus": name,
+                "height": height,
+                "width": width,
+                "start": start,
+                "length": length,
+                **({} if gaze is None else gaze(self.indices(start, length))),
+                **named,
+            }
+
+    def starts(self, length: int) -> list[int]:
+        """The first frames of the clips of a video of ``length`` frames."""
+        if length < (self.frames - 1) * self.stride + 1:
+            return [0]
+        return [clip.start for clip in video.clips(length, self.frames, self.stride)]
 
     def indices(self, start: int, length: int) -> list[int]:
         """The frames of the clip that begins at ``start`` in a video of ``length`` frames."""
         return [min(start + step * self.stride, length - 1) for step in range(self.frames)]
 
 
-class FrameFolders(ClipDataset):
-    """Videos that are folders of numbered pictures, with binary pictures of the same names for fixated pixels."""
+def read_frames(path: Path, indices: Sequence[int]) -> UInt8[Tensor, "t 3 h w"]:
+    """The frames of a video, a file or a folder of numbered pictures, at these indices, from 0.
 
-    def read(self, path: Path, indices: Sequence[int]) -> UInt8[Tensor, "t 3 h w"]:
-        files = frame_files(path)
-        return torch.stack([read_image(files[i]) for i in indices])
+    Raises:
+        InputError: if a frame is not there or cannot be decoded.
+    """
+    if not path.is_dir():
+        return opened(path).frames(indices)
+    files = frame_files(path)
+    if max(indices) >= len(files):
+        raise InputError(f"{path} has {len(files)} frames: there is no frame {max(indices)}, fetch it again")
+    return torch.stack([read_image(files[i]) for i in indices])
 
-    def clips(self, video: Path, fixations: Path, id: str, **named: Any) -> Iterator[dict[str, Any]]:
-        """The clips of one folder of frames, for ``scan``.
 
-        Args:
-            video: the folder.
-            fixations: the folder of fixated pixels.
-            id: the video's; a clip's is ``<id>@<first frame>``.
-            named: further keys of every clip.
-        """
-        files = frame_files(video)
-        if not files:
-            raise InputError(f"{video} holds no frames (*.png, *.jpg): fetch it again, or take the folder away")
-        height, width = image_size(files[0])
-        for start in self.cut(len(files)):
-            chosen = [files[i] for i in self.indices(start, len(files))]
-            yield {
-                "id": f"{id}@{start}",
-                "image": str(video.relative_to(self.root)),
-                "height": height,
-                "width": width,
-                "start": start,
-                "length": len(files),
-                **fixated(fixations, [file.stem for file in chosen], (height, width)),
-                **named,
-            }
+@lru_cache(maxsize=64)
+def opened(path: Path) -> video.Video:
+    """A video file whose time stamps have been read: of some formats that takes as long as decoding it."""
+    return video.Video(path)
 
 
 def training_and_testing(root: Path) -> Iterator[tuple[Path, str | None]]:
@@ -128,11 +152,28 @@ def training_and_testing(root: Path) -> Iterator[tuple[Path, str | None]]:
         raise InputError(f"data.root={root} has neither training/ nor testing/ with videos: give the folder that does")
     pools = published(parts)
     for part, folder in parts.items():
-        for video in sorted(folder.glob("*/")):
+        for place in sorted(folder.glob("*/")):
             for kind in ("images", "fixation"):
-                if not (video / kind).is_dir():
-                    raise InputError(f"{video / kind} is missing: fetch the video again, or take its folder away")
-            yield video, pools[part]
+                if not (place / kind).is_dir():
+                    raise InputError(f"{place / kind} is missing: fetch the video again, or take its folder away")
+            yield place, pools[part]
+
+
+def frame_folder(place: Path) -> dict[str, Any]:
+    """What `ClipDataset.clips` is to be told of a folder with ``images`` and ``fixation``, but for its name.
+
+    Raises:
+        InputError: if there are no frames.
+    """
+    files = frame_files(place / "images")
+    if not files:
+        raise InputError(f"{place / 'images'} holds no frames (*.png, *.jpg): fetch them again")
+    size = image_size(files[0])
+
+    def gaze(indices: list[int]) -> dict[str, list[Any]]:
+        return fixated(place / "fixation", [files[index].stem for index in indices], size)
+
+    return {"path": place / "images", "length": len(files), "size": size, "gaze": gaze}
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -145,7 +186,7 @@ def frame_files(folder: Path) -> list[Path]:
         >>> [file.name for file in frame_files(folder)]
         ['a_9.png', 'a_10.png']
     """
-    files = [path for path in folder.glob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp")]
+    files = [path for path in folder.glob("*") if path.suffix.lower() in FRAMES]
     return sorted(files, key=lambda path: (_number(path.stem), path.name))
 
 
@@ -154,7 +195,7 @@ def _number(stem: str) -> int:
     return int(digits) if digits else -1
 
 
-def fixated(folder: Path, stems: Sequence[str], size: tuple[int, int]) -> dict[str, list[Any]]:
+def fixated(folder: Path, stems: Sequence[str], size: Size) -> dict[str, list[Any]]:
     """The fixated pixels of these frames as ``x``, ``y``, ``frame``: row and column of what is not black.
 
     Args:

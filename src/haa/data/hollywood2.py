@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from haa.data.clips import FrameFolders, training_and_testing
+from haa.data.clips import ClipDataset, frame_folder, training_and_testing
 from haa.errors import InputError
 
 SHOT = re.compile(r"(actionclip(?:train|test)\d{5})_\d+")
 """A video's name, and the number of the shot in it."""
 
 
-class Hollywood2(FrameFolders):
+class Hollywood2(ClipDataset):
     """As redistributed with DHF1K: ``training/<shot>/images/*.png`` and ``fixation/*.png``, and ``testing`` alike.
 
     A folder is a shot, ``actionclip{train,test}<video>_<shot>``; its frames are numbered on within the whole video, so
@@ -45,4 +45,4 @@ class Hollywood2(FrameFolders):
             name = SHOT.fullmatch(shot.name)
             if name is None:
                 raise InputError(f"{shot} is not named actionclip<part><video>_<shot>, as Hollywood-2's shots are")
-            yield from self.clips(shot / "images", shot / "fixation", id=shot.name, stimulus=name[1], split=split)
+            yield from self.clips(**frame_folder(shot), name=shot.name, stimulus=name[1], split=split)

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from haa.data.clips import FrameFolders, training_and_testing
+from haa.data.clips import ClipDataset, frame_folder, training_and_testing
 from haa.errors import InputError
 
 NAME = re.compile(r"(.+)-(\d+)")
 VIEWS = re.compile(r"-(Front|Back|Side)$")
 
 
-class UCFSports(FrameFolders):
+class UCFSports(ClipDataset):
     """As redistributed with DHF1K: ``training/<Class>-<number>/images/*.png`` and ``fixation/*.png``, and ``testing``.
 
     ``fixation/<frame>.png`` is black but for fixated pixels: row and column are y and x. Who looked is not kept, and
@@ -45,8 +45,7 @@ class UCFSports(FrameFolders):
         self.classes = sorted({action for _, _, action in videos})
         for video, split, action in videos:
             label = self.classes.index(action)
-            named = {"stimulus": video.name, "split": split, "label": label}
-            yield from self.clips(video / "images", video / "fixation", id=video.name, **named)
+            yield from self.clips(**frame_folder(video), name=video.name, split=split, label=label)
 
 
 def _action(video: Path) -> str:
