@@ -10,12 +10,13 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 
 import haa
 from haa.alignment import Alignment
-from haa.attention import GradCAM
+from haa.attention import FeatureNorm, GradCAM
 from haa.batch import Output
 from haa.callback import AlignmentCallback
 from haa.errors import InputError
@@ -256,7 +257,36 @@ def test_a_compiled_lightning_module_is_refused():
         fit(module, [AlignmentCallback(native, Alignment(weight=1.0))])
 
 
-def test_a_plain_loop_is_the_same_again():
+class Checkpointed(Foreign):
+    """Recomputes its backbone in the backward pass, in either of torch's two ways."""
+
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        plain, net = self.model.backbone.forward, self.model.backbone
+        net.forward = lambda image: checkpoint(plain, image.requires_grad_(), use_reentrant=reentrant)
+
+
+def test_gradient_checkpointing_is_right():
+    plain, saved = built(Foreign), built(Checkpointed, False)
+    for module in (plain, saved):
+        fit(module, [AlignmentCallback(FeatureNorm("backbone.2"), Alignment(weight=0.7))])
+    for a, b in zip(plain.parameters(), saved.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_reentrant_checkpointing_is_refused_where_the_layer_is_inside_and_right_outside():
+    inside = AlignmentCallback(FeatureNorm("backbone.2"), Alignment(weight=0.7))
+    with pytest.raises(InputError, match="reentrant checkpoint"):
+        fit(built(Checkpointed, True), [inside])
+    plain, saved = built(Foreign), built(Checkpointed, True)
+    for module in (plain, saved):
+        fit(module, [AlignmentCallback(native, Alignment(weight=0.7))])
+    for a, b in zip(plain.parameters(), saved.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_plain_loop_is_the_same_again(accumulate):
     one, other = built(Net), built(Foreign)
     aligned = haa.align(one, source=lambda net: net.gaze, weight=0.7, schedule=cosine_decay)
     steps = optimizer(one.parameters())
@@ -264,10 +294,13 @@ def test_a_plain_loop_is_the_same_again():
     for epoch in range(2):
         for i, batch in enumerate(DataLoader(samples(), batch_size=4)):
             loss = F.cross_entropy(one(batch["image"]), batch["label"])
-            aligned(loss, batch, progress=(6 * epoch + i) / 12).backward()
-            steps.step()
-            steps.zero_grad()
-    fit(other, [AlignmentCallback(native, Alignment(weight=0.7, schedule=cosine_decay))])
+            done = (6 * epoch + i) // accumulate / (12 // accumulate)
+            (aligned(loss, batch, progress=done) / accumulate).backward()
+            if i % accumulate == accumulate - 1:
+                steps.step()
+                steps.zero_grad()
+    callback = AlignmentCallback(native, Alignment(weight=0.7, schedule=cosine_decay))
+    fit(other, [callback], accumulate_grad_batches=accumulate)
     for a, b in zip(one.parameters(), other.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -290,15 +323,16 @@ from haa.alignment import Alignment
 from haa.callback import AlignmentCallback
 from torch.utils.data import DataLoader
 
-for kind in ("hosted", "callback"):
+for kind, accumulate in (("hosted", 1), ("callback", 1), ("hosted", 3), ("callback", 3)):
     module = t.hosted(Alignment(weight=0.7)) if kind == "hosted" else t.built(t.Foreign)
     callbacks = [] if kind == "hosted" else [AlignmentCallback(t.native, Alignment(weight=0.7))]
     torch.manual_seed(1)
     trainer = pl.Trainer(max_epochs=2, accelerator="cpu", devices=2, strategy="ddp", callbacks=callbacks, logger=False,
+        accumulate_grad_batches=accumulate,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
     trainer.fit(module, DataLoader(t.samples(), batch_size=4))
     if trainer.is_global_zero:
-        torch.save(module.model.state_dict(), kind + ".pt")
+        torch.save(module.model.state_dict(), f"{{kind}}{{accumulate}}.pt")
 """
 
 
@@ -306,8 +340,11 @@ def test_two_processes_give_the_hosted_forms_weights_too(tmp_path):
     (tmp_path / "run.py").write_text(DISTRIBUTED.format(tests=str(Path(__file__).parent)))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "run.py"], cwd=tmp_path, env=environment, check=True, timeout=300)
-    one, other = (torch.load(tmp_path / f"{kind}.pt", weights_only=True) for kind in ("hosted", "callback"))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    for accumulate in (3, 1):
+        one, other = (
+            torch.load(tmp_path / f"{kind}{accumulate}.pt", weights_only=True) for kind in ("hosted", "callback")
+        )
+        assert all(torch.equal(one[name], other[name]) for name in one)
     alone = built(Foreign)
     fit(alone, [AlignmentCallback(native, Alignment(weight=0.7))])
     assert not torch.equal(alone.model.gate.weight, one["gate.weight"])

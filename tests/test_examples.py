@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -38,3 +39,47 @@ def test_own_dataset_is_learnt(tmp_path):
     module = example("own_dataset")
     module.make_folder(tmp_path)
     assert module.train(tmp_path, epochs=8) > 4 > module.train(tmp_path, epochs=1)
+
+
+def test_hugging_face_trainer_aligns(tmp_path):
+    train = example("hugging_face_trainer").train
+    assert train(1.0, str(tmp_path), samples=96) < train(0.0, str(tmp_path), samples=96) - 0.1
+
+
+def test_hugging_face_trainer_is_a_loop_written_by_hand(tmp_path):
+    """Its weights are those of a plain loop that divides the sum of both losses by the accumulated batches."""
+    import haa
+    from haa.attention import SelfAttention
+
+    module = example("hugging_face_trainer")
+    module.set_seed(0)
+    config = module.ViTConfig(**module.TINY, image_size=64, patch_size=16, num_labels=4)
+    one = module.ViTForImageClassification(config)
+    two = module.ViTForImageClassification(config)
+    two.load_state_dict(one.state_dict())
+    data = module.pictures(8)
+    quiet = {"report_to": [], "disable_tqdm": True, "save_strategy": "no", "logging_strategy": "no", "use_cpu": True}
+    arguments = module.TrainingArguments(
+        str(tmp_path), max_steps=1, per_device_train_batch_size=4, gradient_accumulation_steps=2, max_grad_norm=0.0,
+        optim="sgd", learning_rate=0.1, lr_scheduler_type="constant", remove_unused_columns=False, **quiet,
+        train_sampling_strategy="sequential",
+    )  # fmt: skip
+    module.AlignedTrainer(one, arguments, train_dataset=data, weight=0.5).train()
+
+    two.train()
+    steps = torch.optim.SGD(two.parameters(), lr=0.1)
+    aligned = haa.align(two, SelfAttention(query="mean"), weight=0.5)
+    for batch in (data[:4], data[4:]):
+        pixels, labels, looks = (torch.stack([x[k] for x in batch]) for k in ("pixel_values", "labels", "fixations"))
+        loss = two(pixel_values=pixels, labels=labels).loss
+        (aligned(loss, {"image": pixels, "fixations": looks}) / 2).backward()
+    steps.step()
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+
+
+def test_words_of_a_vision_language_model_look_where_people_do():
+    train = example("vision_language").train
+    free, aligned = train(0.0, steps=25), train(1.0, steps=25)
+    assert len(free) == len(aligned) == 2
+    assert min(score for _, score in aligned) > max(score for _, score in free) + 0.3

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from haa.batch import Batch, stills
 from haa.module import AlignedModule, in_unit_range
-from haa.pictures import side_by_side
+from haa.pictures import side_by_side, word_strips
 
 
 class EpochSeed(pl.Callback):
@@ -37,10 +39,13 @@ class EarlyStopping(pl.callbacks.EarlyStopping):
 
 
 class Pictures(pl.Callback):
-    """Pictures of a few validation samples at the end of training: image (or a clip's middle frame), and both maps.
+    """Pictures of a few validation samples at the end of training: image, both maps and their difference.
+
+    Of a clip it is the middle frame. A captioner's words follow, each with where it was read. TensorBoard gets the
+    pictures too.
 
     Args:
-        folder: where ``val.png`` goes.
+        folder: where ``val.png`` and ``val_words.png`` go.
         samples: how many rows it has; the first ones of the validation split, so that runs can be compared.
     """
 
@@ -58,17 +63,28 @@ class Pictures(pl.Callback):
         was_training = pl_module.training
         pl_module.eval()
         with torch.no_grad():
-            attention = pl_module.look(batch).attention
+            output = pl_module.look(batch)
         pl_module.train(was_training)
-        if attention is None:
+        if output.attention is None:
             return
-        batch, attention = middle(batch, attention)
+        batch, attention = middle(batch, output.attention)
         height, width = batch["image"].shape[-2:]
         human, has = pl_module.alignment.human(batch, (height, width))
         simulated = data.dataset("val").simulated
         figure = side_by_side(batch, human, has, attention, rows=self.samples, simulated=simulated)
+        self._keep(trainer, "val", figure)
+        maps, text = (getattr(output.prediction, name, None) for name in ("attention", "text"))
+        if maps is not None and text is not None:
+            words = [sentence.split() for sentence in text]
+            self._keep(trainer, "val_words", word_strips(batch, words, maps, rows=self.samples))
+
+    def _keep(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(self.folder / "val.png", dpi=110, bbox_inches="tight")
+        path = self.folder / f"{name}.png"
+        figure.savefig(path, dpi=110, bbox_inches="tight")
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_figure(f"pictures/{name}", figure, trainer.global_step)
 
 
 def middle(batch: Batch, attention: Tensor) -> tuple[Batch, Tensor]:

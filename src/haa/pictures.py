@@ -1,8 +1,16 @@
-"""Pictures of where people and the machine looked."""
+"""Pictures of where people and the machine looked, for logs, the report and ``haa show``.
+
+Maps are laid over the image in inferno, from nothing (clear) to the map's largest value. The difference is that of the
+two maps as densities, machine minus human: red where the machine looks more, blue where people do, coloured by the
+square root of its size, so that broad faint differences show beside narrow ones. Both scales are read the same with and
+without colour blindness.
+"""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from typing import Any
 
 from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
@@ -10,6 +18,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from haa.batch import Batch
+
+COLUMNS = 8
+"""Words in a row of a strip."""
 
 
 def side_by_side(
@@ -19,8 +30,9 @@ def side_by_side(
     machine: Float[Tensor, "b i j"],
     rows: int = 6,
     simulated: bool = False,
+    origin: str | None = None,
 ) -> Figure:
-    """One row per sample: the image with its fixations, the human map and the machine's map laid over it.
+    """One row per sample: the image with its fixations, the human map, the machine's map and their difference.
 
     Args:
         batch: images in [0, 1], and the texts that go with them.
@@ -29,40 +41,149 @@ def side_by_side(
         machine: at any resolution.
         rows: how many samples are drawn.
         simulated: the gaze comes from a simulated observer; said in the heading.
+        origin: what the human map is called instead, "predicted" for one that a model made.
     """
     rows = min(rows, len(batch["image"]))
-    images = batch["image"][:rows].permute(0, 2, 3, 1).float().cpu().clamp(0, 1)
-    height, width = images.shape[1:3]
-    machine = interpolate(machine[:rows, None].float().cpu(), (height, width), mode="bilinear")[:, 0]
-    figure = Figure(figsize=(7.5, 1.95 * rows * height / width + 0.4), layout="constrained")
-    axes = figure.subplots(rows, 3, squeeze=False)
-    headings = ("image, fixations", "simulated human map" if simulated else "human map", "machine map")
+    height, width = batch["image"].shape[-2:]
+    figure = Figure(figsize=(9, 1.95 * rows * height / width + 0.4), layout="constrained")
+    axes = figure.subplots(rows, 4, squeeze=False)
     for i, line in enumerate(axes):
-        for axis in line:
-            axis.imshow(images[i].numpy(), interpolation="nearest")
-            axis.set_xticks([])
-            axis.set_yticks([])
-        if has_human[i]:
-            overlay(line[1], human[i].cpu())
-            if "fixations" in batch:
-                x, y = batch["fixations"][i].cpu().unbind(-1)
-                line[0].scatter(x, y, s=9, facecolors="none", edgecolors="white", linewidths=0.8)
-                line[0].set_xlim(-0.5, width - 0.5)
-                line[0].set_ylim(height - 0.5, -0.5)
-        else:
-            line[1].set_xlabel("no gaze recorded", fontsize=7)
-        overlay(line[2], machine[i])
+        points = batch["fixations"][i] if "fixations" in batch else None
+        _row(line, batch["image"][i], human[i] if has_human[i] else None, machine[i], points)
         line[0].set_ylabel(textwrap.fill(caption(batch, i), 34), fontsize=7, rotation=0, ha="right", va="center")
-    for axis, heading in zip(axes[0], headings, strict=True):
-        axis.set_title(heading, fontsize=9)
+    _headings(axes[0], origin or ("simulated" if simulated else ""))
     return figure
 
 
-def overlay(axis: object, values: Float[Tensor, "h w"]) -> None:
+def draw_sample(
+    image: Float[Tensor, "3 h w"],
+    machine: Float[Tensor, "i j"],
+    human: Float[Tensor, "k l"] | None = None,
+    fixations: Float[Tensor, "n 2"] | None = None,
+    words: tuple[Sequence[str], Float[Tensor, "t i j"]] | None = None,
+    title: str = "",
+    origin: str = "",
+) -> Figure:
+    """One sample, large: image, human map, machine map and difference, and below them a map for each word.
+
+    Args:
+        image: in [0, 1].
+        machine: at any resolution.
+        human: likewise; None says that no gaze was recorded.
+        fixations: x, y in pixels of the image; NaN pads.
+        words: what was written, and where each word was read.
+        title: the question and its answer, the caption, or the name.
+        origin: "simulated" or "predicted" where the human map is that; said in its heading.
+
+    Example:
+        >>> import torch
+        >>> figure = draw_sample(torch.rand(3, 6, 8), torch.rand(3, 4), words=(["a", "dog"], torch.rand(2, 3, 4)))
+        >>> [axis.get_xlabel() for axis in figure.axes[1:2]], [axis.get_title() for axis in figure.axes[4:6]]
+        (['no gaze recorded'], ['a', 'dog'])
+    """
+    height, width = image.shape[-2:]
+    shape, below = height / width, 0 if words is None else -(-min(len(words[0]), len(words[1])) // COLUMNS)
+    # a row of four panels is twice as high as one of eight words
+    figure = Figure(figsize=(9, 2.25 * shape + 0.45 + below * (1.125 * shape + 0.3)), layout="constrained")
+    top, *rest = figure.subfigures(1 + bool(below), 1, height_ratios=[2, below] if below else None, squeeze=False)[:, 0]
+    axes = top.subplots(1, 4)
+    _row(axes, image, human, machine, fixations)
+    _headings(axes, origin)
+    if words is not None and below:
+        _strip(rest[0], image, *words, below)
+    if title:
+        figure.suptitle(textwrap.fill(title, 110), fontsize=9)
+    return figure
+
+
+def word_strips(
+    batch: Batch,
+    words: Sequence[Sequence[str]],
+    maps: Float[Tensor, "b t i j"],
+    rows: int = 6,
+) -> Figure:
+    """One strip per sample: the words that were written, each over the image with where it was read.
+
+    Args:
+        batch: images in [0, 1].
+        words: of each sample.
+        maps: a map per word, those of padding behind them.
+        rows: how many samples are drawn.
+    """
+    rows = min(rows, len(words))
+    height, width = batch["image"].shape[-2:]
+    lines = [max(1, -(-min(len(words[i]), maps.shape[1]) // COLUMNS)) for i in range(rows)]
+    figure = Figure(figsize=(9, sum(lines) * (1.125 * height / width + 0.3)), layout="constrained")
+    parts = figure.subfigures(rows, 1, height_ratios=lines, squeeze=False)[:, 0]
+    for i, part in enumerate(parts):
+        _strip(part, batch["image"][i], words[i], maps[i], lines[i])
+    return figure
+
+
+def _row(axes: Any, image: Tensor, human: Tensor | None, machine: Tensor, fixations: Tensor | None) -> None:
+    height, width = image.shape[-2:]
+    machine = _density(machine, (height, width))
+    for axis in axes[:3]:
+        _show(axis, image)
+    _show(axes[3], image.mean(0, keepdim=True).expand(3, -1, -1) * 0.5 + 0.4)  # colour is for the difference alone
+    overlay(axes[2], machine)
+    if human is None:
+        for axis in (axes[1], axes[3]):
+            axis.set_xlabel("no gaze recorded", fontsize=8)
+        return
+    human = _density(human, (height, width))
+    overlay(axes[1], human)
+    difference = machine - human
+    most = difference.abs().amax().clamp_min(1e-30)
+    share = (difference.sign() * (difference.abs() / most).sqrt()).numpy()
+    axes[3].imshow(share, cmap="RdBu_r", alpha=0.9 * abs(share), vmin=-1, vmax=1)
+    if fixations is not None:
+        x, y = fixations.detach().float().cpu().unbind(-1)
+        for size, colour in ((1.8, "black"), (0.8, "white")):  # seen on light and on dark
+            axes[0].scatter(x, y, s=10, facecolors="none", edgecolors=colour, linewidths=size)
+        axes[0].set_xlim(-0.5, width - 0.5)
+        axes[0].set_ylim(height - 0.5, -0.5)
+
+
+def _strip(part: Any, image: Tensor, words: Sequence[str], maps: Tensor, lines: int) -> None:
+    """The words that have a map, `COLUMNS` in a line."""
+    count = min(len(words), len(maps))
+    size = (image.shape[-2], image.shape[-1])
+    densities = [_density(maps[k], size) for k in range(count)]
+    axes = part.subplots(lines, COLUMNS, squeeze=False).flatten()
+    for axis in axes[count:]:
+        axis.set_axis_off()
+    for axis, word, density in zip(axes, words, densities, strict=False):
+        _show(axis, image)
+        overlay(axis, density)
+        axis.set_title(word, fontsize=8, pad=2)
+
+
+def _headings(axes: Any, origin: str) -> None:
+    human = f"{origin} human map".strip()
+    names = ("image, fixations", human, "machine map", "machine (red) \N{MINUS SIGN} human (blue)")
+    for axis, name in zip(axes, names, strict=True):
+        axis.set_title(name, fontsize=9)
+
+
+def _show(axis: Any, image: Tensor) -> None:
+    axis.imshow(image.detach().permute(1, 2, 0).float().cpu().clamp(0, 1).numpy(), interpolation="nearest")
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def _density(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map at the image's size, summing to 1; an empty one stays empty."""
+    values = values.detach()[None, None].float().cpu()
+    if tuple(values.shape[2:]) != size:
+        values = interpolate(values, size, mode="bilinear")
+    return values[0, 0] / values.sum().clamp_min(1e-30)
+
+
+def overlay(axis: Any, values: Float[Tensor, "h w"]) -> None:
     """Lay a map over the image of an axis, its largest value being the brightest."""
-    peak = values.amax().clamp_min(1e-30)
-    share = (values / peak).numpy()
-    axis.imshow(share, cmap="inferno", alpha=0.25 + 0.6 * share, vmin=0, vmax=1)  # type: ignore[attr-defined]
+    share = (values / values.amax().clamp_min(1e-30)).numpy()
+    axis.imshow(share, cmap="inferno", alpha=0.25 + 0.6 * share, vmin=0, vmax=1)
 
 
 def caption(batch: Batch, i: int) -> str:
