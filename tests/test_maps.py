@@ -58,3 +58,11 @@ def test_a_caption_has_a_map_for_every_word(haa):
     shown = (maps.words.astype(float).sum((2, 3)) > 0).sum(1)
     assert maps.words.shape[0] == len(maps.id) == 64
     assert all(count >= min(length, 16) for count, length in zip(shown, words, strict=True))
+
+
+def test_a_class_is_named(haa):
+    run = haa("train", "task=finegrained", *SMALL)
+    maps, table = Maps.load(run / "maps.npz"), pq.read_table(run / "samples.parquet").to_pydict()
+    right = dict(zip(table["id"], table["top1"], strict=True))
+    assert set(maps.text) <= set(Shapes("test", task="finegrained", test=80).classes)
+    assert [text == said for text, said in zip(maps.text, maps.said, strict=True)] == [right[name] for name in maps.id]

@@ -87,3 +87,14 @@ def test_an_oracle_is_one_arm_whatever_the_weight_and_no_part_of_the_answer(runs
     assert len(oracle.runs) == 3
     assert study.repeated == 0
     assert any("Oracle runs are given human gaze at test time" in text for text in caveats(study))
+
+
+def test_predicted_gaze_has_its_own_controls(runs):
+    def predicted(run: Drawn) -> Drawn:
+        own = {} if run.kind == "treatment" else {"control": run.config["condition"]}
+        return changed(run, condition={"_target_": "haa.conditions.Predicted", "checkpoint": "a.ckpt", **own})
+
+    (study,) = studies([*runs, *(predicted(run) for run in runs if run.kind != "baseline")])
+    controls = {arm.condition: [other.condition for other in study.controls(arm)] for arm in study.of("treatment")}
+    assert controls == {"human": ["shuffled"], "predicted": ["shuffled predicted"]}
+    assert any("Predicted gaze comes from a saliency model" in text for text in caveats(study))

@@ -54,7 +54,7 @@ def p_value(p: float | None) -> str:
 
 def gaze(study: Study, arm: Arm) -> str:
     """Whose gaze an arm was trained with, and whether it is real."""
-    if arm.condition.startswith("predicted"):
+    if arm.predicted:
         return "predicted gaze"
     return "simulated human gaze" if study.simulated else "human gaze"
 

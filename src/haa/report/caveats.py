@@ -16,7 +16,7 @@ def caveats(study: Study) -> list[str]:
     out = []
     if study.simulated:
         out.append("The gaze is simulated: it says how well the method works, and nothing about people.")
-    if any("predicted" in arm.condition for arm in study.arms):
+    if any(arm.predicted for arm in study.arms):
         out.append(
             "Predicted gaze comes from a saliency model, not from people; attention is scored against the data's own."
         )

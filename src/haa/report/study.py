@@ -33,6 +33,11 @@ class Arm:
         """Whether human gaze was its attention, at test time too: an upper bound, and no model."""
         return any(run.oracle for run in self.runs.values())
 
+    @property
+    def predicted(self) -> bool:
+        """Whether its gaze, or that which its control exchanged, came from a model."""
+        return "predicted" in self.condition.split()
+
     def values(self, metric: str) -> dict[int, float]:
         """The metric by seed, where it is defined."""
         known = {seed: run.summary["metrics"].get(metric) for seed, run in sorted(self.runs.items())}
@@ -63,8 +68,12 @@ class Study:
         return [arm for arm in self.arms if arm.kind in kinds]
 
     def controls(self, arm: Arm) -> list[Arm]:
-        """The controls of an arm: the same weight and loss, with gaze that does not belong to the image."""
-        return [other for other in self.of("control") if other.matches(arm)]
+        """The controls of an arm: the same weight and loss, with gaze that does not belong to the image.
+
+        Where there are some of the same source (predicted gaze, or recorded), they are meant and not the others.
+        """
+        matching = [other for other in self.of("control") if other.matches(arm)]
+        return [other for other in matching if other.predicted == arm.predicted] or matching
 
     @cached_property
     def runs(self) -> list[Run]:
