@@ -66,7 +66,7 @@ def _rows(module: AlignedModule, raw: dict[str, Any]) -> list[dict[str, Any]] | 
     said = _said(module, output, len(batch["id"]))
     return [
         {
-            "id": batch["id"][i],
+            "id": raw["id"][i],
             "image": _jpeg(batch["image"][i]),
             "text": _text(module, raw, i),
             "said": said[i],
