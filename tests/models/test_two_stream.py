@@ -62,6 +62,7 @@ def test_gradients_reach_both_streams_and_the_attention(of):
 def test_a_stream_of_another_resolution_is_brought_to_the_frames():
     motion = Timm("resnet18", inputs=2, stages=(-2,))
     assert TwoStream(Tiny(channels=16), 5, motion, stack=2)(CLIP)[1].shape == (2, 5, 8, 12)
+    assert TwoStream(Timm("test_vit"), 5)(CLIP)[1].shape == (2, 5, 4, 6)
 
 
 def test_what_does_not_fit_is_refused():

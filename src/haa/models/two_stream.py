@@ -30,8 +30,8 @@ class TwoStream(nn.Module):
     Args:
         backbone: of frames, see `haa.models.backbone`.
         class_vocab: how many classes there are.
-        motion: backbone of the temporal stream, with ``inputs`` equal to ``stack``; None is a `Tiny` as wide and as
-            coarse as ``backbone``.
+        motion: backbone of the temporal stream, with ``inputs`` equal to ``stack``; None is a narrow `Tiny`
+            of 16 channels, as coarse as ``backbone``.
         stack: how many differences, around each frame, the temporal stream sees; at the ends the outermost repeat.
         hidden: width of the attention.
         dropout: in training, on the pooled features.
@@ -61,7 +61,8 @@ class TwoStream(nn.Module):
         if stack < 1:
             raise InputError(f"model.stack={stack}: give a positive number of frame differences")
         self.backbone, self.stack = backbone, stack
-        self.motion = Tiny(backbone.channels, backbone.stride, inputs=stack) if motion is None else motion
+        coarse = 2 ** max(1, round(math.log2(backbone.stride)))
+        self.motion = Tiny(16, coarse, inputs=stack) if motion is None else motion
         inputs = self.motion.mean.shape[1]
         if inputs != stack:
             raise InputError(f"model.motion takes {inputs} channels, model.stack={stack} gives others: make them equal")
