@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from haa.report import statistics
 from haa.report.compare import Row
@@ -106,11 +107,13 @@ def consistency(studies: Sequence[Study], found: Sequence[Correlation | None]) -
         figure = Figure(figsize=(5.4, 3.2 * len(pairs)), layout="constrained")
         axes = figure.subplots(len(pairs), squeeze=False)[:, 0]
         for axis, (study, r) in zip(axes, pairs, strict=True):
+            named: set[str] = set()
             for arm in _models(study):
                 x, y = points(study, arm)
-                axis.plot(
-                    x, y, _marker(study, arm), color=_colour(study, arm), label=arm.label, markersize=6, alpha=0.85
-                )
+                name = "_" if _name(arm) in named else _name(arm)  # one line of the legend for all weights
+                named.add(name)
+                colour, marker = _colour(study, arm), _marker(study, arm)
+                axis.plot(x, y, marker, linestyle="none", color=colour, label=name, markersize=6, alpha=0.85)
             axis.set_xlabel(study.attention)
             axis.set_ylabel(study.metric)
             heading = f"r = {r.r:.2f}" + ("" if r.low is None else f" ({r.low:.2f} to {r.high:.2f})")
@@ -140,6 +143,7 @@ def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
                 axis.plot(epochs, values.mean(0), color=colour, label=arm.label, linewidth=1.6)
             axis.set_ylabel(name)
         axes[-1].set_xlabel("epoch")
+        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         _legend(figure, axes)
     return figure
 
@@ -201,9 +205,12 @@ def _lines(study: Study) -> dict[str, list[Arm]]:
     lines: dict[str, list[Arm]] = {}
     for arm in study.arms:
         if arm.kind != "baseline" and not arm.oracle:
-            name = arm.label.replace(f", weight {arm.weight:g}", "")
-            lines.setdefault(name, [*start]).append(arm)
+            lines.setdefault(_name(arm), [*start]).append(arm)
     return lines
+
+
+def _name(arm: Arm) -> str:
+    return arm.label.replace(f", weight {arm.weight:g}", "")
 
 
 def _models(study: Study) -> list[Arm]:

@@ -184,14 +184,16 @@ def _across(found: Sequence[Study], output: Path) -> dict[str, Any] | None:
         if overall_ is None:
             continue
         where = f"{study.title}: " if len(found) > 1 else ""
-        said = f"{where}over {overall_.n} runs, {study.metric} and {study.attention} correlate with {_r(overall_)}"
+        said = f"{where}over {overall_.n} runs, {study.metric} and {study.attention} correlate with r = {_r(overall_)}"
         said += f"; Spearman's ρ is {number(overall_.rank, 2)}."
         if within is not None:
             said += f" Within conditions, each taken less its own mean, r is {_r(within)}."
         sentences.append(said[0].upper() + said[1:])
     if not sentences:
         return None
-    sentences.append("A correlation over conditions is not a cause: the conditions set both.")
+    sentences.append(
+        "A correlation over conditions is not a cause: the conditions set both. Its interval takes runs as independent."
+    )
     figure = figures.consistency(found, [pair[0] for pair in correlations])
     if figure is None:
         return None
