@@ -1,9 +1,9 @@
 """What a study of 20 runs costs, against its 20 runs started one by one.
 
-    python -m benchmarks.study_cost [overrides ...]
+    python -m benchmarks.study_cost [--alone N] [overrides ...]
 
-A study shares one process (imports once) and what the data set has read, rendered and simulated; features of a frozen
-backbone are shared through the disk by both. Prints wall-clock and processor seconds, and whether all results are the
+With ``--alone N`` only N of them, spread over the study, are started one by one, and the sum is scaled to 20. A study shares one process (imports once) and what the data set has read, rendered and simulated; features of a frozen backbone
+and the references of a data set are shared through the disk by both. Prints wall-clock and processor seconds, and whether all results are the
 same to the last bit. The gaze is simulated.
 """
 
@@ -22,27 +22,32 @@ from pathlib import Path
 SWEPT = {"condition": ["human", "shuffled", "center"], "align_weight": ["0", "0.5"], "seed": ["0", "1", "2", "3", "4"]}
 
 
-def main(more: list[str]) -> None:
+def main(more: list[str], number: int = 20) -> None:
     words = ["task=vqa", "epochs=1", "callbacks.pictures=null", *more]
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         sweep = [f"{key}={','.join(values)}" for key, values in SWEPT.items()]
         study = timed(["-m", *words, *sweep, "cache=cache_study", f"hydra.sweep.dir={root / 'study'}"], root)
+        print(f"study: {study[0]:.0f} s, {study[1]:.0f} s of processor", flush=True)
         alone = [0.0, 0.0]
         runs = [dict(zip(SWEPT, values, strict=True)) for values in itertools.product(*SWEPT.values())]
         runs = [run for run in runs if run["align_weight"] != "0" or run["condition"] == "human"]
-        for run in runs:
+        for run in runs[:: len(runs) // number][:number]:
             chosen = [f"{key}={value}" for key, value in run.items()]
             name = ",".join(w for w in chosen if run["align_weight"] != "0" or not w.startswith("condition"))
             spent = timed([*words, *chosen, "cache=cache_alone", f"hydra.run.dir='{root / 'alone' / name}'"], root)
-            alone = [a + b for a, b in zip(alone, spent, strict=True)]
-        same = results(root / "study") == results(root / "alone")
-        assert len(results(root / "study")) == len(runs) == 20
+            print(f"{name}: {spent[0]:.0f} s, {spent[1]:.0f} s of processor", flush=True)
+            alone = [a + b * len(runs) / number for a, b in zip(alone, spent, strict=True)]
+        found, expected = results(root / "study"), results(root / "alone")
+        same = all(found[name] == expected[name] for name in expected)
+        assert len(found) == len(runs) == 20
+        assert len(expected) == number
     print(f"{'':24}{'wall s':>10}{'cpu s':>10}")
+    print(f"{number} runs one by one" + (", scaled to 20" if number < len(runs) else ""))
     print(f"{'20 runs one by one':24}{alone[0]:>10.0f}{alone[1]:>10.0f}")
     print(f"{'a study of 20 runs':24}{study[0]:>10.0f}{study[1]:>10.0f}")
     print(f"{'ratio':24}{alone[0] / study[0]:>10.1f}{alone[1] / study[1]:>10.1f}")
-    print("metrics.json of all runs: " + ("the same" if same else "DIFFERENT"))
+    print("metrics.json of the runs of both: " + ("the same" if same else "DIFFERENT"))
 
 
 def timed(words: list[str], cwd: Path) -> list[float]:
@@ -63,4 +68,8 @@ def results(folder: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    words = sys.argv[1:]
+    if words[:1] == ["--alone"]:
+        main(words[2:], int(words[1]))
+    else:
+        main(words)

@@ -35,7 +35,7 @@ def main(more: list[str], seed: int) -> None:
         finish(start(root, "study=undisturbed", *more))
         duration = time.perf_counter() - began
         expected = results(root / "studies/undisturbed")
-        print(f"undisturbed: {len(expected)} runs in {duration:.0f} s")
+        print(f"undisturbed: {len(expected)} runs in {duration:.0f} s", flush=True)
         for number in range(3):
             process = start(root, "study=disturbed", *more)
             # of what is left to do
@@ -46,7 +46,7 @@ def main(more: list[str], seed: int) -> None:
             process.communicate()
             over = len(results(root / "studies/disturbed"))
             assert over < len(expected), "it was over before it was killed"
-            print(f"kill {number + 1}: after {moment:.1f} s, {over} runs were finished")
+            print(f"kill {number + 1}: after {moment:.1f} s, {over} runs were finished", flush=True)
         finish(start(root, "study=disturbed", *more))
         report("killed three times", results(root / "studies/disturbed"), expected)
         for name, words in LAUNCHERS.items():

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import yaml
 
 from haa import build, run, study
+from haa.cli import conf
 from haa.errors import InputError
 
 TINY = ("task=vqa", "trainer=cpu", "epochs=2", "data.train=8", "data.val=8", "data.test=8", "loader.batch_size=4")
@@ -68,7 +69,7 @@ def test_score_is_the_best_of_the_monitored_metric(tmp_path):
 
 
 def test_a_study_trains_each_run_once_and_is_taken_up_and_extended(haa, capsys, monkeypatch):
-    sweep = ("-m", *TINY, "condition=human,shuffled", "align_weight=0,0.5")
+    sweep = (*TINY, "-m", "condition=human,shuffled", "align_weight=0,0.5")
     folder = haa("train", *sweep)
     out = capsys.readouterr().out
     first = results(folder)
@@ -143,6 +144,25 @@ def test_a_run_that_had_stopped_early_trains_no_further_when_it_is_taken_up(haa,
     assert again == ["0", "1", "2"]
 
 
+def test_the_oracle_needs_no_weight_and_is_no_baseline():
+    from omegaconf import OmegaConf
+
+    oracle = {"_target_": yaml.safe_load((conf() / "condition/oracle.yaml").read_text())["_target_"]}
+    assert not study.is_baseline(OmegaConf.create({"align_weight": 0, "condition": oracle}))
+    assert not study.is_baseline(
+        OmegaConf.create({"align_weight": 0.5, "condition": {"_target_": "haa.conditions.Human"}})
+    )
+
+
+def test_a_run_of_a_study_can_be_resumed_by_itself(haa):
+    folder = haa("train", *TINY, "experiment=align_study", "-m", "seed=0", "condition=human", "align_weight=0.5")
+    expected = results(folder)
+    (run_folder,) = (path.parent for path in folder.glob("*/metrics.json"))
+    (run_folder / "metrics.json").unlink()
+    haa("train", f"resume='{run_folder}'")
+    assert results(folder) == expected
+
+
 def test_a_failed_run_is_written_down_and_does_not_stop_the_rest(haa, capsys):
     with pytest.raises(SystemExit) as stop:
         haa("train", "-m", *TINY, "lr=-1,1e-3")
@@ -174,14 +194,13 @@ def test_a_search_finds_its_runs_again(haa, capsys, monkeypatch):
     assert f"align_weight={best['best_params']['align_weight']},seed=0" in results(folder)
 
 
-def test_a_study_of_each_task_is_an_experiment(haa):
+@pytest.mark.parametrize("path", sorted(conf().glob("experiment/align_*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_of_tasks_sweep_condition_weight_and_seed(path):
     from hydra import compose, initialize_config_dir
 
-    from haa.cli import conf
-
-    for path in conf().glob("task/*.yaml"):
-        with initialize_config_dir(str(conf()), version_base="1.3"):
-            cfg = compose("train", [f"experiment=align_{path.stem}"], return_hydra_config=True)
-        assert cfg.task.name == path.stem
-        assert cfg.hydra.mode.name == "MULTIRUN"
-        assert set(cfg.hydra.sweeper.params) == {"seed", "condition", "align_weight"}
+    with initialize_config_dir(str(conf()), version_base="1.3"):
+        cfg = compose("train", [f"experiment={path.stem}"], return_hydra_config=True)
+    if path.stem != "align_study":
+        assert cfg.task.name == path.stem.removeprefix("align_")
+    assert cfg.hydra.mode.name == "MULTIRUN"
+    assert set(cfg.hydra.sweeper.params) == {"seed", "condition", "align_weight"}

@@ -298,7 +298,9 @@ def _hydra(name: str, overrides: list[str], work: Callable[[Any], Any]) -> None:
         except InputError as error:
             _stop(str(error))
 
-    sys.argv = [program, *_open_signatures(name, overrides)]
+    # Hydra takes flags before the first override only
+    words = sorted(overrides, key=lambda word: word not in ("-m", "--multirun"))
+    sys.argv = [program, *_open_signatures(name, words)]
     job()
 
 
@@ -352,7 +354,7 @@ def _resumed(overrides: list[str]) -> list[str]:
         stored = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text()) or []
     mine = [word for word in stored if word.split("=", 1)[0].lstrip("+") not in given]
     rest = [word for word in overrides if not word.startswith("resume=")]
-    return [*mine, *rest, f"resume='{checkpoint.resolve()}'", f"hydra.run.dir='{folder}'"]
+    return [*mine, *rest, f"resume='{checkpoint.resolve()}'", f"hydra.run.dir='{folder}'", "hydra.mode=RUN"]
 
 
 def _stop(message: str) -> None:

@@ -50,6 +50,16 @@ def name(overrides: Sequence[str], swept: Collection[str]) -> str:
     return re.sub(r"[^\w.,=+-]", "_", ",".join(f"{key}={chosen[key]}" for key in order))[:200] or "run"
 
 
+def is_baseline(cfg: DictConfig) -> bool:
+    """Whether the condition changes nothing: without a weight, and but for the oracle, which needs none.
+
+    Example:
+        >>> is_baseline(OmegaConf.create({"align_weight": 0, "condition": {"_target_": "haa.conditions.Shuffled"}}))
+        True
+    """
+    return not cfg.align_weight and not cfg.condition["_target_"].endswith(".Oracle")
+
+
 def state(folder: Path, config: dict[str, Any]) -> State:
     """What a run's folder holds of the run that has this config.
 

@@ -43,7 +43,7 @@ class StudySweeper(BasicSweeper):
         try:
             for words in self.split_arguments(overrides, None)[0]:
                 cfg = self._compose(words)
-                if not cfg.align_weight:
+                if study.is_baseline(cfg):
                     words = [word for word in words if word.lstrip("+").split("=")[0].split(".")[0] != "condition"]
                     cfg = self._compose(words)
                 name = study.name(words, swept)
@@ -56,7 +56,8 @@ class StudySweeper(BasicSweeper):
         todo = [words for name, words in jobs.items() if states[name] != "finished"]
         words = {"finished": "finished before", "half": "half done"}
         already = [f"{n} {words[kind]}" for kind in words if (n := list(states.values()).count(kind))]
-        print(f"haa study: {len(jobs)} runs in {folder}" + (f" ({', '.join(already)})" if already else ""), flush=True)
+        print(f"haa study: {len(jobs)} runs in {folder}" + (f" ({', '.join(already)})" if already else ""))
+        print("    a line for each when it is over; what it prints goes to log.txt in its folder", flush=True)
         return self.launcher.launch(todo, initial_job_idx=0) if todo else []
 
     def _compose(self, words: list[str]) -> DictConfig:
