@@ -2,9 +2,11 @@
 
     python -m benchmarks.study_cost [--alone N] [overrides ...]
 
-With ``--alone N`` only N of them, spread over the study, are started one by one, and the sum is scaled to 20. A study shares one process (imports once) and what the data set has read, rendered and simulated; features of a frozen backbone
-and the references of a data set are shared through the disk by both. Prints wall-clock and processor seconds, and whether all results are the
-same to the last bit. The gaze is simulated.
+With ``--alone N`` only N of them, spread over the study, are started one by one, and their sum is scaled to 20.
+
+A study shares one process (imports once) and what the data set has read, rendered and simulated; features of a frozen
+backbone and the references of a data set are shared through the disk by both. Prints wall-clock and processor seconds,
+and whether the results are the same to the last bit. The gaze is simulated.
 """
 
 from __future__ import annotations

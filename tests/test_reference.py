@@ -56,6 +56,21 @@ def test_rows_of_hand_made_gaze():
     assert rows["human ceiling"]["auc_judd"] == pytest.approx(1, abs=1e-5)
 
 
+def test_one_process_among_several_computes_the_rows_without_waiting_for_the_others():
+    def alone(*_, **__):
+        raise AssertionError("waits for the other processes")
+
+    def metrics():
+        return MetricCollection({"nss": NSS(dist_sync_fn=alone, distributed_available_fn=lambda: True)})
+
+    waiting = metrics()
+    waiting.update(torch.rand(1, 40, 60), torch.tensor([[[3.0, 3.0]]]))
+    with pytest.raises(AssertionError, match="waits"):
+        waiting.compute()
+    gaze = Points(seen(10, 10, people=4), seen(45, 30, people=4))
+    assert "centre prior" in reference_rows(gaze, gaze, sigma=0.05, metrics=metrics)
+
+
 def test_rows_that_the_data_do_not_allow_are_left_out():
     nobody_told_apart = Gaze(torch.tensor([[3.0, 3.0]]), (40, 60))
     rows = reference_rows(Points(seen(30, 20)), Points(nobody_told_apart))
