@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import torch
 
+from haa.data import splits
 from haa.data.dataset import GazeDataset, Split
 from haa.data.image import image_size, read_image
 from haa.data.matlab import elements, read_mat
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, valid
+
+SHARES: Mapping[Split, float] = {"train": 9, "val": 1, "test": 4}
 
 TWINS = {"1374.jpg": "1279.jpg"}
 """The same photo twice: it goes where the other goes."""
@@ -85,20 +88,15 @@ def assign_splits(names: Sequence[str]) -> dict[str, Split]:
     """The split of each image by the rule that `OSIE` states.
 
     Example:
-        >>> splits = assign_splits([f"{n}.jpg" for n in range(1001, 1701)])
-        >>> [sum(split == part for split in splits.values()) for part in ("train", "val", "test")]
+        >>> by_name = assign_splits([f"{n}.jpg" for n in range(1001, 1701)])
+        >>> [sum(split == part for split in by_name.values()) for part in ("train", "val", "test")]
         [450, 50, 200]
-        >>> splits["1279.jpg"] == splits["1374.jpg"]
+        >>> by_name["1279.jpg"] == by_name["1374.jpg"]
         True
     """
     present = set(names)
-    followers = {name: twin for name, twin in TWINS.items() if name in present and twin in present}
-    ordered = sorted(present - set(followers), key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    test, val = round(len(names) * 2 / 7), round(len(names) / 14)
-    splits: dict[str, Split] = {}
-    for position, name in enumerate(ordered):
-        splits[name] = "test" if position < test else "val" if position < test + val else "train"
-    return splits | {name: splits[twin] for name, twin in followers.items()}
+    pictures = [TWINS[name] if TWINS.get(name) in present else name for name in names]
+    return dict(zip(names, splits.assign_splits(pictures, [None] * len(names), shares=SHARES), strict=True))
 
 
 Scanpath = tuple[np.ndarray, np.ndarray, np.ndarray]
