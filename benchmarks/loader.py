@@ -28,7 +28,6 @@ from haa.data.transforms import Transform, resized
 
 POINTS = 60
 BATCH = 32
-REPEATS = 5
 
 
 class Sixty(OSIE):
@@ -82,23 +81,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
     parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--photos", type=int, default=450)
+    parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     os.environ.setdefault("HAA_CACHE", tempfile.mkdtemp())
     transform = Transform(size=arguments.size)
     data = Sixty(arguments.root)
+    del data._names[arguments.photos :]
     paths = [arguments.root / "stimuli" / f"{data.record(i)['id']}.jpg" for i in range(len(data))]
     points = [data.gaze(i).points for i in range(len(data))]
     plain = Plain(paths, points, arguments.size)
 
     print(f"{len(data)} photos of 800 x 600, {POINTS} fixations each, at {arguments.size} px, batches of {BATCH}")
-    print(f"torch {torch.__version__}, {os.cpu_count()} cores, images a second, median of {REPEATS} passes in turn\n")
+    print(
+        f"torch {torch.__version__}, {os.cpu_count()} cores, images a second, median of {arguments.repeats} passes in turn\n"
+    )
     print("workers    plain      haa    ratio (least and greatest of the passes)")
     for workers in (0, 1, 2):
         module = DataModule(lambda split: data, transform, batch_size=BATCH, num_workers=workers)
         ours = module.train_dataloader()
         theirs = DataLoader(plain, batch_size=BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
-        rates = [(images_a_second(theirs, len(data)), images_a_second(ours, len(data))) for _ in range(REPEATS)]
+        rates = [
+            (images_a_second(theirs, len(data)), images_a_second(ours, len(data))) for _ in range(arguments.repeats)
+        ]
         ratios = [b / a for a, b in rates]
         a, b = (statistics.median(column) for column in zip(*rates, strict=True))
         print(f"{workers:7d} {a:8.0f} {b:8.0f}    {b / a:.2f}  ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
@@ -112,6 +118,7 @@ def main() -> None:
             return image.convert("RGB")
 
     opened = [decode_plain(i) for i in range(BATCH)]
+    plain_sample = plain[0]
     rows = {
         "decode": (milliseconds(decode_plain), milliseconds(lambda i: read_image(paths[i]))),
         "resize": (
@@ -125,9 +132,7 @@ def main() -> None:
         "collate": (
             milliseconds(lambda _: torch.utils.data.default_collate([plain_sample] * BATCH), 10) / BATCH,
             milliseconds(lambda _: collate(small), 10) / BATCH,
-        )
-        if (plain_sample := plain[0])
-        else (0, 0),
+        ),
     }
     for name, (theirs_ms, ours_ms) in rows.items():
         print(f"{name:45s} {theirs_ms:12.2f} {ours_ms:8.2f}")
