@@ -94,17 +94,14 @@ def main() -> None:
     plain = Plain(paths, points, arguments.size)
 
     print(f"{len(data)} photos of 800 x 600, {POINTS} fixations each, at {arguments.size} px, batches of {BATCH}")
-    print(
-        f"torch {torch.__version__}, {os.cpu_count()} cores, images a second, median of {arguments.repeats} passes in turn\n"
-    )
+    repeats = arguments.repeats
+    print(f"torch {torch.__version__}, {os.cpu_count()} cores, images a second, median of {repeats} passes in turn\n")
     print("workers    plain      haa    ratio (least and greatest of the passes)")
     for workers in (0, 1, 2):
         module = DataModule(lambda split: data, transform, batch_size=BATCH, num_workers=workers)
         ours = module.train_dataloader()
         theirs = DataLoader(plain, batch_size=BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
-        rates = [
-            (images_a_second(theirs, len(data)), images_a_second(ours, len(data))) for _ in range(arguments.repeats)
-        ]
+        rates = [(images_a_second(theirs, len(data)), images_a_second(ours, len(data))) for _ in range(repeats)]
         ratios = [b / a for a, b in rates]
         a, b = (statistics.median(column) for column in zip(*rates, strict=True))
         print(f"{workers:7d} {a:8.0f} {b:8.0f}    {b / a:.2f}  ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
