@@ -107,7 +107,7 @@ def job(cfg: DictConfig, work: Callable[[DictConfig], float | None]) -> float | 
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     # a worker that outlived a killed study may still be at it; the lock is the operating system's and goes with it
-    with FileLock(folder / ".lock"), _log(folder / "log.txt"):
+    with FileLock(folder / ".lock"), _log(folder / "log.txt"), _processes():
         try:
             found = state(folder, resolved(cfg))
             if found == "finished":
@@ -203,6 +203,21 @@ def _overrides() -> list[str]:
 def _log(path: Path) -> Iterator[None]:
     with path.open("a", buffering=1) as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
         yield
+
+
+@contextlib.contextmanager
+def _processes() -> Iterator[None]:
+    """Forget the other processes that Lightning started for a run: the next run of this process needs its own."""
+    names = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    before = {name for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        distributed = getattr(sys.modules.get("torch"), "distributed", None)
+        if "LOCAL_RANK" not in before and distributed and distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
+        for name in set(names) - before:
+            os.environ.pop(name, None)
 
 
 def _free() -> None:
