@@ -264,7 +264,7 @@ def _check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str) -> Non
 
 
 def _write(batches: Iterator[pa.RecordBatch], folder: Path) -> None:
-    """The file that is mapped, and the same as parquet (a tenth of the size on disk) for other tools."""
+    """The file that is mapped, and the same as parquet, compressed, for other tools."""
     first = next(batches)
     with (
         pa.OSFile(str(folder / MAPPED), "wb") as file,
