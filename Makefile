@@ -6,7 +6,7 @@ RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/haa
 .PHONY: demo test check bench clean help
 
 help:
-	@echo "make demo   train VQA with and without human attention, on the embedded data, and compare (6 minutes)"
+	@echo "make demo   train VQA with and without human attention, on the embedded data, and report (5 minutes)"
 	@echo "make test   run the tests"
 	@echo "make check  lint, types and import contracts"
 	@echo "make bench  time the metrics against the field's reference implementations"
@@ -18,8 +18,7 @@ help:
 
 demo: .venv/installed
 	rm -rf outputs/demo
-	$(RUN) train -m experiment=demo align_weight=0,0.5 seed=0,1,2 hydra.sweep.dir=outputs/demo/human
-	$(RUN) train -m experiment=demo align_weight=0.5 condition=shuffled seed=0,1,2 hydra.sweep.dir=outputs/demo/shuffled
+	$(RUN) train -m experiment=demo condition=human,shuffled align_weight=0,0.5 seed=0,1,2 hydra.sweep.dir=outputs/demo
 	$(RUN) report outputs/demo
 
 test: .venv/installed
