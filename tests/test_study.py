@@ -204,3 +204,16 @@ def test_the_studies_of_tasks_sweep_condition_weight_and_seed(path):
         assert cfg.task.name == path.stem.removeprefix("align_")
     assert cfg.hydra.mode.name == "MULTIRUN"
     assert set(cfg.hydra.sweeper.params) == {"seed", "condition", "align_weight"}
+
+
+def test_the_launcher_for_slurm_is_one_that_submitit_makes():
+    launchers = pytest.importorskip("hydra_plugins.hydra_submitit_launcher.submitit_launcher")
+    from hydra import compose, initialize_config_dir
+    from hydra.utils import instantiate
+
+    words = ["task=vqa", "hydra/launcher=slurm", "hydra.launcher.partition=gpu"]
+    with initialize_config_dir(str(conf()), version_base="1.3"):
+        launcher = instantiate(compose("train", words, return_hydra_config=True).hydra.launcher)
+    assert isinstance(launcher, launchers.SlurmLauncher)
+    asked = {"partition": "gpu", "timeout_min": 240, "cpus_per_task": 4, "gpus_per_node": 1, "array_parallelism": 16}
+    assert asked.items() <= launcher.params.items()

@@ -9,18 +9,27 @@ import torch
 
 from haa import cli
 from haa.alignment import Alignment
+from haa.batch import maps_of_stills, stills
 from haa.data.datamodule import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
-from haa.models.backbone import Tiny
+from haa.models.attention_pooling import AttentionPooling
+from haa.models.backbone import Backbone, Timm, Tiny
 from haa.models.caption_transformer import CaptionTransformer
+from haa.models.class_token import ClassToken
 from haa.models.cross_attention_vqa import CrossAttentionVQA
+from haa.models.recurrent_attention import RecurrentAttention
 from haa.models.saliency import SaliencyReadout
 from haa.models.show_attend_tell import ShowAttendTell
 from haa.models.stacked_attention import StackedAttention
+from haa.models.two_stream import TwoStream, stacked_differences
+from haa.models.unet import UNet
 from haa.module import AlignedModule, in_unit_range
+from haa.tasks.action import Action
 from haa.tasks.captioning import Captioning
+from haa.tasks.finegrained import FineGrained
 from haa.tasks.saliency import Saliency
+from haa.tasks.sos import SOS
 from haa.tasks.vqa import VQA
 
 MODELS = [
@@ -29,18 +38,22 @@ MODELS = [
     (Captioning, ShowAttendTell),
     (Captioning, CaptionTransformer),
     (Saliency, SaliencyReadout),
+    (SOS, UNet),
+    (FineGrained, AttentionPooling),
+    (Action, RecurrentAttention),
+    (Action, TwoStream),
 ]
 SMALL = ("trainer=debug", "data.train=8", "data.val=8", "data.test=8", "loader.batch_size=4", "callbacks.pictures=null")
 
 
-def task(kind: type[AlignedModule], model: type) -> tuple[AlignedModule, dict]:
+def task(kind: type[AlignedModule], model: type, backbone: Backbone | None = None) -> tuple[AlignedModule, dict]:
     data = Shapes("train", task=kind.__name__.lower(), train=12, share_with_gaze=0.6)
     torch.manual_seed(0)
     words = kind.build_vocabularies(data)
     sizes = {f"{key}_vocab": len(value) for key, value in words.items()}
-    module = kind(model(Tiny(channels=16), **sizes), Alignment(weight=0.5), vocabularies=words)
+    module = kind(model(backbone or Tiny(channels=16), **sizes), Alignment(weight=0.5), vocabularies=words)
     batch = in_unit_range(collate(list(data)))
-    assert 0 < batch["has_human"].sum() < 12
+    assert 0 < batch["has_human"].sum() < batch["has_human"].numel()
     return module, batch
 
 
@@ -50,15 +63,17 @@ def test_the_map_is_the_human_one_where_somebody_looked_and_the_machines_elsewhe
     module, batch = task(kind, model)
     module.train(training)
     torch.manual_seed(1)
-    own = module.look(batch).attention
+    own = maps_of_stills(module.look(batch).attention, batch)
     module.insert_human_maps()
     torch.manual_seed(1)
-    output = module.look(batch)
-    human, has = module.alignment.human(batch, (8, 8))
+    shown = maps_of_stills(module.look(batch).attention, batch)
+    human, has = module.alignment.human(stills(batch), (8, 8))
+    if kind is SOS:  # a gate is open where most looked, and no share
+        human = human / human.amax((1, 2), keepdim=True)
     # the gate of saliency never closes quite; the density is pooled from the image's size
-    torch.testing.assert_close(output.attention[has], human[has], atol=2e-5, rtol=1e-3)
+    torch.testing.assert_close(shown[has], human[has], atol=2e-5, rtol=1e-3)
     if kind is not Captioning or training:  # a captioner's batch goes on until its longest sentence ends
-        torch.testing.assert_close(output.attention[~has], own[~has])
+        torch.testing.assert_close(shown[~has], own[~has])
 
 
 @pytest.mark.parametrize(("kind", "model"), MODELS)
@@ -88,6 +103,32 @@ def test_stacked_attention_sees_where_it_is_told_to():
     assert (missed - blind).abs().max() < (seen - blind).abs().max()
 
 
+@pytest.mark.parametrize("model", [RecurrentAttention, TwoStream])
+def test_each_frame_of_a_clip_is_seen_where_it_was_looked_at(model):
+    module, batch = task(Action, model)
+    clip = batch["clip"][:1]
+    own = module.model.eval()(clip)[1]
+    given = torch.zeros(1, clip.shape[1], 64, 64)
+    given[:, 1, :8, :8], given[:, 2, 56:, 56:] = 1, 1
+    shown = module.model(clip, attention=given)[1]
+    assert shown[0, 1, 0, 0] == 1
+    assert shown[0, 2, 7, 7] == 1
+    torch.testing.assert_close(shown[0, 0], own[0, 0])  # nobody looked at the first frame
+
+
+def test_both_streams_see_where_they_are_told_to():
+    module, batch = task(Action, TwoStream)
+    model, clip = module.model.eval(), batch["clip"][:1]
+    corner = torch.zeros(1, clip.shape[1], 64, 64)
+    corner[:, :, :8, 56:] = 1
+    with torch.no_grad():
+        frames, changes = model.backbone(clip[0]), model.motion(stacked_differences(clip, model.stack)[0])
+        streams = [
+            classify(x[:, :, 0, 7]).mean(0).softmax(0) for x, classify in ((frames, model.seen), (changes, model.moved))
+        ]
+        torch.testing.assert_close(model(clip, attention=corner)[0][0].exp(), sum(streams) / 2)
+
+
 def test_the_weight_has_no_effect(monkeypatch):
     def gradients(weight: float) -> list[torch.Tensor]:
         module, batch = task(VQA, StackedAttention)
@@ -110,6 +151,12 @@ def test_a_model_that_cannot_take_a_map_is_refused():
 
     module.model = Deaf()
     with pytest.raises(InputError, match=r"Deaf\.forward takes none"):
+        module.insert_human_maps()
+
+
+def test_a_transformer_that_is_only_read_is_refused_by_name():
+    module, _ = task(FineGrained, ClassToken, Timm("test_vit"))
+    with pytest.raises(InputError, match=r"ClassToken\.forward takes none"):
         module.insert_human_maps()
 
 
