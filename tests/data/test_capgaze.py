@@ -86,8 +86,8 @@ def test_a_file_that_python_2_wrote(root):
 
 
 def test_points_off_the_image_are_left_out_and_counted(root):
-    save(root / "gaze" / "a.npy", record([(0.5, 0.5), (1.2, 0.5), (0.5, -0.1)]))
-    assert one(root)["gaze"].points.tolist() == [[3.5, 2.5]]
+    save(root / "gaze" / "a.npy", record([(0.5, 0.5)] * 18 + [(1.2, 0.5), (0.5, -0.1)]))
+    assert one(root)["gaze"].points.tolist() == [[3.5, 2.5]] * 18
     assert "2 x outside" in CapGaze(root).notes[0]
 
 

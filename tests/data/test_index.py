@@ -164,14 +164,27 @@ def test_workers_map_the_index(tmp_path):
 
 @pytest.mark.parametrize(("x", "y"), [(7.5, 0), (0, 5.5), (-0.6, 0), (0, -0.6), (float("nan"), 0)])
 def test_a_fixation_outside_names_image_and_point(tmp_path, x, y):
-    root = write(tmp_path / "data", [line("a", x=[1, x], y=[1, y], subject=[4, 5])])
+    root = write(tmp_path / "data", [line("a", x=[1] * 9 + [x], y=[1] * 9 + [y], subject=[4] * 9 + [5])])
     with pytest.raises(InputError, match=rf"sample a: a fixation of subject 5 at x={x:g}, y={y:g} .*a\.png of 8 x 6"):
         Lines(root)
     data = Tolerant(root)
-    assert data.gaze(0).points.tolist() == [[1, 1]]
-    assert data.gaze(0).subject.tolist() == [4]
+    assert data.gaze(0).points.tolist() == [[1, 1]] * 9
+    assert data.gaze(0).subject.tolist() == [4] * 9
     assert data.faults["outside"]["count"] == 1
     assert "outside" in data.notes[0]
+
+
+def test_too_many_fixations_outside_are_refused_whoever_published_them(tmp_path):
+    lines = [line("a", x=[9, 1], y=[1, 1]), line("b"), line("c", x=[2] * 7, y=[2] * 7), line("d", split="test")]
+    root = write(tmp_path / "data", lines)
+    message = r"Tolerant: 1 of 9 fixations .* up to 10% .* exchanged.* sample a: .* x=9, y=1 .*a\.png of 8 x 6"
+    for split in ("train", "test"):
+        with pytest.raises(InputError, match=message):
+            Tolerant(root, split)
+    with collecting_faults():
+        assert Tolerant(root).faults["outside"]["count"] == 1
+    lines[3] |= {"x": [1], "y": [1]}
+    assert len(Tolerant(write(root, lines))) == 3
 
 
 @pytest.mark.parametrize(("x", "y"), [(7.4, 5.4), (-0.5, -0.5), (7, 5)])

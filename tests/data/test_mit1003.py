@@ -59,10 +59,11 @@ def test_a_first_fixation_outside_costs_no_other_one(mit, everything):
 
 
 def test_fixations_outside_and_blinks(mit, everything):
-    trace = rests((200, 150), (11, 21), (401, 20), (-1, -1), (31, 41))
+    inside = [(11, 21), (31, 41)] * 5
+    trace = rests((200, 150), *inside[:4], (401, 20), (-1, -1), *inside[4:])
     for stem in ("i1", LONG):
         write_trace(mit, "ajs", stem, trace)
-    assert everything(MIT1003, mit)["i1"]["gaze"].points.tolist() == [[10, 20], [30, 40]]
+    assert everything(MIT1003, mit)["i1"]["gaze"].points.tolist() == [[10, 20], [30, 40]] * 5
     [note] = MIT1003(mit).notes
     assert note.startswith("MIT1003: 2 x outside")
 

@@ -95,11 +95,11 @@ def test_2017_is_x_then_y_counted_from_one(images, everything):
 
 
 def test_2017_traces_that_leave_the_picture_are_left_out_and_counted(images, everything):
-    trace = [[2.5, 3], [64.4, 48.4], [65, 5], [5, 49], [0, 5], [5, 0.2]]
+    trace = [[2.5, 3]] * 36 + [[64.4, 48.4], [65, 5], [5, 49], [0, 5], [5, 0.2]]
     write_2017(images, "train", names("train", 10)[0], [(trace, [[7, 8]])])
     samples = everything(SALICON, images, release=2017, points="location")
     [sample] = samples.values()
-    np.testing.assert_allclose(sample["gaze"].points, [[1.5, 2], [63.4, 47.4]], rtol=1e-6)
+    np.testing.assert_allclose(sample["gaze"].points, [[1.5, 2]] * 36 + [[63.4, 47.4]], rtol=1e-6)
     [note] = SALICON(images, "train", release=2017, points="location").notes
     assert note.startswith("SALICON: 4 x outside, left out")
     # the fixations of the same file are others

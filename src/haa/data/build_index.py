@@ -51,6 +51,8 @@ class Fault(TypedDict):
     examples: list[str]
     exchanged: NotRequired[int]
     """Of fixations outside: how many would lie inside if x and y were exchanged."""
+    points: NotRequired[int]
+    """Of fixations outside: how many there are of all, those inside too."""
 
 
 class Look(NamedTuple):
@@ -222,7 +224,7 @@ def _assemble(
         {"id": pa.string(), "image": pa.string(), **kept, "height": pa.int32(), "width": pa.int32()}
         | {"stimulus": pa.string(), "split": pa.string(), "bytes": pa.int64(), "modified": pa.int64()}
     )
-    start = 0
+    start = points = 0
     for batch in _batches(reader):
         rows = batch.select(list(kept)).to_pylist()
         for row, picture, split in zip(rows, pictures[start:], splits[start:], strict=False):
@@ -230,9 +232,12 @@ def _assemble(
             row |= {"stimulus": picture, "split": split, "bytes": look.bytes, "modified": look.modified}
             if row.get("height") is None:
                 row |= {"height": look.height, "width": look.width}
+            points += len(row.get("x") or ())
             _check_gaze(row, faults, str(dataset.root / row["image"]))
         start += len(rows)
         yield _batch(rows, schema, type(dataset).__name__)
+    if "outside" in faults:
+        faults["outside"]["points"] = points
     if not start:
         yield _batch([], schema, type(dataset).__name__)
 

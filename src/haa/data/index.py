@@ -31,6 +31,9 @@ Missing = Literal["raise", "drop"]
 ABSENT = ("absent image", "image without annotation", "annotation without image")
 """Kinds of faults that ``missing=drop`` allows for: an image, or what belongs to it, is not there."""
 
+MOST_OUTSIDE = 0.1
+"""The share of a data set's fixations that ``outside = "drop"`` allows for."""
+
 _collecting: ContextVar[bool] = ContextVar("collecting", default=False)
 
 
@@ -82,7 +85,10 @@ class IndexedDataset(GazeDataset):
     """Further keys of `scan`'s samples, with their types: a sample that has one carries it as it is."""
 
     outside: Missing = "raise"
-    """``drop`` where the publisher's own files hold fixations outside their stimulus: they are left out and counted."""
+    """``drop`` where the publisher's own files hold fixations outside their stimulus: they are left out and counted.
+
+    More than `MOST_OUTSIDE` of all are refused even so: then the axes, or the pictures, are other ones.
+    """
 
     shares: ClassVar[Mapping[Split, float]] = SHARES
     """Relative sizes of the splits that the rule makes (`haa.data.splits.assign_splits`)."""
@@ -221,8 +227,15 @@ class IndexedDataset(GazeDataset):
         for kind, fault in self.faults.items():
             count, first = fault["count"], fault["examples"][0]
             more = f" ({count} such)" if count > 1 else ""
-            if allowed.get(kind) or _collecting.get():
+            too_many = kind == "outside" and count > MOST_OUTSIDE * fault["points"]
+            if (allowed.get(kind) and not too_many) or _collecting.get():
                 yield f"{type(self).__name__}: {count} x {kind}, left out; the first: {first}"
+            elif allowed.get(kind):
+                raise InputError(
+                    f"{type(self).__name__}: {count} of {fault['points']} fixations lie outside their pictures, of "
+                    f"which up to {MOST_OUTSIDE:.0%} are left out: are x and y exchanged, or are the pictures of "
+                    f"another size than the published ones? The first: {first}"
+                )
             elif kind in ABSENT:
                 raise InputError(f"{first}{more}: provide it, or set data.missing=drop to go on without")
             else:
