@@ -1,10 +1,13 @@
 """What alignment costs: time and memory of a training step, as ratios within one run, into docs/cost.md.
 
-python -m benchmarks.training_cost          about five minutes on two cores that have nothing else to do
+OMP_WAIT_POLICY=passive python -m benchmarks.training_cost
+
+On two cores that have nothing else to do; threads that wait without spinning leave processor times that mean something.
 """
 
 from __future__ import annotations
 
+import logging
 import resource
 import statistics
 import subprocess
@@ -224,6 +227,7 @@ HEAD = """| step | time | / plain loop | / align_weight=0 | peak memory | / alig
 
 def main() -> None:
     warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.set_num_threads(THREADS)
     if sys.argv[1:2] == ["memory"]:
         made = build(*sys.argv[2:4])
