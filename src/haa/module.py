@@ -45,6 +45,8 @@ class AlignedModule(pl.LightningModule, ABC):
         vocabularies: what `vocabularies` of the task built from the training split.
     """
 
+    main_metrics: ClassVar[tuple[str, ...] | None] = None
+    """Which of the task's metrics the progress bar shows; None is all."""
     attention_metrics: ClassVar[dict[str, type]] = {"nss": NSS, "cc": CC, "kl": KLDivergence}
 
     def __init__(
@@ -139,11 +141,11 @@ class AlignedModule(pl.LightningModule, ABC):
                 return replace(self.step(batch), attention=None)
             with watching(self.attention, self.model) as source:
                 output = self.step(batch)
-                return replace(output, attention=read(source, output.score, output.words))
+                return replace(output, attention=_seen(source, output, batch))
         with evaluating(self.attention, self.model, batch) as (source, batch):
             output = self.step(batch)
             with torch.no_grad():
-                attention = read(source, output.score, output.words).detach()
+                attention = _seen(source, output, batch).detach()
         prediction = output.prediction.detach() if isinstance(output.prediction, Tensor) else output.prediction
         return replace(output, loss=output.loss.detach(), prediction=prediction, attention=attention, score=None)
 
@@ -233,7 +235,9 @@ class AlignedModule(pl.LightningModule, ABC):
         for collection in (scores["task"], scores["attention"]):
             seen = any(metric.update_called for metric in collection.values())
             if seen:
-                self.log_dict(collection.compute(), prog_bar=stage == "val" and collection is scores["task"])
+                for name, value in collection.compute().items():
+                    main = self.main_metrics is None or name.removeprefix(f"{stage}/") in self.main_metrics
+                    self.log(name, value, prog_bar=stage == "val" and collection is scores["task"] and main)
                 if stage == "test":
                     self._add_columns(collection)
             collection.reset()
@@ -285,6 +289,12 @@ def in_unit_range(batch: Batch) -> Batch:
     if batch[key].dtype != torch.uint8:
         return batch
     return {**batch, key: to_dtype(batch[key], torch.float32, scale=True)}  # type: ignore[misc]
+
+
+def _seen(source: AttentionSource, output: Output, batch: Batch) -> Tensor:
+    """The source's map; models of clips take frames for pictures, and theirs are put back into clips."""
+    seen = read(source, output.score, output.words)
+    return seen.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else seen
 
 
 def _values(name: str, metric: Any) -> dict[str, Tensor]:

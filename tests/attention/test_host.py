@@ -19,17 +19,21 @@ from haa.models.cross_attention_vqa import CrossAttentionVQA
 from haa.models.saliency import SaliencyReadout
 from haa.models.show_attend_tell import ShowAttendTell
 from haa.models.stacked_attention import StackedAttention
+from haa.models.two_stream import TwoStream
+from haa.models.unet import UNet
 from haa.module import AlignedModule, in_unit_range
+from haa.tasks.action import Action
 from haa.tasks.captioning import Captioning, log_probability, words_of
 from haa.tasks.saliency import Saliency
+from haa.tasks.sos import SOS
 from haa.tasks.vqa import VQA
 from haa.text import BOS
 
 SMALL = ("trainer=debug", "data.train=8", "data.val=4", "data.test=4", "loader.batch_size=4", "callbacks.pictures=null")
 VIT = ("backbone=timm", "backbone.name=test_vit")
 RUNS = {
-    "gradcam": ("task=vqa",),
-    "feature_norm": ("task=saliency",),
+    "gradcam": ("task=action", "data.frames=3"),
+    "feature_norm": ("task=sos",),
     "input_gradient": ("task=saliency",),
     "gradient_times_input": ("task=captioning",),
     "self_attention": ("task=vqa", *VIT),
@@ -65,8 +69,9 @@ def task(kind: type[AlignedModule], model: type, weight: float = 0.5) -> tuple[A
     torch.manual_seed(0)
     words = kind.build_vocabularies(data)
     sizes = {f"{key}_vocab": len(value) for key, value in words.items()}
-    options = {} if kind is Saliency else {"hidden": 32, "dropout": 0.2}
-    module = kind(model(Tiny(channels=16), **sizes, **options), Alignment(weight=weight), vocabularies=words)
+    options = {} if kind in (Saliency, SOS) else {"hidden": 32, "dropout": 0.2}
+    backbone = Tiny(channels=16, stages=(0, 1, 2) if kind is SOS else (-1,))
+    module = kind(model(backbone, **sizes, **options), Alignment(weight=weight), vocabularies=words)
     module.log = module.log_dict = lambda *_, **__: None
     return module, in_unit_range(collate(list(data)))
 
@@ -78,6 +83,8 @@ CASES = [
     (Captioning, CaptionTransformer, CrossAttention(grid="values", prefix=0)),
     (Saliency, SaliencyReadout, InputGradient()),
     (Saliency, SaliencyReadout, FeatureNorm("backbone")),
+    (SOS, UNet, GradCAM("backbone")),
+    (Action, TwoStream, GradCAM("backbone")),
 ]
 
 
@@ -114,6 +121,23 @@ def test_aligning_a_source_moves_the_parameters_that_its_map_depends_on(kind, mo
     assert any(name.startswith("model.backbone") for name in moved)
     for name in moved:  # the same forward pass, dropout included: the weight is a factor of the difference
         torch.testing.assert_close(twice[name] - plain[name], 2 * (aligned[name] - plain[name]), rtol=2e-2, atol=2e-5)
+
+
+def test_of_a_unet_the_coarsest_stage_is_seen():
+    module, batch = task(SOS, UNet)
+    module.watch(FeatureNorm("backbone"))
+    coarsest = module.model.backbone.pyramid(batch["image"])[2]
+    torch.testing.assert_close(module.look(batch).attention, coarsest.square().sum(1).sqrt())
+
+
+def test_of_a_clip_there_is_a_map_for_every_frame_in_order():
+    module, batch = task(Action, TwoStream)
+    module.watch(FeatureNorm("backbone"))
+    seen = module.look(batch).attention
+    assert seen.shape == (6, 8, 6, 6)
+    for frame in range(8):
+        features = module.model.backbone(batch["clip"][:, frame])
+        torch.testing.assert_close(seen[:, frame], features.square().sum(1).sqrt())
 
 
 def test_the_baseline_reads_no_source_in_training(monkeypatch):

@@ -122,7 +122,7 @@ def test_objects_of_a_video_stay_apart_and_inside():
         radius = drawn.scene.layout.radius
         for frame in drawn.positions():
             assert ((frame - radius[:, None] >= -1e-9) & (frame + radius[:, None] <= 1 + 1e-9)).all()
-            apart = np.linalg.norm(frame[:, None] - frame, axis=2) + 9 * np.eye(6)
+            apart = np.linalg.norm(frame[:, None] - frame, axis=2) + 9 * np.eye(4)
             assert (apart > 0.9 * (radius[:, None] + radius)).all()
 
 
@@ -148,7 +148,7 @@ def test_every_person_looks_once_at_every_frame_and_follows_the_actor():
         assert torch.bincount(gaze.frame).tolist() == [5] * 8
         assert gaze.of(3).frame.tolist() == list(range(8))
         for frame in range(1, 8):
-            places = drawn.positions()[frame] * 64 - 0.5
+            places = drawn.positions()[frame] * 48 - 0.5
             near.append((np.linalg.norm(gaze.at(frame).points.numpy()[:, None] - places, axis=2).argmin(1) == 0).mean())
     assert np.mean(near) > 0.6
 

@@ -65,8 +65,8 @@ def test_the_oracle_looks_by_the_human_map_of_each_frame():
     own = module.step(batch).attention
     module.insert_human_maps()
     attention = module.step(batch).attention
-    human = density(batch["fixations"][0], (64, 64), sigma=0.03 * 64, grid=(64, 64))
-    expected = F.adaptive_avg_pool2d(human[:, None], (8, 8))[:, 0]
+    human = density(batch["fixations"][0], (48, 48), sigma=0.03 * 48, grid=(48, 48))
+    expected = F.adaptive_avg_pool2d(human[:, None], (6, 6))[:, 0]
     for frame in (0, 1, 3):
         torch.testing.assert_close(attention[0, frame], expected[frame] / expected[frame].sum())
     torch.testing.assert_close(attention[0, 2], own[0, 2])

@@ -47,12 +47,12 @@ class UNet(nn.Module):
             raise InputError(f"model.hidden={hidden}, model.detail={detail}: give multiples of 8 (detail may be 0)")
         self.backbone = backbone
         self.skips = len(backbone.stages) > 1 and not backbone.frozen
-        stages = backbone.stages if self.skips else [(backbone.channels, backbone.stride)]
-        # coarse to fine, in whatever order they were chosen
-        self.order = sorted(range(len(stages)), key=lambda index: -stages[index][1])
-        widths = [stages[index][0] for index in self.order]
+        stages = [(backbone.channels, backbone.stride)]
+        if self.skips:
+            stages = [backbone.stages[index] for index in backbone.coarse_to_fine]
+        widths = [channels for channels, _ in stages]
         self.detail: nn.Module | None = None
-        if detail and stages[self.order[-1]][1] > 4:
+        if detail and stages[-1][1] > 4:
             self.detail = nn.Sequential(_block(3, detail, stride=2), _block(detail, detail, stride=2))
             widths.append(detail)
         self.enter = _block(widths[0], hidden)
@@ -75,10 +75,9 @@ class UNet(nn.Module):
                 zero leaves a sample its own.
         """
         if features is None or self.skips:
-            maps = self.backbone.pyramid(image) if self.skips else [self.backbone(image)]
+            maps = self.backbone(image, apart=True) if self.skips else [self.backbone(image)]
         else:
             maps = [features]
-        maps = [maps[index] for index in self.order]
         if self.detail is not None:
             maps.append(self.detail(image - 0.5))
         x, gate = self.gate(self.enter(maps[0]), attention)

@@ -27,6 +27,8 @@ class SOS(AlignedModule):
         iou: weight of the IoU loss beside binary cross-entropy, as in Qin et al., BASNet, CVPR 2019.
     """
 
+    main_metrics = ("s_measure", "f_max", "mae")
+
     def __init__(
         self,
         model: nn.Module,

@@ -27,8 +27,9 @@ _SPLITS = ("train", "val", "test")
 _SCENE, _NOISE, _GAZE = range(3)
 _CLIPS = 2
 """Clips of each video."""
-_VERSION = 1
-"""Of the generator: raised whenever the same arguments give other pictures, so that no stale feature cache is used."""
+_VERSION = {"image": 1, "clip": 2}
+"""Of the generator, for each kind of picture: raised whenever the same arguments give other ones, so that no stale
+feature cache is used."""
 
 
 class Shapes(GazeDataset):
@@ -36,7 +37,7 @@ class Shapes(GazeDataset):
 
     Nothing is downloaded and nothing is stored: sample i is a function of (seed, split, i) and the arguments, the same
     in every process. A picture takes about 0.4 ms to render at 64 px and is then kept in memory (12 kB each at 64 px;
-    ``cache=False`` renders it anew); the split's questions, captions and gaze need no picture.
+    55 kB a clip; ``cache=False`` renders it anew); the split's questions, captions and gaze need no picture.
 
     A scene holds ``objects`` shapes of six kinds, six colours and several sizes, which do not overlap, on a striped,
     shaded and noisy background with ``clutter`` small specks. What the task adds:
@@ -57,8 +58,9 @@ class Shapes(GazeDataset):
         Every object bears a bar of one of eight kinds, the class is that of the one circle, and the observer looks at
         bars, at the circle's above all.
     action
-        Clips of ``frames`` frames, two of each video. Every object swings or circles in its place, the class is the
-        motion of the one star, and the observer follows objects, the star above all, with one fixation per frame.
+        Clips of ``frames`` frames, two of each video. Every object swings or circles in its place, for which it has
+        room, the class is the motion of the one star, and the observer follows objects, the star above all, with one
+        fixation per frame.
 
     Two worlds:
 
@@ -87,11 +89,12 @@ class Shapes(GazeDataset):
         task: what a sample holds besides picture and gaze.
         world: whether looking where people look helps.
         size: height and width of the pictures in pixels, at least 16; the same scene at every size, but for the noise.
+            None is 64, of clips 48.
         train: samples in the training split.
         val: samples in the validation split.
         test: samples in the test split.
         seed: another seed, another dataset.
-        objects: shapes per scene, 4 to 16.
+        objects: shapes per scene, 4 to 16; None is 6, in clips 4.
         clutter: specks per scene.
         noise: standard deviation of the pixel noise, and of the blotches, of pictures in [0, 1].
         questions: weight of each kind of question; None is mostly colour questions (`DEFAULT_QUESTIONS`).
@@ -127,12 +130,12 @@ class Shapes(GazeDataset):
         split: Split,
         task: Task = "vqa",
         world: World = "relevant",
-        size: int = 64,
+        size: int | None = None,
         train: int = 1000,
         val: int = 250,
         test: int = 500,
         seed: int = 0,
-        objects: int = 6,
+        objects: int | None = None,
         clutter: int = 4,
         noise: float = 0.05,
         questions: Mapping[str, float] | None = None,
@@ -154,6 +157,8 @@ class Shapes(GazeDataset):
         choice("split", split, _SPLITS)
         choice("task", task, get_args(Task))
         choice("world", world, ("relevant", "irrelevant"))
+        size = (48 if task == "action" else 64) if size is None else size
+        objects = (4 if task == "action" else 6) if objects is None else objects
         whole(16, 4096, size=size)
         whole(4, 16, objects=objects)
         whole(0, inf, seed=seed, clutter=clutter)
@@ -228,7 +233,8 @@ class Shapes(GazeDataset):
             yield from drawn.captions
 
     def fingerprint(self) -> str:
-        made_of = (_VERSION, self.split, self.length, self.seed, self.size, self.task, self.world, self.objects)
+        version = _VERSION["clip" if self.task == "action" else "image"]
+        made_of = (version, self.split, self.length, self.seed, self.size, self.task, self.world, self.objects)
         drawn_by = (self.clutter, self.noise, self.ambiguity, sorted(self.questions.items()), self.frames)
         return hashlib.sha256(repr((made_of, drawn_by)).encode()).hexdigest()[:16]
 

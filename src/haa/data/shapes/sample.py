@@ -117,8 +117,9 @@ def about_background(
 
 def video(rng: Generator, world: World, objects: int, clutter: int, ambiguity: float, frames: int) -> Sample:
     """A video: all objects move, each in its cell. Its class is the actor's motion, or the drift of the stripes."""
-    layout = draw_layout(rng, objects)
-    layout = replace(layout, radius=0.6 * layout.radius)  # leaves room to move
+    # large cells and room in them: motion over a few pixels is lost in noise
+    layout = draw_layout(rng, objects, side=math.ceil(math.sqrt(objects)), jitter=0.5)
+    layout = replace(layout, radius=0.6 * layout.radius)
     strength = rng.uniform(0.7, 1.0, objects)
     colour = rng.integers(len(COLOURS), size=objects)
     motion = rng.integers(len(MOTIONS), size=objects)
@@ -154,8 +155,8 @@ def _first_alone(rng: Generator, objects: int, shape: str) -> NDArray[np.int64]:
 
 
 def _reach(layout: Layout) -> float:
-    """How far every object can move without leaving its cell, at most a fifth of it."""
+    """How far every object can move without leaving its cell, at most 0.3 of it."""
     cell = 1 / layout.side
     row, column = np.divmod(layout.cell, layout.side)
     off = np.maximum(abs(layout.x - (column + 0.5) * cell), abs(layout.y - (row + 0.5) * cell))
-    return float(min(0.2 * cell, (0.5 * cell - off - layout.radius).min()))
+    return float(min(0.3 * cell, (0.5 * cell - off - layout.radius).min()))

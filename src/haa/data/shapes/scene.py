@@ -95,12 +95,19 @@ class Scene:
         return self.strength * np.linalg.norm(RGB[self.colour] - self.background.rgb, axis=1)
 
 
-def draw_layout(rng: Generator, objects: int) -> Layout:
-    """``objects`` places in random order, so that no index stands for a place."""
-    side = math.ceil(math.sqrt(1.25 * objects))
+def draw_layout(rng: Generator, objects: int, side: int | None = None, jitter: float = 1.0) -> Layout:
+    """``objects`` places in random order, so that no index stands for a place.
+
+    Args:
+        rng: draws them.
+        objects: how many.
+        side: cells per row; None leaves a few of them empty.
+        jitter: how much of the room beside them centres may use, 0 to 1.
+    """
+    side = math.ceil(math.sqrt(1.25 * objects)) if side is None else side
     cell = rng.permutation(side * side)[:objects]
     radius = rng.uniform(*RADIUS, objects) / side
-    reach = np.minimum(0.2 / side, 0.5 / side - radius)
+    reach = jitter * np.minimum(0.2 / side, 0.5 / side - radius)
     offset = rng.uniform(-1, 1, (2, objects)) * reach
     row, column = np.divmod(cell, side)
     return Layout((column + 0.5) / side + offset[0], (row + 0.5) / side + offset[1], radius, cell, side)

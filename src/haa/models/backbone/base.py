@@ -29,13 +29,15 @@ class Backbone(nn.Module):
     Attributes:
         channels: of the features.
         stride: image pixels per feature cell.
-        stages: (channels, stride) of each chosen stage.
+        stages: (channels, stride) of each chosen stage, in whatever order they were chosen.
+        coarse_to_fine: their indices in that order.
         frozen: whether the weights are fixed, so that features can be cached.
     """
 
     channels: int
     stride: int
     stages: list[tuple[int, int]]
+    coarse_to_fine: list[int]
     frozen: bool
     mean: Tensor
     std: Tensor
@@ -51,6 +53,7 @@ class Backbone(nn.Module):
             raise InputError(f"backbone.stride={stride}: give the image pixels per feature cell, 1 or more, or null")
         self.channels = sum(channels)
         self.stages = list(zip(channels, strides, strict=True))
+        self.coarse_to_fine = sorted(range(len(strides)), key=lambda index: -strides[index])
         self.stride = min(strides) if stride is None else stride
         self._resize = stride is not None or len(set(strides)) > 1
         self.frozen = frozen
@@ -61,9 +64,19 @@ class Backbone(nn.Module):
         """The chosen stages' features of a normalised image, each ``(b, c, i, j)``."""
         raise NotImplementedError
 
-    def forward(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c i j"]:
-        """Features of an RGB image in [0, 1], all chosen stages in one grid."""
+    def forward(
+        self, image: Float[Tensor, "b 3 h w"], apart: bool = False
+    ) -> Float[Tensor, "b c i j"] | list[Float[Tensor, "b _ _ _"]]:
+        """Features of an RGB image in [0, 1], all chosen stages in one grid.
+
+        Args:
+            image: to look at.
+            apart: give each stage in its own grid, coarse to fine. Unlike `pyramid` this runs hooks, so that attention
+                sources see the coarsest.
+        """
         maps = self.pyramid(image)
+        if apart:
+            return [maps[index] for index in self.coarse_to_fine]
         if self._resize:
             grid = (math.ceil(image.shape[2] / self.stride), math.ceil(image.shape[3] / self.stride))
             maps = [_resized(m, grid) for m in maps]
