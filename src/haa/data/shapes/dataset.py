@@ -36,7 +36,7 @@ class Shapes(GazeDataset):
     """Coloured shapes among distractors, with questions, captions and fixations of a *simulated* observer.
 
     Nothing is downloaded and nothing is stored: sample i is a function of (seed, split, i) and the arguments, the same
-    in every process. A picture takes about 0.4 ms to render at 64 px and is then kept in memory (12 kB each at 64 px;
+    in every process. A picture takes about 0.4 ms to render at 64 px and is then kept in memory (12 kB at 64 px,
     55 kB a clip; ``cache=False`` renders it anew); the split's questions, captions and gaze need no picture.
 
     A scene holds ``objects`` shapes of six kinds, six colours and several sizes, which do not overlap, on a striped,
