@@ -98,6 +98,10 @@ def test_a_mistyped_group_names_the_groups_options():
         ["evaluate", "--help"],
         ["report", "--help"],
         ["study-plan", "--help"],
+        ["predict", "--help"],
+        ["show", "--help"],
+        ["data", "--help"],
+        ["wandb-dashboard", "--help"],
     ],
 )
 def test_help_and_cfg_import_nothing_heavy(argv):

@@ -14,7 +14,7 @@ import yaml
 from wandb.proto.wandb_internal_pb2 import Record
 
 from haa import cli, loggers
-from haa.cli import conf
+from haa.overrides import conf
 
 
 def test_csv_keeps_what_a_resumed_run_had_written(tmp_path):

@@ -11,8 +11,8 @@ import pytorch_lightning as pl
 import yaml
 
 from haa import build, run, study
-from haa.cli import conf
 from haa.errors import InputError
+from haa.overrides import conf
 
 TINY = ("task=vqa", "trainer=cpu", "epochs=2", "data.train=8", "data.val=8", "data.test=8", "loader.batch_size=4")
 TINY += ("callbacks.pictures=null", "model.dropout=0.2")

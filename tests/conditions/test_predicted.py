@@ -14,6 +14,7 @@ from haa.conditions import Center, Corrupted, Inverted, Predicted, Random, Shuff
 from haa.conditions.draw import sample
 from haa.data.shapes import Shapes
 from haa.gaze import counts
+from haa.overrides import conf
 from haa.predict import CELLS, Predictor, at_size, predicted_maps
 
 SMALL = (
@@ -113,7 +114,7 @@ def test_data_without_gaze_is_aligned_with_predictions(haa, saliency, capsys, co
 
 @pytest.mark.parametrize("control", [Shuffled, Random, Center, Inverted, Corrupted])
 def test_every_control_of_predicted_gaze_has_an_option(control):
-    with initialize_config_dir(str(cli.conf()), version_base="1.3"):
+    with initialize_config_dir(str(conf()), version_base="1.3"):
         name = control.__name__.lower()
         node = compose("train", [f"condition=predicted_{name}", "++condition.control.seed=3", "seed=5"]).condition
         node.checkpoint = "best.ckpt"
