@@ -65,6 +65,35 @@ def test_large_float32_maps_keep_six_digits(seed):
         torch.testing.assert_close(metric(p, f).double(), metric(p.double(), f), atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("fixations", [5, 400])
+def test_maps_that_fill_no_whole_chunk_or_row(fixations):
+    # 143,323 pixels: an odd number, more than one chunk; numpy's and scipy's float64 are the reference
+    generator = np.random.default_rng(fixations)
+    p, d, b = (generator.random((3, 331, 433)) ** 2).astype(np.float32) + np.float32(1e-3)
+    p = np.round(p, 3)  # ties
+    x, y = generator.integers(0, 433, fixations), generator.integers(0, 331, fixations)
+    f = torch.from_numpy(np.stack([x, y], 1)).float()[None]
+    P, D, B = (torch.from_numpy(m)[None] for m in (p, d, b))
+    p, d, b = (m.astype(np.float64) for m in (p, d, b))
+    ours = F.auc_uniform(P, f), F.nss(P, f), F.cc(P, D), F.similarity(P, D), F.kl_divergence(P, D)
+    q, g, c = p / p.sum(), d / d.sum(), b / b.sum()
+    theirs = [
+        np.mean([((p < v).sum() + (p == v).sum() / 2) / p.size for v in p[y, x]]),
+        ((p[y, x] - p.mean()) / p.std()).mean(),
+        np.corrcoef(p.ravel(), d.ravel())[0, 1],
+        np.minimum(q, g).sum(),
+        (g * np.log(g / q)).sum(),
+    ]
+    np.testing.assert_allclose([value.item() for value in ours], theirs, atol=1e-6, rtol=1e-6)
+    gain = np.mean(np.log2(q[y, x] / c[y, x]))
+    assert F.information_gain(P, B, f).item() == pytest.approx(gain, abs=1e-6, rel=1e-6)
+    unseen = np.ones(p.shape, dtype=bool)
+    unseen[y, x] = False
+    points = [((p[y, x] >= v).mean(), (p[unseen] >= v).mean()) for v in np.unique(p[y, x])[::-1]]
+    hits, alarms = np.array([(0.0, 0.0), *points, (1.0, 1.0)]).T
+    assert F.auc_judd(P, f).item() == pytest.approx(np.trapezoid(hits, alarms), abs=1e-6)
+
+
 def test_a_constant_prediction():
     p, f = torch.full((1, 5, 7), 0.1), torch.tensor([[[3.0, 2.0], [6.0, 4.0]]])
     g = torch.rand(1, 5, 7)

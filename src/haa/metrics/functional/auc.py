@@ -41,7 +41,7 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
     maps = flat(prediction)
     if pixel.shape[1] == 0:
         return maps.new_full((len(maps),), math.nan)
-    at_least, _ = count_reaching(maps, pixel)
+    at_least, _, nan = count_reaching(maps, pixel)
 
     # in falling order of the fixated values; padding goes to the end
     values = torch.where(on, maps.gather(1, pixel), -math.inf)
@@ -58,7 +58,7 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
     # the curve begins at (0, 0) and ends at (1, 1)
     hit_rate, alarm_rate = (pad(pad(rate, (1, 0)), (0, 1), value=1.0) for rate in (hit_rate, alarm_rate))
     area = (alarm_rate.diff(dim=1) * (hit_rate[:, 1:] + hit_rate[:, :-1])).sum(1) / 2
-    defined = on.any(1) & (negatives[:, 0] > 0) & ~maps.detach().amax(1).isnan()
+    defined = on.any(1) & (negatives[:, 0] > 0) & ~nan
     return torch.where(defined, area, math.nan)
 
 
@@ -88,10 +88,10 @@ def auc_uniform(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b
     maps = flat(prediction)
     if pixel.shape[1] == 0:
         return maps.new_full((len(maps),), math.nan)
-    at_least, more = count_reaching(maps, pixel)
+    at_least, more, nan = count_reaching(maps, pixel)
     beaten = maps.shape[1] - (at_least + more).to(maps.dtype) / 2
     area = mean_over(beaten / maps.shape[1], on)
-    return torch.where(maps.detach().amax(1).isnan(), math.nan, area)
+    return torch.where(nan, math.nan, area)
 
 
 def _last_of_run(counts: Tensor, values: Tensor) -> Tensor:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
-from jaxtyping import Float, Shaped
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 
 from haa.metrics.functional.maps import density_parts, flat, locate, mean_over, widest
+from haa.metrics.functional.passes import image_by_image, total
 
 
 def log_likelihood(
@@ -37,7 +40,15 @@ def log_likelihood(
 
     Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015.
     """
-    return _log_likelihood(prediction, fixations, minimum).to(flat(prediction).dtype)
+    pixel, on = locate(fixations, prediction)
+    maps = flat(prediction)
+    return image_by_image(
+        lambda m, pixel, on: _log_likelihood(m, pixel, on, minimum).to(m.dtype),
+        lambda m, pixel, on: _log_likelihood_of_one(m, pixel[on], minimum),
+        maps,
+        pixel,
+        on,
+    )
 
 
 def information_gain(
@@ -72,13 +83,33 @@ def information_gain(
 
     Kuemmerer et al., Information-theoretic model comparison unifies saliency metrics, PNAS 2015.
     """
-    dtype = flat(baseline, like=prediction).dtype
-    gain = _log_likelihood(prediction, fixations, minimum) - _log_likelihood(baseline, fixations, minimum)
-    return (gain / math.log(2)).to(dtype)
-
-
-def _log_likelihood(prediction: Tensor, fixations: Tensor, minimum: float) -> Tensor:
     pixel, on = locate(fixations, prediction)
-    p, total = density_parts(flat(prediction))
+    b = flat(baseline, like=prediction)
+    p = flat(prediction).to(b.dtype)
+
+    def gain(p: Tensor, b: Tensor, pixel: Tensor, on: Tensor) -> Tensor:
+        return (_log_likelihood(p, pixel, on, minimum) - _log_likelihood(b, pixel, on, minimum)) / math.log(2)
+
+    def gain_of_one(p: NDArray, b: NDArray, pixel: NDArray, on: NDArray) -> float:
+        pixel = pixel[on]
+        gain = _log_likelihood_of_one(p, pixel, minimum) - _log_likelihood_of_one(b, pixel, minimum)
+        return gain / math.log(2)
+
+    return image_by_image(lambda *rows: gain(*rows).to(p.dtype), gain_of_one, p, b, pixel, on)
+
+
+def _log_likelihood(
+    maps: Float[Tensor, "b p"], pixel: Int[Tensor, "b n"], on: Bool[Tensor, "b n"], minimum: float
+) -> Float[Tensor, " b"]:
+    p, total = density_parts(maps)
     chosen, whole = widest(p.gather(1, pixel)) + minimum, widest(total) + minimum * p.shape[1]
     return mean_over(chosen.log() - whole.log(), on)
+
+
+def _log_likelihood_of_one(values: NDArray, pixel: NDArray, minimum: float) -> float:
+    """The same of one image without negative values; NaN for any other, and without fixations."""
+    whole = total(values)
+    if not len(pixel) or not (whole > 0 and np.minimum.reduce(values) >= 0):
+        return math.nan
+    chosen = np.log(values[pixel].astype(np.float64) + minimum)
+    return float(chosen.sum()) / len(pixel) - math.log(whole + minimum * len(values))

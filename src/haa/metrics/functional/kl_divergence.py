@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 
-from haa.metrics.functional.maps import density_parts, eager_cpu, flat, image_by_image, row_dot
+from haa.metrics.functional.eager import eager_cpu
+from haa.metrics.functional.maps import density_parts, flat
+from haa.metrics.functional.passes import CHUNK, chunks, dot, image_by_image, total
 
 
 def kl_divergence(
@@ -36,24 +42,35 @@ def kl_divergence(
     """
     p = flat(prediction)
     q = flat(density, like=prediction).to(p.dtype)
-    added = minimum * p.shape[1]
-    # two buffers for all images: fresh memory costs more than the arithmetic
-    buffers = p.new_empty(2, 1, p.shape[1]) if len(p) and eager_cpu(p, q) else None
+    buffers = np.empty((2, CHUNK), np.float64 if p.dtype == torch.float64 else np.float32)
 
     def divergence(p: Tensor, q: Tensor) -> Tensor:
         (p, p_sum), (q, q_sum) = density_parts(p), density_parts(q)
+        p_sum, q_sum = p_sum + minimum * p.shape[1], q_sum + minimum * p.shape[1]
+        weight = q + minimum
         # the scale enters before the logarithm: afterwards two large sums would cancel in float32
-        scale = (p_sum + added) / (q_sum + added)
-        if buffers is None:
-            weight = q + minimum
-            total = (weight / (p + minimum) * scale).log().mul(weight).sum(1)
-        else:
-            weight, ratio = torch.add(q, minimum, out=buffers[0]), torch.add(p, minimum, out=buffers[1])
-            torch.div(weight, ratio, out=ratio).mul_(scale).log_()
-            total = row_dot(ratio, weight)
-        return (total / (q_sum[:, 0] + added)).clamp_min(0.0)
+        total = (weight / (p + minimum) * (p_sum / q_sum)).log().mul(weight).sum(1)
+        return (total / q_sum[:, 0]).clamp_min(0.0)
 
-    return image_by_image(divergence, p, q)
+    return image_by_image(divergence, lambda p, q: _divergence_of_one(p, q, minimum, buffers), p, q)
+
+
+def _divergence_of_one(p: NDArray, q: NDArray, minimum: float, buffers: NDArray) -> float:
+    """The divergence of one image without negative values; NaN for any other."""
+    (p_sum, p_low), (q_sum, q_low) = ((total(m), float(np.minimum.reduce(m))) for m in (p, q))
+    if not (p_low >= 0 and q_low >= 0 and p_sum > 0 and q_sum > 0):
+        return math.nan
+    p_sum, q_sum = p_sum + minimum * len(p), q_sum + minimum * len(q)
+    real = p.dtype.type
+    scale, least, gain = real(q_sum / p_sum), real(minimum), 0.0
+    for a, b in chunks(p, q):
+        weight, ratio = np.add(b, least, out=buffers[0, : len(b)]), buffers[1, : len(a)]
+        if real(p_low) + least == real(p_low):  # then the minimum changes no pixel
+            np.multiply(a, scale, out=ratio)
+        else:
+            np.multiply(np.add(a, least, out=ratio), scale, out=ratio)
+        gain += dot(np.log(np.divide(weight, ratio, out=ratio), out=ratio), weight)
+    return max(gain / q_sum, 0.0)
 
 
 def kl_divergence_mit(
@@ -81,11 +98,14 @@ def kl_divergence_mit(
 
     Bylinskii et al., What do different evaluation metrics tell us about saliency models?, PAMI 2019.
     """
-    p, p_sum = density_parts(flat(prediction))
-    q, q_sum = density_parts(flat(density, like=prediction).to(p.dtype))
+    p = flat(prediction)
+    q = flat(density, like=prediction).to(p.dtype)
+    if len(p) > 1 and eager_cpu(p, q):  # an image's temporaries stay in the cache
+        return torch.cat([_divergence_mit(*each, eps) for each in zip(p.split(1), q.split(1), strict=True)])
+    return _divergence_mit(p, q, eps)
 
-    def divergence(p: Tensor, q: Tensor, p_sum: Tensor, q_sum: Tensor) -> Tensor:
-        q = q / q_sum
-        return (q / (p / p_sum + eps)).add(eps).log().mul(q).sum(1)
 
-    return image_by_image(divergence, p, q, p_sum, q_sum)
+def _divergence_mit(p: Float[Tensor, "b p"], q: Float[Tensor, "b p"], eps: float) -> Float[Tensor, " b"]:
+    (p, p_sum), (q, q_sum) = density_parts(p), density_parts(q)
+    q = q / q_sum
+    return (q / (p / p_sum + eps)).add(eps).log().mul(q).sum(1)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 
 from haa.metrics.functional.maps import flat, locate, mean_over, moments
+from haa.metrics.functional.passes import dot, enough_digits, image_by_image, total
 
 
 def nss(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> Float[Tensor, " b"]:
@@ -32,7 +37,19 @@ def nss(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) 
     Peters et al., Components of bottom-up gaze allocation in natural images, Vision Research 2005.
     """
     pixel, on = locate(fixations, prediction)
-    mean, variance, shifted = moments(flat(prediction))
+    return image_by_image(_mean_score, _mean_score_of_one, flat(prediction), pixel, on)
+
+
+def _mean_score(maps: Float[Tensor, "b p"], pixel: Int[Tensor, "b n"], on: Bool[Tensor, "b n"]) -> Float[Tensor, " b"]:
+    mean, variance, shifted = moments(maps)
     deviation = torch.where(variance > 0, variance, 1.0).sqrt()
-    values = (shifted.gather(1, pixel) - mean) / deviation
-    return mean_over(values, on)
+    return mean_over((shifted.gather(1, pixel) - mean) / deviation, on)
+
+
+def _mean_score_of_one(values: NDArray, pixel: NDArray, on: NDArray) -> float:
+    """The same of one image; NaN without fixations, and where the sums have too few digits."""
+    mean, square = total(values) / len(values), dot(values, values) / len(values)
+    chosen = values[pixel[on]]
+    if not len(chosen) or not enough_digits(mean, square):
+        return math.nan
+    return (float(chosen.sum(dtype=np.float64)) / len(chosen) - mean) / math.sqrt(square - mean**2)

@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from haa.errors import InputError
-from haa.metrics.functional.maps import eager_cpu, flat
+from haa.metrics.functional.eager import eager_cpu
+from haa.metrics.functional.maps import flat
 from haa.metrics.functional.object_sums import Sums, sums_of_levels, sums_of_values
 from haa.metrics.functional.weighted_f import f_weighted
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 
-from haa.metrics.functional.maps import density_parts, eager_cpu, flat, image_by_image, row_norm
+from haa.metrics.functional.maps import density_parts, flat
+from haa.metrics.functional.passes import CHUNK, chunks, image_by_image, total
 
 
 def similarity(prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> Float[Tensor, " b"]:
@@ -33,16 +38,26 @@ def similarity(prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h
     Judd et al., A benchmark of computational models of saliency to predict human fixations, MIT TR 2012.
     """
     p = flat(prediction)
-    q = flat(density, like=prediction).to(p.dtype)
-    # one buffer for all images: fresh memory costs more than the arithmetic
-    buffer = p.new_empty(1, p.shape[1]) if len(p) and eager_cpu(p, q) else None
+    buffer = np.empty(CHUNK, np.float64 if p.dtype == torch.float64 else np.float32)
+    return image_by_image(
+        _overlap, lambda p, q: _overlap_of_one(p, q, buffer), p, flat(density, like=prediction).to(p.dtype)
+    )
 
-    def overlap(p: Tensor, q: Tensor) -> Tensor:
-        (p, p_sum), (q, q_sum) = density_parts(p), density_parts(q)
-        if buffer is None:
-            return torch.minimum(p * (q_sum / p_sum), q).sum(1) / q_sum[:, 0]
-        # min(a, b) = (a + b - |a - b|) / 2, in fewer passes
-        apart = torch.sub(q, p, alpha=float(q_sum / p_sum), out=buffer)
-        return 1 - row_norm(apart, 1) / (2 * q_sum[:, 0])
 
-    return image_by_image(overlap, p, q)
+def _overlap(p: Float[Tensor, "b p"], q: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
+    (p, p_sum), (q, q_sum) = density_parts(p), density_parts(q)
+    return torch.minimum(p * (q_sum / p_sum), q).sum(1) / q_sum[:, 0]
+
+
+def _overlap_of_one(p: NDArray, q: NDArray, buffer: NDArray) -> float:
+    """The same of one image without negative values; NaN for any other."""
+    p_sum, q_sum = total(p), total(q)
+    if not (p_sum > 0 and q_sum > 0):
+        return math.nan
+    scale, both, low = p.dtype.type(q_sum / p_sum), 0.0, 0.0
+    for a, b in chunks(p, q):
+        least = np.multiply(a, scale, out=buffer[: len(a)])
+        np.minimum(least, b, out=least)
+        both += total(least)
+        low = min(low, float(np.minimum.reduce(least)))
+    return both / q_sum if low >= 0 else math.nan

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from haa.metrics.functional.maps import eager_cpu
+from haa.metrics.functional.eager import eager_cpu
 
 try:
     import mahotas

@@ -1,0 +1,17 @@
+"""When a look at the data costs nothing.
+
+On a CPU a look at the data costs nothing, and memory traffic costs everything; on an accelerator it is the other way
+round. `eager_cpu` tells the two apart, so that a shortcut which branches on values is taken on a CPU alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def eager_cpu(*tensors: Tensor) -> bool:
+    """Whether a branch on values is free: on a CPU, outside of torch.compile, and with no gradient to keep."""
+    if torch.compiler.is_compiling():
+        return False
+    return all(t.device.type == "cpu" and not (t.requires_grad and torch.is_grad_enabled()) for t in tensors)

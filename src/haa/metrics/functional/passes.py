@@ -1,0 +1,70 @@
+"""Passes over one image's pixels on a CPU, in numpy: there a metric costs what its trips through the cache cost.
+
+A map of 480 x 640 takes 0.05 ms to read from memory and half of that while it lies in the cache. So an image is dealt
+with at once rather than a batch in every step, longer chains of steps run chunk by chunk through buffers that stay, and
+sums are dot products of short rows: the fastest pass there is, and one that keeps float32's digits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from numpy.typing import NDArray
+from torch import Tensor
+
+from haa.metrics.functional.eager import eager_cpu
+
+CHUNK = 120 * 640
+_ROW = 640
+_ONES = {dtype: np.ones(_ROW, dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
+
+
+def total(pixels: NDArray) -> float:
+    """The sum, in rows: float32 loses digits in one long sum."""
+    whole = len(pixels) // _ROW * _ROW
+    if whole < len(pixels):
+        return total(pixels[:whole]) + float(pixels[whole:].sum(dtype=np.float64))
+    return float(np.matmul(pixels.reshape(-1, _ROW), _ONES[pixels.dtype]).sum(dtype=np.float64))
+
+
+def dot(a: NDArray, b: NDArray) -> float:
+    """The dot product, in rows."""
+    whole = len(a) // _ROW * _ROW
+    if whole < len(a):
+        return dot(a[:whole], b[:whole]) + float(np.dot(a[whole:], b[whole:]))
+    return float(np.matmul(a.reshape(-1, 1, _ROW), b.reshape(-1, _ROW, 1)).sum(dtype=np.float64))
+
+
+def enough_digits(mean: float, square: float) -> bool:
+    """Whether the mean square less the squared mean is a variance: not constant, and float32's digits are not lost."""
+    return 0 < square < math.inf and 9 * mean**2 <= 8 * square
+
+
+def chunks(*images: NDArray, size: int = CHUNK) -> Iterator[tuple[NDArray, ...]]:
+    """The same stretch of every image, one after the other."""
+    for start in range(0, len(images[0]), size):
+        yield tuple(image[start : start + size] for image in images)
+
+
+def image_by_image(
+    general: Callable[..., Tensor], quick: Callable[..., float], *rows: Shaped[Tensor, "b p"]
+) -> Float[Tensor, " b"]:
+    """``general(*rows)``; on a CPU ``quick`` of one image at a time, where it has an answer.
+
+    Args:
+        general: of rows ``(b, p)``, for every case and device.
+        quick: of one row each as a numpy array; NaN sends the image to ``general``.
+        rows: maps first, whose dtype the result has.
+    """
+    if not len(rows[0]) or not eager_cpu(*rows):
+        return general(*rows)
+    with np.errstate(all="ignore"):
+        values = [quick(*images) for images in zip(*(r.detach().numpy() for r in rows), strict=True)]
+    out = rows[0].new_tensor(values)
+    for i, value in enumerate(values):
+        if math.isnan(value):
+            out[i] = general(*(r[i : i + 1] for r in rows))[0]
+    return out
