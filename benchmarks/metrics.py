@@ -5,12 +5,11 @@ Run in the environment of benchmarks/requirements.txt:
 
     python -m benchmarks.metrics             everything
     python -m benchmarks.metrics AUC CIDEr   the rows whose name holds one of these words
-    python -m benchmarks.metrics --together  peers and haa in one process
+    python -m benchmarks.metrics --apart     peers and haa in a process each
 
-Each side has a process of its own, as it has where people use it, and the two take turns. It matters: the peers make
-several arrays of a map's size per image, for which the system hands out fresh pages until somebody in the process has
-freed a larger array. In one process haa, which works on batches, does them this favour, and NSS, CC, SIM, KL and IG of
-the peers take a fraction of the time.
+Peers and haa take turns in one process. It matters: the peers make several arrays of a map's size per image, for which
+the system hands out fresh pages until somebody in the process has freed a larger array. Which of the peers' rows are
+slower in a process of their own, `--apart` shows.
 """
 
 from __future__ import annotations
@@ -138,7 +137,7 @@ def measure(peer: Connection, own: Connection, rounds: int) -> tuple[float, floa
 
 
 def main(words: list[str]) -> None:
-    together = "--together" in words
+    together = "--apart" not in words
     words = [word for word in words if not word.startswith("--")]
     spawn = multiprocessing.get_context("spawn")
     connections = []
