@@ -102,8 +102,7 @@ def comprehensiveness(
 
     DeYoung et al., ERASER, ACL 2020, where it is defined for words.
     """
-    values = _masked_scores(score, image, maps, [0.0, *shares], baseline, batch_size, insert=False)
-    return (values[:, :1] - values[:, 1:]).mean(1)
+    return _mean_fall(score, image, maps, shares, baseline, batch_size, insert=False)
 
 
 def sufficiency(
@@ -125,8 +124,7 @@ def sufficiency(
 
     DeYoung et al., ERASER, ACL 2020, where it is defined for words.
     """
-    values = _masked_scores(score, image, maps, [1.0, *shares], baseline, batch_size, insert=True)
-    return (values[:, :1] - values[:, 1:]).mean(1)
+    return _mean_fall(score, image, maps, shares, baseline, batch_size, insert=True)
 
 
 def weight_randomisation(
@@ -192,6 +190,21 @@ def _curve(
     shares = [k / steps for k in range(steps + 1)]
     values = _masked_scores(score, image, maps, shares, baseline, batch_size, insert)
     return torch.trapezoid(values, dx=1 / steps, dim=1), values
+
+
+def _mean_fall(
+    score: Score,
+    image: Tensor,
+    maps: Tensor,
+    shares: Sequence[float],
+    baseline: Tensor | float,
+    batch_size: int,
+    insert: bool,
+) -> Float[Tensor, " b"]:
+    """How far the score is, on average over the shares, below that of the whole image."""
+    whole = 1.0 if insert else 0.0
+    values = _masked_scores(score, image, maps, [whole, *shares], baseline, batch_size, insert)
+    return (values[:, :1] - values[:, 1:]).mean(1)
 
 
 @torch.no_grad()
