@@ -32,6 +32,7 @@ from haa.data.dataset import Split
 from haa.errors import InputError
 from haa.gather_maps import gather
 from haa.module import AlignedModule
+from haa.node import class_name
 from haa.reference import cached_reference_rows, reference_rows
 from haa.tasks.saliency import Saliency
 
@@ -174,7 +175,7 @@ def _save_config(cfg: DictConfig, folder: Path) -> None:
 
 def _attention(cfg: Any) -> str:
     """Whose map is aligned and scored: the class of an attention source, or native."""
-    return cfg["attention"]["_target_"].rsplit(".", 1)[-1] if cfg.get("attention") else "native"
+    return class_name(cfg["attention"]) if cfg.get("attention") else "native"
 
 
 @rank_zero_only
@@ -187,7 +188,7 @@ def _announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedMo
         for split, (missing, total) in splits.items()
     )
     control = cfg.condition.get("control")
-    condition = " of ".join(node["_target_"].rsplit(".", 1)[-1].lower() for node in (control, cfg.condition) if node)
+    condition = " of ".join(class_name(node).lower() for node in (control, cfg.condition) if node)
     attention = f" attention={_attention(cfg)}" if cfg.get("attention") else ""
     choice = f"align_weight={cfg.align_weight} condition={condition}{attention}"
     console = Console()

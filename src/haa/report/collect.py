@@ -15,6 +15,7 @@ import yaml
 from numpy.typing import NDArray
 
 from haa.errors import InputError
+from haa.node import class_name
 
 CONTROLS = ("shuffled", "random", "center", "inverted")
 """Conditions whose maps do not say where people looked at the image at hand."""
@@ -199,7 +200,7 @@ def _error(path: Path) -> str | None:
 
 def _name(condition: dict[str, Any]) -> str:
     # a control of predicted gaze is that control
-    return (condition.get("control") or condition)["_target_"].rsplit(".", 1)[-1].lower()
+    return class_name(condition.get("control") or condition).lower()
 
 
 def _describe(condition: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from haa.errors import InputError, suggest
+from haa.node import class_name
 from haa.report.collect import Run, flat
 
 LOWER_IS_BETTER = ("loss", "kl", "mae", "emd", "deletion", "sufficiency", "perplexity")
@@ -215,7 +216,7 @@ def _differing(settings: list[dict[str, str]]) -> list[str]:
 
 def _title(run: Run, settings: dict[str, str], differing: list[str]) -> str:
     data = flat(run.config["data"])
-    words = f"{run.config['task']['name']} on {data['_target_'].rsplit('.', 1)[-1].lower()}"
+    words = f"{run.config['task']['name']} on {class_name(data).lower()}"
     if "world" in data:
         words += f", world={data['world']}"
     told = ("task.", "data._target_", "data.world", "data.task", "model.backbone.")

@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from haa.node import class_name
 from haa.report.collect import Run, collect
 
 
@@ -34,7 +35,7 @@ def _title(run: Run) -> str:
     data = run.config["data"]
     world = f", world={data['world']}" if "world" in data else ""
     gaze = ", simulated gaze" if run.summary["simulated_gaze"] else ""
-    return f"{run.config['task']['name']} on {data['_target_'].rsplit('.', 1)[-1].lower()}{world}{gaze}"
+    return f"{run.config['task']['name']} on {class_name(data).lower()}{world}{gaze}"
 
 
 def _table(runs: list[Run]) -> Table:
