@@ -29,6 +29,8 @@ def show(folders: Sequence[Path], console: Console | None = None) -> None:
     for title, runs in groups.items():
         console.print(f"\n[bold]{title}[/]: mean ± standard deviation over seeds, test split", highlight=False)
         console.print(_table(runs))
+        if any(run.summary.get("gaze") == "predicted" for run in runs):
+            console.print("[dim]predicted gaze: a saliency model's, where nobody's was recorded[/]", highlight=False)
 
 
 def _title(run: Run) -> str:
@@ -48,8 +50,9 @@ def _table(runs: list[Run]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric", no_wrap=True)
     for weight, condition in sorted(arms):
-        heading = condition if weight in (0, math.inf) else f"{condition}, weight {weight:g}"
-        table.add_column(heading, justify="right", no_wrap=True)
+        # a word a line: a column is as wide as its numbers, and four of them fit beside the names
+        heading = condition if weight in (0, math.inf) else f"{condition},\nweight {weight:g}"
+        table.add_column(heading.replace(" predicted", "\npredicted"), justify="right", no_wrap=True)
     members = [list(arms[key].values()) for key in sorted(arms)]
     for name in [name for name in runs[0].summary["metrics"] if name != "loss"]:
         table.add_row(name, *(_spread([run.summary["metrics"].get(name) for run in arm]) for arm in members))
