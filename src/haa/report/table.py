@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -28,7 +28,8 @@ def show(folders: Sequence[Path], console: Console | None = None) -> None:
         groups.setdefault(_title(run), []).append(run)
     for title, runs in groups.items():
         console.print(f"\n[bold]{title}[/]: mean ± standard deviation over seeds, test split", highlight=False)
-        console.print(_table(runs))
+        for table in _tables(runs, console.width):
+            console.print(table)
         if any(run.summary.get("gaze") == "predicted" for run in runs):
             console.print("[dim]predicted gaze: a saliency model's, where nobody's was recorded[/]", highlight=False)
 
@@ -40,23 +41,36 @@ def _title(run: Run) -> str:
     return f"{run.config['task']['name']} on {class_name(data).lower()}{world}{gaze}"
 
 
-def _table(runs: list[Run]) -> Table:
+def _tables(runs: list[Run], width: int) -> Iterator[Table]:
+    """As many tables as the console's width asks for, the baseline first in each."""
     arms: dict[tuple[float, str], dict[int, Run]] = {}
     for run in runs:
         # without alignment the condition changes nothing: a baseline swept over conditions is one run per seed
         # and an oracle, which has nothing left to align, comes last
         weight = math.inf if run.oracle else run.config["align_weight"]
         arms.setdefault((weight, run.condition), {})[run.seed] = run
+    names = [name for name in runs[0].summary["metrics"] if name != "loss"]
+    first = [key for key in sorted(arms) if key[0] == 0]
+    rest = [key for key in sorted(arms) if key[0] != 0]
+    cells = (
+        _spread([run.summary["metrics"].get(name) for run in arm.values()]) for arm in arms.values() for name in names
+    )
+    room = (width - max(map(len, ["metric", *names])) - 2) // (max(map(len, cells)) + 3)
+    step = max(1, room - len(first))
+    for start in range(0, max(1, len(rest)), step):
+        yield _table({key: list(arms[key].values()) for key in [*first, *rest[start : start + step]]}, names)
+
+
+def _table(arms: dict[tuple[float, str], list[Run]], names: list[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("metric", no_wrap=True)
-    for weight, condition in sorted(arms):
-        # a word a line: a column is as wide as its numbers, and four of them fit beside the names
+    for weight, condition in arms:
+        # a word a line: a column is as wide as its numbers
         heading = condition if weight in (0, math.inf) else f"{condition},\nweight {weight:g}"
-        table.add_column(heading.replace(" predicted", "\npredicted"), justify="right", no_wrap=True)
-    members = [list(arms[key].values()) for key in sorted(arms)]
-    for name in [name for name in runs[0].summary["metrics"] if name != "loss"]:
-        table.add_row(name, *(_spread([run.summary["metrics"].get(name) for run in arm]) for arm in members))
-    table.add_row("seeds", *(str(len(arm)) for arm in members))
+        table.add_column(heading.replace(" ", "\n", heading.count(" predicted")), justify="right", no_wrap=True)
+    for name in names:
+        table.add_row(name, *(_spread([run.summary["metrics"].get(name) for run in arm]) for arm in arms.values()))
+    table.add_row("seeds", *(str(len(arm)) for arm in arms.values()))
     return table
 
 
