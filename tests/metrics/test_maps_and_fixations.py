@@ -121,6 +121,25 @@ def test_an_all_zero_map_is_a_uniform_density():
     assert F.similarity(-3 * uniform, uniform).item() == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("shift", [(0.2, 0.0), (0.0, 0.2), (0.2, 0.2), (0.0, 0.0)])
+def test_a_map_with_some_negative_values_is_shifted_to_minimum_0(shift):
+    # their sums stay positive, so nothing but a look at the values finds them
+    p, d = (m - s for m, s in zip(torch.rand(2, 1, 9, 11, dtype=torch.float64), shift, strict=True))
+    if shift == (0.0, 0.0):  # the same pixel in both: their quotient is positive
+        p[0, 4, 4] = d[0, 4, 4] = -0.3
+    f = torch.tensor([[[1.0, 2.0], [7.0, 5.0]]])
+    q, g = (m - m.min().clamp_max(0) for m in (p, d))
+    q_min, g_min = ((m + 1e-20) / (m + 1e-20).sum() for m in (q, g))
+    q, g = q / q.sum(), g / g.sum()
+    assert F.similarity(p, d).item() == pytest.approx(torch.minimum(q, g).sum().item(), abs=1e-9)
+    kl = (g_min * (g_min / q_min).log()).sum().item()
+    assert F.kl_divergence(p, d).item() == pytest.approx(kl, abs=1e-9)
+    for metric, at in ((F.log_likelihood(p, f), q), (F.log_likelihood(d, f), g)):
+        assert metric.item() == pytest.approx(at[0, [2, 5], [1, 7]].log().mean().item(), abs=1e-9)
+    gain = (q / g)[0, [2, 5], [1, 7]].log2().mean().item()
+    assert F.information_gain(p, d, f).item() == pytest.approx(gain, abs=1e-9)
+
+
 @pytest.mark.parametrize("auc", [F.auc_judd, F.auc_uniform, F.auc_borji])
 def test_without_fixations_point_metrics_are_undefined(auc):
     p = torch.rand(3, 4, 6)
