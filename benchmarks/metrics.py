@@ -8,8 +8,8 @@ Run in the environment of benchmarks/requirements.txt:
     python -m benchmarks.metrics --apart     peers and haa in a process each
 
 Peers and haa take turns in one process. It matters: the peers make several arrays of a map's size per image, for which
-the system hands out fresh pages until somebody in the process has freed a larger array. Which of the peers' rows are
-slower in a process of their own, `--apart` shows.
+the system hands out fresh pages until somebody in the process has freed a larger array. `--apart` shows what
+a process of their own changes.
 """
 
 from __future__ import annotations
