@@ -47,7 +47,7 @@ SMALL = ("trainer=debug", "data.train=8", "data.val=8", "data.test=8", "loader.b
 
 
 def task(kind: type[AlignedModule], model: type, backbone: Backbone | None = None) -> tuple[AlignedModule, dict]:
-    data = Shapes("train", task=kind.__name__.lower(), train=12, share_with_gaze=0.6)
+    data = Shapes("train", task=kind.__name__.lower(), size=64, train=12, share_with_gaze=0.6)
     torch.manual_seed(0)
     words = kind.build_vocabularies(data)
     sizes = {f"{key}_vocab": len(value) for key, value in words.items()}
