@@ -171,11 +171,14 @@ def test_the_table_of_numbers_is_what_was_computed(page, tmp_path):
         assert (again.parent / "figures" / f"{name}.png").stat().st_size > 1000
 
 
+NOT_SHOWN = "Not shown that simulated human gaze helps"
+
+
 @pytest.mark.parametrize(
     ("effects", "seeds", "said"),
     [
-        ({HUMAN: 0.3, SHUFFLED: 0.3}, 8, "Not shown that simulated human gaze helps: a control does about as well."),
-        ({HUMAN: 0.3}, 6, "Not shown that simulated human gaze helps: there is no control."),
+        ({HUMAN: 0.3, SHUFFLED: 0.3}, 8, f"{NOT_SHOWN}: it is not told apart from a control."),
+        ({HUMAN: 0.3}, 6, f"{NOT_SHOWN}: there is no control."),
         ({HUMAN: -0.3, SHUFFLED: 0.0}, 6, "Simulated human gaze harms."),
         ({HUMAN: 0.0, SHUFFLED: 0.0}, 4, "Inconclusive: not shown whether simulated human gaze helps."),
         ({HUMAN: 0.3, SHUFFLED: 0.0}, 1, "Inconclusive: not shown whether simulated human gaze helps."),

@@ -74,7 +74,7 @@ def answer(study: Study, claims: list[Claim]) -> tuple[str, list[str]]:
     metric = study.metric
     short = {
         "helps": f"{subject} helps",
-        "unspecific": f"Not shown that {subject.lower()} helps: a control does about as well",
+        "unspecific": f"Not shown that {subject.lower()} helps: it is not told apart from a control",
         "uncontrolled": f"Not shown that {subject.lower()} helps: there is no control",
         "harms": f"{subject} harms",
         "inconclusive": f"Inconclusive: not shown whether {subject.lower()} helps",
