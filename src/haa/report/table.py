@@ -47,7 +47,7 @@ def _tables(runs: list[Run], width: int) -> Iterator[Table]:
     for run in runs:
         # without alignment the condition changes nothing: a baseline swept over conditions is one run per seed
         # and an oracle, which has nothing left to align, comes last
-        weight = math.inf if run.oracle else run.config["align_weight"]
+        weight = math.inf if run.oracle else run.weight
         arms.setdefault((weight, run.condition), {})[run.seed] = run
     names = [name for name in runs[0].summary["metrics"] if name != "loss"]
     first = [key for key in sorted(arms) if key[0] == 0]
