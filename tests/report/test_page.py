@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.report.looked_at import asks_for_nothing, everybody_can_read_it, links_lead_somewhere
 from tests.report.simulated import study_runs, write
 
 from haa.report.answer import answer
@@ -33,44 +34,8 @@ def page(tmp_path_factory) -> Path:
     return report(tmp_path_factory.mktemp("study"), {HUMAN: 0.25, SHUFFLED: 0.0})
 
 
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="the page's tests need playwright: install haa[dev]")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with api.sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        except api.Error as error:
-            pytest.skip(f"no chromium: install one, or run playwright install chromium ({str(error).splitlines()[0]})")
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def opened(browser, page):
-    """The page at one width and colour scheme; it may ask for nothing but itself."""
-    contexts = []
-
-    def at(width: int = 1280, scheme: str = "light", path: Path = page):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
-        )
-        contexts.append(context)
-        tab = context.new_page()
-        tab.asked, tab.errors = [], []
-        tab.on("request", lambda request: tab.asked.append(request.url))
-        tab.on("console", lambda message: tab.errors.append(message.text))
-        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
-        tab.goto(path.as_uri())
-        return tab
-
-    yield at
-    for context in contexts:
-        context.close()
-
-
-def test_the_answer_comes_first_with_its_interval(opened):
-    tab = opened()
+def test_the_answer_comes_first_with_its_interval(opened, page):
+    tab = opened(page)
     text = tab.locator("main").inner_text()
     first = tab.locator(".answer").inner_text()
     assert first.startswith("Simulated human gaze helps.")
@@ -87,42 +52,21 @@ def test_the_answer_comes_first_with_its_interval(opened):
 
 
 def test_no_request_leaves_the_page_and_nothing_goes_wrong(opened, page):
-    tab = opened()
-    assert {url for url in tab.asked if not url.startswith("data:")} == {page.as_uri()}
-    assert tab.errors == []
-    # neither does the source name a place that a browser could ask: names of XML's dialects are no addresses
-    addresses = set(re.findall(r"https?://[^\s\"'<>]+", page.read_text()))
-    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    asks_for_nothing(opened(page), page)
 
 
 def test_links_lead_somewhere(opened, page):
-    tab = opened()
-    links = tab.eval_on_selector_all("a", "links => links.map(a => a.getAttribute('href'))")
-    assert len(links) >= 6
-    for link in links:
-        if link.startswith("#"):
-            assert tab.locator(f"[id='{link[1:]}']").count() == 1
-        else:
-            assert (page.parent / link).exists()
-    ids = tab.eval_on_selector_all("[id]", "all => all.map(one => one.id)")
-    assert len(ids) == len(set(ids))
+    links_lead_somewhere(opened(page), page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_everybody_can_read_it(opened, width, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: install haa[dev]")
-    tab = opened(width, scheme)
-    found = axe.Axe().run(tab)
-    assert found.violations_count == 0, found.generate_report()
-    assert tab.evaluate("document.documentElement.scrollWidth") == width
-    # what axe cannot see: text and lines inside the figures
-    ink = tab.locator("svg text").first.evaluate("one => getComputedStyle(one).fill")
-    assert ink == tab.evaluate("getComputedStyle(document.body).color")
+def test_everybody_can_read_it(opened, page, width, scheme):
+    everybody_can_read_it(opened(page, width, scheme), width)
 
 
-def test_a_keyboard_reaches_the_answer_and_scrolls_the_table(opened):
-    tab = opened(390)
+def test_a_keyboard_reaches_the_answer_and_scrolls_the_table(opened, page):
+    tab = opened(page, 390)
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.textContent") == "Skip to the answer"
     tab.keyboard.press("Enter")
@@ -133,8 +77,8 @@ def test_a_keyboard_reaches_the_answer_and_scrolls_the_table(opened):
     tab.wait_for_function("document.querySelector('.scroll').scrollLeft > 0")
 
 
-def test_it_prints(opened, tmp_path):
-    tab = opened(1280, "dark")
+def test_it_prints(opened, page):
+    tab = opened(page, 1280, "dark")
     tab.emulate_media(media="print")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert tab.locator(".skip").is_hidden()
