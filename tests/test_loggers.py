@@ -95,13 +95,13 @@ def test_wandb_each_run_of_a_study_is_a_run_of_its_own_with_what_the_dashboard_n
     assert baseline.display_name == "baseline seed 0 backbone.channels=16"
     assert len({of("run", file)[0].run_id for file in files.values()}) == 4
 
-    again = haa("evaluate", f"checkpoint='{path.parents[2]}/checkpoints/best.ckpt'", "logger=wandb", name="evaluation")
+    words = (f"checkpoint='{path.parents[2]}/checkpoints/best.ckpt'", "faithfulness=2", "logger=wandb")
+    again = haa("evaluate", *words, name="evaluation")
     (path,) = again.glob("wandb/offline-run-*/*.wandb")
     (run,) = of("run", path)
     assert (run.job_type, run.display_name) == ("evaluate", "shuffled 0.5 seed 0")
-    assert any(
-        "test/accuracy" in {item.key or item.nested_key[0] for item in part.item} for part in of("history", path)
-    )
+    logged = {item.key or item.nested_key[0] for part in of("history", path) for item in part.item}
+    assert {"test/accuracy", "test/attention_deletion"} <= logged
 
 
 def test_wandb_a_run_that_fails_ends_as_failed_and_goes_on_in_the_run_that_it_had(haa, monkeypatch):

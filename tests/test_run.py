@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -62,11 +64,10 @@ def test_two_processes_score_and_train_as_one(tmp_path):
     # 33 samples: two processes do not share them evenly; a third has no gaze
     data = ("data.train=64", "data.val=16", "data.test=33", "data.share_with_gaze=0.67", "loader.batch_size=4")
     finish(start("train", "task=vqa", *data, "trainer.max_epochs=1", "hydra.run.dir=run", cwd=tmp_path))
-    checkpoint = "checkpoint=run/checkpoints/best.ckpt"
-    one = start("evaluate", checkpoint, "trainer=cpu", "hydra.run.dir=one", cwd=tmp_path)
+    work = ("evaluate", "checkpoint=run/checkpoints/best.ckpt", "faithfulness=8")
+    one = start(*work, "trainer=cpu", "hydra.run.dir=one", cwd=tmp_path)
     two = start(
-        "evaluate",
-        checkpoint,
+        *work,
         "trainer=ddp",
         "trainer.accelerator=cpu",
         "trainer.devices=2",
@@ -79,10 +80,17 @@ def test_two_processes_score_and_train_as_one(tmp_path):
     assert a["samples"] == b["samples"] == 33
     assert a["undefined"] == b["undefined"]
     assert a["undefined"]["attention_nss"] > 0
+    assert a["undefined"]["accuracy"] == 0
+    assert a["faithfulness"] == 8
     assert a["metrics"] == pytest.approx(b["metrics"], abs=1e-6)
+    deletion = a["metrics"]["attention_deletion"]
     a, b = (pq.read_table(tmp_path / name / "samples.parquet").to_pydict() for name in ("one", "two"))
     assert a["id"] == b["id"]
-    assert a["attention_kl"] == pytest.approx(b["attention_kl"], abs=1e-5, nan_ok=True)
+    for name in ("attention_kl", "attention_deletion"):
+        assert a[name] == pytest.approx(b[name], abs=1e-5, nan_ok=True)
+    measured = [value for value in a["attention_deletion"] if not math.isnan(value)]
+    assert len(measured) == 8
+    assert statistics.fmean(measured) == pytest.approx(deletion, abs=1e-6)
 
 
 def test_the_wheel_trains_in_an_empty_folder(tmp_path):

@@ -6,10 +6,12 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchvision.transforms.v2.functional import to_dtype
@@ -21,7 +23,7 @@ from haa.batch import Batch, Output, stills
 from haa.classes import Classes
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
-from haa.metrics import CC, NSS, KLDivergence
+from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Spearman
 from haa.scoring import score
 from haa.text import Answers, Vocabulary
 
@@ -47,7 +49,14 @@ class AlignedModule(pl.LightningModule, ABC):
 
     main_metrics: ClassVar[tuple[str, ...] | None] = None
     """Which of the task's metrics the progress bar shows; None is all."""
-    attention_metrics: ClassVar[dict[str, type]] = {"nss": NSS, "cc": CC, "kl": KLDivergence}
+    attention_metrics: ClassVar[dict[str, Callable[[], Metric]]] = {
+        "nss": NSS,
+        "cc": CC,
+        "kl": KLDivergence,
+        "auc_judd": AUCJudd,
+        "spearman": partial(Spearman, grid=(14, 14)),
+    }
+    """What the attention is scored by against the human gaze; Spearman as in VQA-HAT (Das et al., EMNLP 2016)."""
 
     def __init__(
         self,
@@ -88,6 +97,18 @@ class AlignedModule(pl.LightningModule, ABC):
     @abstractmethod
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
         """Let the task's metrics see one batch."""
+
+    def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"] | None:
+        """How probable the model finds, for these pictures, what it gave for another: what faithfulness is measured by.
+
+        Args:
+            batch: one sample b times, with pictures that differ.
+            given: what `step` returned for that sample, alone, in evaluation mode.
+
+        Returns:
+            Values in [0, 1]; None where a task predicts nothing that could be called an answer.
+        """
+        return None
 
     def watch(self, source: AttentionSource | None) -> None:
         """Take the map of an attention source in place of the model's own; None goes back to the model's.

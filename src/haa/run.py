@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import math
+import statistics
 import sys
 import warnings
 from pathlib import Path
@@ -30,6 +31,7 @@ from haa.conditions import Predicted
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
 from haa.errors import InputError
+from haa.faithfulness import faithfulness
 from haa.gather_maps import gather
 from haa.module import AlignedModule
 from haa.node import class_name
@@ -86,7 +88,7 @@ def train(cfg: DictConfig) -> float | None:
                 module.load_state_dict(checkpoint.read(kept.best_model_path)["state_dict"])
             trainer.test(module, datamodule=data, verbose=False)
             references = _references(cfg, data, module) if trainer.is_global_zero else {}
-            _write(folder, trainer, module, data, "test", references=references)
+            _write(folder, trainer, module, data, "test", cfg.faithfulness, references=references)
     finally:
         _finish()
     return None if best is None else float(best)
@@ -128,12 +130,14 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     try:
         _log_config(trainer, module)
         trainer.test(module, dataloaders=data.evaluation(cfg.split), verbose=False)
+        references: dict[str, dict[str, float]] = {}
+        if cfg.reference and isinstance(module, Saliency) and trainer.is_global_zero:
+            sigma = module.alignment.sigma
+            references = reference_rows(data.dataset("train"), data.dataset(cfg.split), sigma, cfg.seed)
+        source = {"checkpoint": str(cfg.checkpoint)}
+        return _write(folder, trainer, module, data, cfg.split, cfg.faithfulness, source, references)
     finally:
         _finish()
-    references: dict[str, dict[str, float]] = {}
-    if cfg.reference and isinstance(module, Saliency) and trainer.is_global_zero:
-        references = reference_rows(data.dataset("train"), data.dataset(cfg.split), module.alignment.sigma, cfg.seed)
-    return _write(folder, trainer, module, data, cfg.split, {"checkpoint": str(cfg.checkpoint)}, references)
 
 
 def _log_config(trainer: pl.Trainer, module: AlignedModule) -> None:
@@ -208,6 +212,7 @@ def _write(
     module: AlignedModule,
     data: DataModule,
     split: Split,
+    measured: int,
     source: dict[str, str] | None = None,
     references: dict[str, dict[str, float]] | None = None,
 ) -> dict[str, float]:
@@ -217,16 +222,27 @@ def _write(
     if trainer.is_global_zero:
         columns = [name for name in (rows[0] if rows else {}) if name != "id"]
         valid = {name: sum(math.isfinite(row[name]) for row in rows) for name in columns}
+        undefined = {name: len(rows) - n for name, n in valid.items()}
+        found = faithfulness(module, data, split, measured) if measured else {}
+        if found:
+            means = _add_to(rows, found)
+            columns += means
+            metrics |= means
+            valid |= dict.fromkeys(means, len(found))
+            for logger in trainer.loggers:
+                if not isinstance(logger, CSVLogger):
+                    logger.log_metrics({f"{split}/{name}": value for name, value in means.items()})
         summary = {
             "split": split,
             "samples": len(rows),
-            "undefined": {name: len(rows) - n for name, n in valid.items()},
+            "undefined": undefined,
+            "faithfulness": len(found),
             "attention": _attention(module.config),
             "oracle": module.oracle,
             "gaze": "predicted" if isinstance(data.condition, Predicted) else "own",
             **({"gaze_by": str(data.condition.checkpoint)} if isinstance(data.condition, Predicted) else {}),
             "simulated_gaze": data.dataset(split).simulated,
-            "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
+            "metrics": {name: value if math.isfinite(value) else None for name, value in sorted(metrics.items())},
             **({"references": references} if references else {}),
             **(source or {}),
         }
@@ -237,7 +253,19 @@ def _write(
         # last, and whole or not at all: a run that has it is finished
         study.write(folder / "metrics.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
         _show(summary, valid, data)
+        if measured and not found:
+            silent = type(module).confidence is AlignedModule.confidence
+            why = f"{type(module).__name__} gives no answer" if silent else "the model has no attention"
+            Console().print(f"faithfulness was not measured: {why}", highlight=False)
     return metrics
+
+
+def _add_to(rows: list[dict[str, Any]], found: dict[int, dict[str, float]]) -> dict[str, float]:
+    """Give some rows, by their place, more values, and the others NaN; their means."""
+    names = next(iter(found.values()))
+    for place, row in enumerate(rows):
+        row.update(found.get(place, dict.fromkeys(names, math.nan)))
+    return {name: statistics.fmean(values[name] for values in found.values()) for name in names}
 
 
 def _references(cfg: DictConfig, data: DataModule, module: AlignedModule) -> dict[str, dict[str, float]]:

@@ -90,3 +90,16 @@ def test_vocabularies_come_from_the_training_texts():
     data = Shapes("train", train=8)
     assert vocabularies["question"].encode(data.strings("question"))[0].ne(1).all()
     assert vocabularies["answer"].encode(list(data.strings("answers"))).ge(0).all()
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_confidence_is_that_in_the_answer_given(multilabel):
+    module, batch = task(multilabel=multilabel)
+    module.eval()
+    alone = {key: value[:1] for key, value in batch.items()}
+    given = module.step(alone)
+    twice = {key: value[:1] * 2 if isinstance(value, list) else value[:2] for key, value in batch.items()}
+    tokens, mask = module.vocabularies["question"].encode(twice["question"])
+    logits, _ = module.model(twice["image"], tokens, mask)
+    probabilities = 1 / (1 + (-logits).exp()) if multilabel else logits.exp() / logits.exp().sum(1, keepdim=True)
+    torch.testing.assert_close(module.confidence(twice, given), probabilities[:, logits[0].argmax()])

@@ -36,6 +36,12 @@ def caveats(study: Study) -> list[str]:
     if others:
         out.append(f"Shown, and no part of the answer: {', '.join(others)}.")
     out += _undefined(study)
+    measured = sorted({run.summary.get("faithfulness", 0) for run in study.runs} - {0})
+    if measured:
+        out.append(
+            f"Deletion, insertion, comprehensiveness and sufficiency are of {' or '.join(map(str, measured))} test "
+            "samples, which are the same in all runs."
+        )
     if study.repeated:
         runs = "1 run repeats" if study.repeated == 1 else f"{study.repeated} runs repeat"
         out.append(f"{runs} the condition, weight and seed of another; the last one counts.")

@@ -23,7 +23,8 @@ TREATMENTS = ("human", "predicted")
 """Conditions for which the question is whether they help."""
 
 _ARM = ("align_weight", "condition", "alignment", "weight_schedule")
-_HOW_IT_WAS_RUN = ("output_dir", "resume", "cache", "trust", "logger", "callbacks", "trainer", "test", "study", "hydra")
+_HOW_IT_WAS_RUN = ("output_dir", "resume", "cache", "trust", "logger", "callbacks", "trainer", "study", "hydra")
+_WHAT_WAS_SCORED = ("test", "faithfulness")
 _SAME_WHEREVER = ("seed", "root", "num_workers", "eval_batch_size")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -78,7 +79,9 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, str]:
         """All else: what has to be the same in runs that are compared, by dotted key."""
-        rest = {key: value for key, value in self.config.items() if key not in (*_ARM, *_HOW_IT_WAS_RUN)}
+        rest = {
+            key: value for key, value in self.config.items() if key not in (*_ARM, *_HOW_IT_WAS_RUN, *_WHAT_WAS_SCORED)
+        }
         rest["split"] = self.summary["split"]
         if "checkpoint" in self.summary:
             rest["evaluated"] = "from checkpoints"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float
+from torch import Tensor
 from torchmetrics import MetricCollection
 
 from haa.batch import Batch, Output
@@ -10,7 +12,7 @@ from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.metrics import ClassAccuracy, TopAccuracy, VideoAccuracy
 from haa.module import AlignedModule, Vocabularies
-from haa.tasks.finegrained import classified
+from haa.tasks.finegrained import classified, of_the_class_given
 
 
 class Action(AlignedModule):
@@ -33,6 +35,9 @@ class Action(AlignedModule):
             raise InputError("task=action looks at clips, and this data has none: give data=shapes, or data with clips")
         logits, attention = self.model(batch["clip"], **self.insertion(batch))
         return classified(logits, attention, batch, self.training)
+
+    def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
+        return of_the_class_given(self.step(batch), given)
 
     def make_metrics(self) -> MetricCollection:
         n = len(self.vocabularies["class"])

@@ -95,9 +95,15 @@ class Captioning(AlignedModule):
         )
         if self.attention is None:
             return output
-        given = torch.cat([torch.full_like(tokens[:, :1], BOS), tokens[:, :-1]], 1)
-        logits, _ = self.model(batch["image"], given, features=batch.get("features"))
+        logits, _ = self.model(batch["image"], _before(tokens), features=batch.get("features"))
         return replace(output, score=log_probability(logits, tokens), words=words_of(tokens))
+
+    def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
+        """The geometric mean of the probabilities of the sentence's words."""
+        tokens = given.prediction.tokens.expand(len(batch["id"]), -1)
+        features = batch.get("features")
+        logits, _ = self.model(batch["image"], _before(tokens), features=features, **self.insertion(batch))
+        return (log_probability(logits, tokens) / (tokens != PAD).sum(1).clamp_min(1)).exp()
 
     def _learn(self, batch: Batch) -> Output:
         image, features = batch["image"], batch.get("features")
@@ -189,3 +195,8 @@ def log_probability(logits: Float[Tensor, "b t v"], tokens: Int[Tensor, "b t"]) 
     """
     gains = logits.float().log_softmax(2).gather(2, tokens[:, :, None])[:, :, 0]
     return torch.where(tokens != PAD, gains, 0.0).sum(1)
+
+
+def _before(tokens: Int[Tensor, "b t"]) -> Int[Tensor, "b t"]:
+    """The word before each one of a sentence."""
+    return torch.cat([torch.full_like(tokens[:, :1], BOS), tokens[:, :-1]], 1)

@@ -34,6 +34,9 @@ class FineGrained(AlignedModule):
         logits, attention = self.model(batch["image"], **cached, **self.insertion(batch))
         return classified(logits, attention, batch, self.training)
 
+    def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
+        return of_the_class_given(self.step(batch), given)
+
     def make_metrics(self) -> MetricCollection:
         n = len(self.vocabularies["class"])
         metrics = {"top1": TopAccuracy(n), **({"top5": TopAccuracy(n, 5)} if n > 5 else {})}
@@ -61,3 +64,8 @@ def classified(
     chosen = label if training else logits.argmax(1)
     score = logits.log_softmax(1).gather(1, chosen[:, None])[:, 0]
     return Output(F.cross_entropy(logits, label), logits, attention, score=score)
+
+
+def of_the_class_given(output: Output, given: Output) -> Float[Tensor, " b"]:
+    """The probability of the class that one sample was given."""
+    return output.prediction.softmax(1)[:, given.prediction[0].argmax()]

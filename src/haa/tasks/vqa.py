@@ -49,23 +49,29 @@ class VQA(AlignedModule):
         }
 
     def step(self, batch: Batch) -> Output:
-        questions, answers = self.vocabularies["question"], self.vocabularies["answer"]
-        assert isinstance(questions, Vocabulary)
+        answers = self.vocabularies["answer"]
         assert isinstance(answers, Answers)
-        tokens, mask = questions.encode(batch["question"])
-        image = batch["image"]
-        logits, attention = self.model(
-            image,
-            tokens.to(image.device),
-            mask.to(image.device),
-            features=batch.get("features"),
-            **self.insertion(batch),
-        )
+        logits, attention, mask = self._answer(batch)
         targets = answers.targets(batch["answers"]).to(logits.device)
         loss = (binary_cross_entropy if self.multilabel else cross_entropy)(logits, targets)
         count = None if self.multilabel else (targets.sum(1) > 0).sum()
-        words = torch.cat([mask.new_ones(len(mask), 1), mask], 1).to(logits.device)
+        words = torch.cat([mask.new_ones(len(mask), 1), mask], 1)
         return Output(loss, logits.argmax(1), attention, count, self._score_of(logits, targets), words)
+
+    def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
+        logits, _, _ = self._answer(batch)
+        logits = logits.float()
+        values = logits.sigmoid() if self.multilabel else logits.softmax(1)
+        return values[:, given.prediction[0]]
+
+    def _answer(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of the answers, where the model looked, and which tokens of the question count."""
+        questions = self.vocabularies["question"]
+        assert isinstance(questions, Vocabulary)
+        image = batch["image"]
+        tokens, mask = (given.to(image.device) for given in questions.encode(batch["question"]))
+        logits, attention = self.model(image, tokens, mask, features=batch.get("features"), **self.insertion(batch))
+        return logits, attention, mask
 
     def _score_of(self, logits: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
         """The logit of the right answer in training, where the list has it; else of the answer given."""
