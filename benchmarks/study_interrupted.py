@@ -3,7 +3,8 @@
     python -m benchmarks.study_interrupted [overrides ...]
 
 Kills at random moments (the seed is printed) before the study is over, gives the same command again, and compares
-``metrics.json`` and the values per sample of all runs to the last bit. The gaze is simulated.
+``metrics.json`` and the values per sample of all runs, and ``summary.csv`` of the report, to the last bit. The gaze is
+simulated.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def main(more: list[str], seed: int) -> None:
         finish(start(root, "study=undisturbed", *more))
         duration = time.perf_counter() - began
         expected = results(root / "studies/undisturbed")
+        table = summary(root / "studies/undisturbed")
         print(f"undisturbed: {len(expected)} runs in {duration:.0f} s", flush=True)
         for number in range(3):
             process = start(root, "study=disturbed", *more)
@@ -48,10 +50,12 @@ def main(more: list[str], seed: int) -> None:
             assert over < len(expected), "it was over before it was killed"
             print(f"kill {number + 1}: after {moment:.1f} s, {over} runs were finished", flush=True)
         finish(start(root, "study=disturbed", *more))
-        report("killed three times", results(root / "studies/disturbed"), expected)
+        compare("killed three times", results(root / "studies/disturbed"), expected)
+        compare("killed three times, summary.csv", summary(root / "studies/disturbed"), table)
         for name, words in LAUNCHERS.items():
             finish(start(root, f"study={name}", *words, *more))
-            report(f"launcher {name}, two workers", results(root / f"studies/{name}"), expected)
+            compare(f"launcher {name}, two workers", results(root / f"studies/{name}"), expected)
+            compare(f"launcher {name}, two workers, summary.csv", summary(root / f"studies/{name}"), table)
 
 
 def start(root: Path, *words: str) -> subprocess.Popen[str]:
@@ -74,10 +78,17 @@ def results(folder: Path) -> dict[str, tuple[str, object]]:
     }
 
 
-def report(name: str, found: dict[str, tuple[str, object]], expected: dict[str, tuple[str, object]]) -> None:
-    same = found.keys() == expected.keys() and all(found[run] == expected[run] for run in expected)
-    print(f"{name}: " + ("the same" if same else "DIFFERENT"), flush=True)
-    assert same
+def summary(folder: Path) -> str:
+    """The report's table of a study, as it is written."""
+    command = [sys.executable, "-m", "haa", "report", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+    return (folder / "report" / "summary.csv").read_text()
+
+
+def compare(name: str, found: object, expected: object) -> None:
+    assert expected
+    print(f"{name}: " + ("the same" if found == expected else "DIFFERENT"), flush=True)
+    assert found == expected
 
 
 if __name__ == "__main__":
