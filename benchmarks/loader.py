@@ -21,7 +21,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from haa.data.datamodule import DataModule, collate
+from haa.data.collate import collate
+from haa.data.datamodule import DataModule
 from haa.data.image import read_image
 from haa.data.osie import OSIE
 from haa.data.transforms import Transform, resized

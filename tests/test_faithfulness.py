@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from haa.classes import Classes
-from haa.data.datamodule import collate
+from haa.data.collate import collate
 from haa.data.shapes import Shapes
 from haa.faithfulness import STEPS, faithfulness
 from haa.models.backbone import Tiny

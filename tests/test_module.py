@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from haa.alignment import Alignment
-from haa.data.datamodule import collate
+from haa.data.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.models.backbone import Tiny

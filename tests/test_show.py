@@ -8,7 +8,7 @@ import torch
 from haa import show
 from haa.alignment import Alignment
 from haa.conditions import Center
-from haa.data.datamodule import Samples
+from haa.data.samples import Samples
 from haa.data.shapes import Shapes
 from haa.data.transforms import Transform
 

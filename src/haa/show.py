@@ -16,8 +16,9 @@ from haa.alignment import Alignment
 from haa.batch import Batch
 from haa.callbacks import middle
 from haa.conditions import Human
-from haa.data.datamodule import Samples, collate
+from haa.data.collate import collate
 from haa.data.dataset import Split
+from haa.data.samples import Samples
 from haa.errors import InputError
 from haa.module import AlignedModule, in_unit_range
 from haa.pictures import caption, overlay

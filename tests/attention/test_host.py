@@ -10,7 +10,7 @@ import torch
 
 from haa.alignment import Alignment
 from haa.attention import CrossAttention, FeatureNorm, GradCAM, InputGradient
-from haa.data.datamodule import collate
+from haa.data.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.models.backbone import Tiny

@@ -10,7 +10,7 @@ import torch
 from haa import cli
 from haa.alignment import Alignment
 from haa.batch import maps_of_stills, stills
-from haa.data.datamodule import collate
+from haa.data.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.models.attention_pooling import AttentionPooling

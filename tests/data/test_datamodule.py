@@ -11,7 +11,8 @@ import torch.multiprocessing as mp
 from torch import distributed, nn
 from torchvision import tv_tensors
 
-from haa.data.datamodule import DataModule, collate
+from haa.data.collate import collate
+from haa.data.datamodule import DataModule
 from haa.data.dataset import GazeDataset
 from haa.data.transforms import Transform
 from haa.errors import InputError

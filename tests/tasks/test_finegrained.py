@@ -9,7 +9,7 @@ from tests.tasks.taught import taught
 
 from haa.alignment import Alignment
 from haa.classes import Classes
-from haa.data.datamodule import collate
+from haa.data.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.models.attention_pooling import AttentionPooling

@@ -1,30 +1,25 @@
-"""From a dataset to batches: condition, transform, collate, and loaders that can be repeated exactly."""
+"""From a dataset to batches: loaders that can be repeated exactly."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch import nn
+from torch.utils.data import DataLoader
 
 from haa.batch import Batch
-from haa.conditions import Human
 from haa.data.cache import FeatureCache, cached_features
+from haa.data.collate import collate
 from haa.data.dataset import GazeDataset, Split
-from haa.data.sampler import EvaluationBatches, EvaluationSampler, Key, TrainSampler, generator
-from haa.data.transforms import Transform, size_of
+from haa.data.sampler import EvaluationBatches, EvaluationSampler, TrainSampler, generator
+from haa.data.samples import GazeSource, Samples
+from haa.data.transforms import Transform
 from haa.errors import InputError
-from haa.gaze import Gaze, pad, valid
-
-
-class GazeSource(Protocol):
-    """Whose gaze a training sample gets: a condition of `haa.conditions`."""
-
-    def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None: ...
+from haa.gaze import Gaze, valid
 
 
 class DataModule(pl.LightningDataModule):
@@ -186,129 +181,6 @@ class DataModule(pl.LightningDataModule):
             generator=generator(self.seed),
             **order,
         )
-
-
-class Samples(Dataset[dict[str, Any]]):
-    """What a loader's workers run: one sample, with its condition, cached features and transform.
-
-    Args:
-        dataset: one split.
-        transform: see `haa.data.transforms.Transform`.
-        seed: of augmentation while training; None evaluates: no augmentation, and native gaze is kept.
-        condition: whose gaze; None is the dataset's own.
-        features: a cache to read image and features from.
-    """
-
-    def __init__(
-        self,
-        dataset: GazeDataset,
-        transform: Transform,
-        seed: int | None = None,
-        condition: GazeSource | None = None,
-        features: FeatureCache | None = None,
-    ) -> None:
-        self.dataset = dataset
-        self.transform = transform
-        self.seed = seed
-        self.condition = condition
-        self.features = features
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, key: Key | int) -> dict[str, Any]:
-        # evaluation asks for a plain index, and so does the sampler that Lightning's overfit_batches puts in
-        epoch, index = (0, key) if isinstance(key, int) else key
-        if self.features is None:
-            sample = dict(self.dataset[index])
-            native = size_of(sample)
-        else:
-            sample = {**self.dataset.record(index), "image": self.features.image(index)}
-            native = self.features.native_size(index)
-        if self.condition is not None:
-            if "density" in sample and not isinstance(self.condition, Human):
-                raise InputError(
-                    f"condition={type(self.condition).__name__.lower()} exchanges fixations, and "
-                    f"{type(self.dataset).__name__} publishes maps only: choose condition=human"
-                )
-            sample["own_gaze"] = sample.get("gaze")
-            sample["gaze"] = self.condition.gaze(self.dataset, index)
-        gaze = sample.get("gaze")
-        if gaze is not None and gaze.size != native:
-            raise ValueError(f"gaze of sample {sample['id']} is in pixels of {gaze.size}, the image has {native}")
-        if gaze is not None and "clip" in sample and (gaze.frame is None or (gaze.frame >= len(sample["clip"])).any()):
-            raise ValueError(
-                f"gaze of sample {sample['id']} must name a frame below {len(sample['clip'])} for each point"
-            )
-        draw = self.transform.draw(None if self.seed is None else generator(self.seed, epoch, index))
-        out = self.transform.apply(sample, draw)
-        if self.features is not None:
-            out["features"] = self.features.features(index, flip=draw.flip)
-        if self.seed is None:
-            out["native_size"] = native
-            out["native_gaze"] = None if gaze is None else gaze.inside()
-            if "mask" in sample:
-                out["native_mask"] = sample["mask"].as_subclass(Tensor)
-        return out
-
-
-def collate(samples: Sequence[dict[str, Any]]) -> Batch:
-    """Samples to a `Batch`: points padded with NaN, tensors and numbers stacked, texts kept as lists.
-
-    Raises:
-        InputError: if images or clips differ in size.
-
-    Example:
-        >>> image = torch.zeros(3, 2, 2, dtype=torch.uint8)
-        >>> batch = collate([{"id": "a", "image": image, "gaze": None, "answers": ["red", "crimson"]}])
-        >>> batch["fixations"].shape, batch["has_human"], batch["answers"]
-        (torch.Size([1, 0, 2]), tensor([False]), [['red', 'crimson']])
-    """
-    picture = "clip" if "clip" in samples[0] else "image"
-    sizes = {tuple(sample[picture].shape) for sample in samples}
-    if len(sizes) > 1:
-        raise InputError(
-            f"{picture}s of a batch have {len(sizes)} sizes, {sorted(sizes)[0]} and {sorted(sizes)[1]} for two: "
-            "set transform.size=[height,width], or batch_size=1"
-        )
-    frames = len(samples[0]["clip"]) if picture == "clip" else None
-    batch: dict[str, Any] = {}
-    for key, value in samples[0].items():
-        values = [sample[key] for sample in samples]
-        if key in _POINTS:
-            batch[_POINTS[key]] = _points(values, frames)
-        elif isinstance(value, Tensor) and key != "native_mask":
-            batch[key] = _stack(values)
-        elif isinstance(value, bool | int | float):
-            batch[key] = torch.tensor(values)
-        elif key != "gaze":
-            batch[key] = values
-    if "density" in batch:
-        batch["has_human"] = batch["density"].sum((-2, -1)) > 0
-    else:
-        batch["fixations"] = _points([sample.get("gaze") for sample in samples], frames)
-        batch["has_human"] = valid(batch["fixations"], size_of(samples[0])).any(-1)
-    return batch  # type: ignore[return-value]
-
-
-def _stack(values: Sequence[Tensor]) -> Tensor:
-    if get_worker_info() is None:
-        return torch.stack(list(values)).contiguous()
-    # a worker's batch travels in shared memory: written there at once, it is not copied once more
-    out = torch.empty(len(values), *values[0].shape, dtype=values[0].dtype).share_memory_()
-    return torch.stack(list(values), out=out)
-
-
-_POINTS = {"own_gaze": "own_fixations", "native_gaze": "native_fixations"}
-
-
-def _points(gazes: Sequence[Gaze | None], frames: int | None) -> Tensor:
-    """Padded points, ``(b, n, 2)``, or ``(b, t, n, 2)`` for clips of ``frames`` frames."""
-    nothing = torch.zeros(0, 2)
-    if frames is None:
-        return pad([nothing if gaze is None else gaze.points for gaze in gazes])
-    each = [nothing if gaze is None else gaze.at(frame).points for gaze in gazes for frame in range(frames)]
-    return pad(each).unflatten(0, (len(gazes), frames))
 
 
 def _looked(gaze: Gaze | None) -> bool:
