@@ -348,3 +348,40 @@ def test_two_processes_give_the_hosted_forms_weights_too(tmp_path):
     alone = built(Foreign)
     fit(alone, [AlignmentCallback(native, Alignment(weight=0.7))])
     assert not torch.equal(alone.model.gate.weight, one["gate.weight"])
+
+
+LOOP = """
+import sys, torch
+sys.path.insert(0, {tests!r})
+import test_callback as t
+from torch import distributed, multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+def work(rank):
+    distributed.init_process_group("gloo", init_method="file://{folder}/meet", rank=rank, world_size=2)
+    net = t.built(t.Net).eval()
+    t.one_step(net, DistributedDataParallel(net), t.samples()[6 * rank : 6 * rank + 6])
+    if rank == 0:
+        torch.save([p.grad for p in net.parameters()], "two.pt")
+
+if __name__ == "__main__":
+    multiprocessing.spawn(work, nprocs=2)
+"""
+
+
+def one_step(net, called, chosen):
+    """A step of a plain loop; ``called`` is the net, or what wraps it."""
+    aligned = haa.align(net, source=lambda net: net.gaze, weight=0.7)
+    (batch,) = DataLoader(chosen, batch_size=len(chosen))
+    aligned(F.cross_entropy(called(batch["image"]), batch["label"]), batch).backward()
+
+
+def test_a_plain_loop_in_two_processes_has_the_gradient_of_all_samples_together(tmp_path):
+    (tmp_path / "run.py").write_text(LOOP.format(tests=str(Path(__file__).parent), folder=tmp_path))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "run.py"], cwd=tmp_path, env=environment, check=True, timeout=300)
+    net = built(Net).eval()
+    one_step(net, net, samples()[:12])
+    # four of six samples in one process have gaze, and five of six in the other
+    for alone, together in zip(net.parameters(), torch.load(tmp_path / "two.pt", weights_only=True), strict=True):
+        torch.testing.assert_close(together, alone.grad, rtol=1e-4, atol=1e-7)
