@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,16 +46,24 @@ _STYLE: Any = {
 
 
 def differences(study: Study, rows: Sequence[Row]) -> Figure | None:
-    """Every arm's paired difference to the baseline with its intervals, in the task's metric."""
+    """Every arm's paired difference to the baseline with its intervals, in the task's metric.
+
+    An upper bound that lies far off would press the others together: it is told in words.
+    """
     shown = [row for row in rows if row.comparison is not None]
     if not shown:
         return None
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(5.4, 0.9 + 0.36 * len(shown)), layout="constrained")
         axis = figure.subplots()
+        reach = max((_reach(row) for row in shown if not row.arm.oracle), default=math.inf)
         for y, row in enumerate(shown):
             assert row.comparison is not None
             d, colour = row.comparison.difference, _colour(study, row.arm)
+            if row.arm.oracle and _reach(row) > 2 * reach:
+                said = f"{d.mean:+.3g}, off the axis".replace("-", "\N{MINUS SIGN}")
+                axis.text(0.98, y, said, ha="right", va="center", transform=axis.get_yaxis_transform())
+                continue
             if d.low is not None and d.high is not None:
                 axis.plot([d.low, d.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
             if row.comparison.samples is not None:
@@ -65,6 +74,13 @@ def differences(study: Study, rows: Sequence[Row]) -> Figure | None:
         axis.set_ylim(len(shown) - 0.4, -0.6)
         axis.set_xlabel(f"{study.metric}, difference to baseline")
     return figure
+
+
+def _reach(row: Row) -> float:
+    """How far from zero a difference and its interval go."""
+    assert row.comparison is not None
+    d = row.comparison.difference
+    return max(abs(value) for value in (d.mean, d.low, d.high) if value is not None)
 
 
 def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, float]]) -> Figure | None:
