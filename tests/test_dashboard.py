@@ -7,6 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import wandb
 
 from haa import cli
 
@@ -43,6 +44,7 @@ def service(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
     monkeypatch.delenv("WANDB_MODE", raising=False)
     yield saved
+    wandb.teardown()  # its client remembers the address for the rest of the process
     server.shutdown()
 
 
