@@ -93,8 +93,8 @@ def test_stills_are_measured_as_pixel_by_pixel():
         # features of the whole picture are in the batch, as with a cache: what they say does not change with the pixels
         samples.append({"id": [str(seed)], "image": image, "label": torch.tensor([0]), "features": image})
     module = FineGrained(Weighing(), vocabularies={"class": Classes(["one", "other"])}).train()
-    found = faithfulness(module, Few(samples), "test", 3)
-    assert len(found) == 3
+    found = faithfulness(module, Few(samples), "test", [0, 1, 3])
+    assert list(found) == [0, 1, 3]
     assert module.training
     for place, values in found.items():
         assert values == pytest.approx(by_hand(pixels(place).double().numpy()), abs=1e-5)
@@ -104,7 +104,7 @@ def test_the_pixels_of_a_clip_are_ranked_over_all_its_frames():
     clip = pixels(0).view(1, 2, 1, 1, 5).expand(1, 2, 3, 1, 5)
     data = Few([{"id": ["a"], "clip": clip, "label": torch.tensor([1])}])
     module = Action(WeighingClips(), vocabularies={"class": Classes(["one", "other"])})
-    assert faithfulness(module, data, "test", 8) == {0: pytest.approx(by_hand(pixels(0).double().numpy()), abs=1e-5)}
+    assert faithfulness(module, data, "test", [0]) == {0: pytest.approx(by_hand(pixels(0).double().numpy()), abs=1e-5)}
 
 
 def test_what_gives_no_answer_is_not_measured():
@@ -114,7 +114,7 @@ def test_what_gives_no_answer_is_not_measured():
             return flat - np.log(4), flat
 
     few = Few([{"id": ["a"], "image": torch.rand(1, 3, 4, 4), "fixations": torch.rand(1, 2, 2)}])
-    assert faithfulness(Saliency(Peak()), few, "test", 8) == {}
+    assert faithfulness(Saliency(Peak()), few, "test", [0]) == {}
 
 
 def test_the_confidence_in_a_caption_is_the_geometric_mean_of_its_words_probabilities():
@@ -157,3 +157,10 @@ def test_the_confidence_in_a_mask_is_the_mean_probability_of_its_pixels():
     assert module.confidence(changed, given).tolist() == pytest.approx([0.85, 0.4], abs=1e-6)
     nothing = module.step(batch([0.4, 0.2, 0.3, 0.1]))
     assert module.confidence(changed, nothing).tolist() == pytest.approx([0.55, 0.65], abs=1e-6)
+
+
+@pytest.mark.parametrize("given", ["-1", "true", "0.5"])
+@pytest.mark.parametrize("command", [("train", "task=vqa"), ("evaluate", "checkpoint=best.ckpt")])
+def test_what_is_no_number_of_samples_is_refused_before_any_work(haa, command, given):
+    with pytest.raises(SystemExit, match=f"faithfulness={given.title()}: give a number of test samples, 0 for none"):
+        haa(*command, f"faithfulness={given}")

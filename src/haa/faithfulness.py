@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,6 @@ from torch.nn.functional import interpolate
 from haa.batch import Batch, Output
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
-from haa.maps import chosen
 from haa.metrics.functional.faithfulness import Score, comprehensiveness, deletion, insertion, sufficiency
 from haa.module import AlignedModule, in_unit_range
 
@@ -21,7 +20,14 @@ STEPS = 10
 """Parts in which the curves of deletion and insertion replace the pixels."""
 
 
-def faithfulness(module: AlignedModule, data: DataModule, split: Split, samples: int) -> dict[int, dict[str, float]]:
+def answers(module: AlignedModule) -> bool:
+    """Whether a task gives an answer, in which a model can be more or less confident."""
+    return type(module).confidence is not AlignedModule.confidence
+
+
+def faithfulness(
+    module: AlignedModule, data: DataModule, split: Split, indices: Sequence[int]
+) -> dict[int, dict[str, float]]:
     """Deletion, insertion, comprehensiveness and sufficiency of the maps of some samples.
 
     What falls is `AlignedModule.confidence`: how probable the model finds the answer that it gave to the whole picture.
@@ -32,23 +38,25 @@ def faithfulness(module: AlignedModule, data: DataModule, split: Split, samples:
         module: on its device.
         data: what it is scored on.
         split: of these data.
-        samples: how many are measured, each by 34 forward passes; `haa.maps.chosen` draws them.
+        indices: of the samples that are measured, each by 34 forward passes beside the one that gives its map.
 
     Returns:
         The values by the sample's place in the split; empty where the model has no attention, or the task no answer.
 
     Petsiuk et al., RISE, BMVC 2018; DeYoung et al., ERASER, ACL 2020 (see `haa.metrics.functional.faithfulness`).
     """
+    if not answers(module):
+        return {}
     was_training = module.training
     module.eval()
     try:
-        return dict(_measured(module, data, split, chosen(len(data.dataset(split)), samples)))
+        return dict(_measured(module, data, split, indices))
     finally:
         module.train(was_training)
 
 
 def _measured(
-    module: AlignedModule, data: DataModule, split: Split, indices: list[int]
+    module: AlignedModule, data: DataModule, split: Split, indices: Sequence[int]
 ) -> Iterator[tuple[int, dict[str, float]]]:
     for index in track(indices, description="faithfulness", transient=True):
         (raw,) = data.some(split, [index])
@@ -56,8 +64,8 @@ def _measured(
         batch = in_unit_range(moved)
         with torch.no_grad():
             given = module.look(batch)
-            if given.attention is None or module.confidence(batch, given) is None:
-                return
+        if given.attention is None:
+            return
         image, maps = _picture(batch, given.attention)
         score, colour = _score(module, batch, given), image.mean((2, 3), keepdim=True)
         yield (
@@ -95,8 +103,6 @@ def _score(module: AlignedModule, batch: Batch, given: Output) -> Score:
             rest["clip"] = images.unflatten(2, (batch["clip"].shape[1], -1)).transpose(1, 2)
         else:
             rest["image"] = images
-        confidence = module.confidence(rest, given)  # type: ignore[arg-type]
-        assert confidence is not None
-        return confidence
+        return module.confidence(rest, given)  # type: ignore[arg-type]
 
     return score

@@ -98,17 +98,19 @@ class AlignedModule(pl.LightningModule, ABC):
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
         """Let the task's metrics see one batch."""
 
-    def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"] | None:
+    def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
         """How probable the model finds, for these pictures, what it gave for another: what faithfulness is measured by.
+
+        A task whose prediction could not be called an answer leaves it out, and is not measured.
 
         Args:
             batch: one sample b times, with pictures that differ.
             given: what `step` returned for that sample, alone, in evaluation mode.
 
         Returns:
-            Values in [0, 1]; None where a task predicts nothing that could be called an answer.
+            Values in [0, 1].
         """
-        return None
+        raise NotImplementedError(f"{type(self).__name__} gives no answer")
 
     def watch(self, source: AttentionSource | None) -> None:
         """Take the map of an attention source in place of the model's own; None goes back to the model's.

@@ -31,8 +31,9 @@ from haa.conditions import Predicted
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
 from haa.errors import InputError
-from haa.faithfulness import faithfulness
+from haa.faithfulness import answers, faithfulness
 from haa.gather_maps import gather
+from haa.maps import chosen
 from haa.module import AlignedModule
 from haa.node import class_name
 from haa.reference import cached_reference_rows, reference_rows
@@ -57,6 +58,7 @@ def train(cfg: DictConfig) -> float | None:
         InputError: if the config or the data cannot be used.
     """
     _quieten()
+    _check_number(cfg.faithfulness)
     build.check(cfg, cfg.trust)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build.datamodule(cfg)
@@ -107,13 +109,15 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         InputError: if the checkpoint or the data cannot be used.
     """
     _quieten()
+    _check_number(cfg.faithfulness)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if OmegaConf.is_missing(cfg, "checkpoint"):
         raise InputError("checkpoint is missing: give checkpoint=outputs/.../checkpoints/best.ckpt")
     module, trained = checkpoint.load(cfg.checkpoint, cfg.trust)
     if cfg.split not in get_args(Split):
         raise InputError(f"split={cfg.split}: there are {', '.join(get_args(Split))}")
-    merged = OmegaConf.merge(trained, {"loader": cfg.loader, "trainer": cfg.trainer, "output_dir": cfg.output_dir})
+    own = {key: cfg[key] for key in ("loader", "trainer", "output_dir", "faithfulness")}
+    merged = OmegaConf.merge(trained, own)
     assert isinstance(merged, DictConfig)
     OmegaConf.set_struct(merged, False)
     if cfg.get("data"):
@@ -138,6 +142,11 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         return _write(folder, trainer, module, data, cfg.split, cfg.faithfulness, source, references)
     finally:
         _finish()
+
+
+def _check_number(samples: Any) -> None:
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 0:
+        raise InputError(f"faithfulness={samples}: give a number of test samples, 0 for none")
 
 
 def _log_config(trainer: pl.Trainer, module: AlignedModule) -> None:
@@ -220,10 +229,11 @@ def _write(
     metrics = {name: value for name, value in metrics.items() if "/" not in name}
     rows = _gather(module.samples)
     if trainer.is_global_zero:
+        module.to(trainer.strategy.root_device)  # which a Trainer leaves when it is done
         columns = [name for name in (rows[0] if rows else {}) if name != "id"]
         valid = {name: sum(math.isfinite(row[name]) for row in rows) for name in columns}
         undefined = {name: len(rows) - n for name, n in valid.items()}
-        found = faithfulness(module, data, split, measured) if measured else {}
+        found = faithfulness(module, data, split, chosen(len(rows), measured)) if measured else {}
         if found:
             means = _add_to(rows, found)
             columns += means
@@ -231,7 +241,7 @@ def _write(
             valid |= dict.fromkeys(means, len(found))
             for logger in trainer.loggers:
                 if not isinstance(logger, CSVLogger):
-                    logger.log_metrics({f"{split}/{name}": value for name, value in means.items()})
+                    logger.log_metrics({f"test/{name}": value for name, value in means.items()})
         summary = {
             "split": split,
             "samples": len(rows),
@@ -254,8 +264,7 @@ def _write(
         study.write(folder / "metrics.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
         _show(summary, valid, data)
         if measured and not found:
-            silent = type(module).confidence is AlignedModule.confidence
-            why = f"{type(module).__name__} gives no answer" if silent else "the model has no attention"
+            why = "the model has no attention" if answers(module) else f"{type(module).__name__} gives no answer"
             Console().print(f"faithfulness was not measured: {why}", highlight=False)
     return metrics
 

@@ -169,7 +169,7 @@ def write(path: Path, text: str) -> None:
 def _essence(config: dict[str, Any]) -> dict[str, Any]:
     """What decides the results, by path: neither where they are written nor who is told."""
     place = str(config.get("output_dir"))
-    kept = {key: value for key, value in config.items() if key not in _BESIDE}
+    kept = {"faithfulness": 0, **{key: value for key, value in config.items() if key not in _BESIDE}}
     flat = {
         path: value.replace(place, "") if isinstance(value, str) else value for path, value in _leaves(kept) if place
     }

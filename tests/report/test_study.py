@@ -89,6 +89,19 @@ def test_an_oracle_is_one_arm_whatever_the_weight_and_no_part_of_the_answer(runs
     assert any("Oracle runs are given human gaze at test time" in text for text in caveats(study))
 
 
+def test_faithfulness_on_other_samples_is_told(runs):
+    def told(*counts: int) -> list[str]:
+        given = [
+            Drawn(r.folder, r.config, {**r.summary, "faithfulness": counts[i % len(counts)]}, r.columns)
+            for i, r in enumerate(runs)
+        ]
+        return [text for text in caveats(*studies(given)) if "sufficiency" in text]
+
+    assert told(0) == []
+    assert "are of 32 test samples, the same in all runs" in told(32)[0]
+    assert "are of 0 or 32 test samples, depending on the run: their means cannot be compared" in told(32, 0)[0]
+
+
 def test_predicted_gaze_has_its_own_controls(runs):
     def predicted(run: Drawn) -> Drawn:
         own = {} if run.kind == "treatment" else {"control": run.config["condition"]}

@@ -19,7 +19,6 @@ from haa.data.sampler import EvaluationBatches, EvaluationSampler, TrainSampler,
 from haa.data.samples import GazeSource, Samples
 from haa.data.transforms import Transform
 from haa.errors import InputError
-from haa.gaze import Gaze, valid
 
 
 class DataModule(pl.LightningDataModule):
@@ -40,6 +39,7 @@ class DataModule(pl.LightningDataModule):
         eval_batch_size: of validation and test; None is ``batch_size``.
 
     Example:
+        >>> from haa.gaze import Gaze
         >>> class Grey(GazeDataset):
         ...     def __init__(self, split): pass
         ...     def __len__(self): return 5
@@ -181,10 +181,6 @@ class DataModule(pl.LightningDataModule):
             generator=generator(self.seed),
             **order,
         )
-
-
-def _looked(gaze: Gaze | None) -> bool:
-    return gaze is not None and bool(valid(gaze.points, gaze.size).any())
 
 
 class _Loader(DataLoader[Any]):

@@ -36,12 +36,7 @@ def caveats(study: Study) -> list[str]:
     if others:
         out.append(f"Shown, and no part of the answer: {', '.join(others)}.")
     out += _undefined(study)
-    measured = sorted({run.summary.get("faithfulness", 0) for run in study.runs} - {0})
-    if measured:
-        out.append(
-            f"Deletion, insertion, comprehensiveness and sufficiency are of {' or '.join(map(str, measured))} test "
-            "samples, which are the same in all runs."
-        )
+    out += _faithfulness(study)
     if study.repeated:
         runs = "1 run repeats" if study.repeated == 1 else f"{study.repeated} runs repeat"
         out.append(f"{runs} the condition, weight and seed of another; the last one counts.")
@@ -105,6 +100,15 @@ def _undefined(study: Study) -> list[str]:
     samples = max(run.summary["samples"] for run in study.runs)
     most = max(counts.values())
     return [f"Undefined for up to {most} of {samples} test samples, mostly for want of gaze: {', '.join(names)}."]
+
+
+def _faithfulness(study: Study) -> list[str]:
+    counts = sorted({run.summary.get("faithfulness", 0) for run in study.runs})
+    if counts == [0]:
+        return []
+    same = "the same in all runs" if len(counts) == 1 else "depending on the run: their means cannot be compared"
+    told = " or ".join(map(str, counts))
+    return [f"Deletion, insertion, comprehensiveness and sufficiency are of {told} test samples, {same}."]
 
 
 def _some(names: list[str], most: int = 8) -> str:

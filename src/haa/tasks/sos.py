@@ -54,7 +54,7 @@ class SOS(AlignedModule):
         score = (sides[-1] * seen).flatten(1).sum(1) / seen.flatten(1).sum(1).clamp_min(1)
         return Output(loss, sides[-1].sigmoid(), attention, score=score)
 
-    def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"] | None:
+    def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
         """The mean probability of the pixels that were said to be salient; of all, where none was."""
         salient = given.prediction[0] > 0.5
         return self.step(batch).prediction[:, salient if salient.any() else torch.ones_like(salient)].mean(1)
