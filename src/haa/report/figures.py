@@ -105,7 +105,12 @@ def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, f
             _references(axis, metric, references)
             for arm in [arm for arm in study.arms if arm.oracle and arm.values(metric)]:
                 bound = statistics.mean(list(arm.values(metric).values())).mean
-                _line(axis, bound, arm.condition, "-.")
+                low, high = axis.get_ylim()
+                if low - (high - low) < bound < high + (high - low):
+                    _line(axis, bound, arm.condition, "-.")
+                else:
+                    said = f"{arm.condition} {bound:.3g}, off the axis"
+                    axis.text(0.98, 0.98, said, fontsize=8, ha="right", va="top", transform=axis.transAxes)
             axis.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
             axis.set_xlim(-0.15, len(weights) - 0.85)
             axis.set_ylabel(metric)
