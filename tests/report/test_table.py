@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
 from rich.console import Console
 from tests.report.simulated import study_runs, write
 
+from haa.report.collect import collect
+from haa.report.study import studies
 from haa.report.table import show
 
 CONDITIONS = ("human", "shuffled", "random", "center", "inverted")
@@ -27,3 +30,21 @@ def test_the_columns_fit_the_console(tmp_path, width):
     tables = text.count("attention_nss")
     assert (tables == 1) == (width == 200)
     assert text.count("baseline") == tables
+
+
+def test_what_no_run_has_a_value_of_is_told_once_and_has_no_row(tmp_path):
+    runs = study_runs(np.random.default_rng(0), {(0.5, "human"): 0.1}, seeds=2, samples=20)
+    write(runs, tmp_path)
+    for path in tmp_path.glob("*/metrics.json"):
+        summary = json.loads(path.read_text())
+        summary["metrics"] |= {"attention_nss": None, "attention_deletion": 0.25}
+        path.write_text(json.dumps(summary))
+    out = io.StringIO()
+    show([tmp_path], Console(file=out, width=120))
+    text = out.getvalue()
+    assert "undefined in every run, mostly for want of recorded gaze: attention_nss" in text
+    assert text.count("attention_nss") == 1
+    assert text.count("0.250 ± 0.000") == 2
+    (study,) = studies(collect([tmp_path]))
+    assert "attention_nss" not in study.metrics
+    assert study.attention is None  # deletion says nothing of people

@@ -14,6 +14,8 @@ from haa.node import class_name
 from haa.report.collect import Run, flat
 
 LOWER_IS_BETTER = ("loss", "kl", "mae", "emd", "deletion", "sufficiency", "perplexity")
+FAITHFULNESS = tuple(f"attention_{name}" for name in ("deletion", "insertion", "comprehensiveness", "sufficiency"))
+"""Metrics of attention that ask the model, and no gaze."""
 _ORDER = ("baseline", "treatment", "control", "other")
 
 
@@ -82,14 +84,18 @@ class Study:
 
     @cached_property
     def metrics(self) -> list[str]:
-        """All metrics of any run: the task's first, then its others, attention's, and the loss last."""
-        names = list(dict.fromkeys(name for run in self.runs for name in run.summary["metrics"]))
+        """All metrics of any run: the task's first, then its others, attention's, and the loss last.
+
+        Those that no run has a value of are left out: the caveats tell of them.
+        """
+        values = [item for run in self.runs for item in run.summary["metrics"].items()]
+        names = list(dict.fromkeys(name for name, value in values if value is not None or name == self.metric))
         return sorted(names, key=lambda n: (n != self.metric, n == "loss", n.startswith("attention_"), names.index(n)))
 
     @cached_property
     def attention(self) -> str | None:
-        """The metric that says how human the attention is: NSS where it was scored."""
-        names = [name for name in self.metrics if name.startswith("attention_")]
+        """The metric that says how human the attention is: NSS where it was scored; None where no gaze was recorded."""
+        names = [name for name in self.metrics if name.startswith("attention_") and name not in FAITHFULNESS]
         return "attention_nss" if "attention_nss" in names else next(iter(names), None)
 
     @property

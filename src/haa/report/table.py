@@ -28,8 +28,12 @@ def show(folders: Sequence[Path], console: Console | None = None) -> None:
         groups.setdefault(_title(run), []).append(run)
     for title, runs in groups.items():
         console.print(f"\n[bold]{title}[/]: mean ± standard deviation over seeds, test split", highlight=False)
-        for table in _tables(runs, console.width):
+        defined = {name: any(run.summary["metrics"].get(name) is not None for run in runs) for name in _metrics(runs)}
+        for table in _tables(runs, [name for name, known in defined.items() if known], console.width):
             console.print(table)
+        if not all(defined.values()):
+            never = ", ".join(name for name, known in defined.items() if not known)
+            console.print(f"[dim]undefined in every run, mostly for want of recorded gaze: {never}[/]", highlight=False)
         if any(run.summary.get("gaze") == "predicted" for run in runs):
             console.print("[dim]predicted gaze: a saliency model's, where nobody's was recorded[/]", highlight=False)
 
@@ -41,7 +45,11 @@ def _title(run: Run) -> str:
     return f"{run.config['task']['name']} on {class_name(data).lower()}{world}{gaze}"
 
 
-def _tables(runs: list[Run], width: int) -> Iterator[Table]:
+def _metrics(runs: list[Run]) -> list[str]:
+    return list(dict.fromkeys(name for run in runs for name in run.summary["metrics"] if name != "loss"))
+
+
+def _tables(runs: list[Run], names: list[str], width: int) -> Iterator[Table]:
     """As many tables as the console's width asks for, the baseline first in each."""
     arms: dict[tuple[float, str], dict[int, Run]] = {}
     for run in runs:
@@ -49,7 +57,6 @@ def _tables(runs: list[Run], width: int) -> Iterator[Table]:
         # and an oracle, which has nothing left to align, comes last
         weight = math.inf if run.oracle else run.weight
         arms.setdefault((weight, run.condition), {})[run.seed] = run
-    names = [name for name in runs[0].summary["metrics"] if name != "loss"]
     first = [key for key in sorted(arms) if key[0] == 0]
     rest = [key for key in sorted(arms) if key[0] != 0]
     cells = (
