@@ -324,7 +324,10 @@ def _show(summary: dict[str, Any], valid: dict[str, int], data: DataModule) -> N
     references = summary.get("references", {})
     for reference in references:
         table.add_column(reference, justify="right", style="dim")
+    looked = _some_gaze(data, split)
     for name, value in summary["metrics"].items():
+        if value is None and not looked:
+            continue  # told below
         beside = [f"{row[name]:.4f}" if name in row else "" for row in references.values()]
         shown = "undefined" if value is None else f"{value:.4f}"
         table.add_row(name, shown, str(valid.get(name, summary["samples"])), *beside)
@@ -335,7 +338,8 @@ def _show(summary: dict[str, Any], valid: dict[str, int], data: DataModule) -> N
         console.print(ORACLE, highlight=False)
     if isinstance(data.condition, Predicted):
         console.print(_predicted_by(data.condition), highlight=False)
-    if not _some_gaze(data, split):
+    if not looked:
         console.print(
-            f"nobody's gaze was recorded in the {split} split: attention metrics are undefined", highlight=False
+            f"nobody's gaze was recorded in the {split} split: attention_nss and its like are undefined",
+            highlight=False,
         )
