@@ -108,7 +108,7 @@ def test_data_without_gaze_is_aligned_with_predictions(haa, saliency, capsys, co
     assert summary["metrics"]["attention_nss"] is None
     shown = " ".join(capsys.readouterr().out.split())
     assert "predicted gaze, not recorded" in shown
-    assert "attention metrics are undefined" in shown
+    assert "attention_nss and its like are undefined" in shown
     assert condition == "predicted" or f"condition={condition.removeprefix('predicted_')} of predicted" in shown
 
 
