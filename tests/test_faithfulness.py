@@ -13,8 +13,10 @@ from haa.classes import Classes
 from haa.data.collate import collate
 from haa.data.shapes import Shapes
 from haa.faithfulness import STEPS, faithfulness
+from haa.metrics import functional
 from haa.models.backbone import Tiny
 from haa.models.show_attend_tell import ShowAttendTell
+from haa.report.study import FAITHFULNESS
 from haa.tasks.action import Action
 from haa.tasks.captioning import Captioning
 from haa.tasks.finegrained import FineGrained
@@ -98,6 +100,21 @@ def test_stills_are_measured_as_pixel_by_pixel():
     assert module.training
     for place, values in found.items():
         assert values == pytest.approx(by_hand(pixels(place).double().numpy()), abs=1e-5)
+
+
+def test_no_mask_is_scored_twice():
+    seen: list[tuple[float, ...]] = []
+
+    def score(images: Tensor) -> Tensor:
+        seen.extend(tuple(image.flatten().tolist()) for image in images)
+        return images.sum((1, 2, 3))
+
+    # a hundred pixels, of which every share is a number of its own
+    image = torch.arange(1.0, 101.0).view(1, 1, 10, 10)
+    found = functional.faithfulness(score, image, image[:, 0], steps=STEPS)
+    assert len(seen) == 2 * 13
+    assert len(set(seen)) == 2 * 13 - 2  # nothing and everything are masked in either direction
+    assert list(found) == [name.removeprefix("attention_") for name in FAITHFULNESS]
 
 
 def test_the_pixels_of_a_clip_are_ranked_over_all_its_frames():

@@ -13,7 +13,8 @@ from torch.nn.functional import interpolate
 from haa.batch import Batch, Output
 from haa.data.datamodule import DataModule
 from haa.data.dataset import Split
-from haa.metrics.functional.faithfulness import Score, comprehensiveness, deletion, insertion, sufficiency
+from haa.metrics import functional
+from haa.metrics.functional.faithfulness import Score
 from haa.module import AlignedModule, in_unit_range
 
 STEPS = 10
@@ -38,7 +39,7 @@ def faithfulness(
         module: on its device.
         data: what it is scored on.
         split: of these data.
-        indices: of the samples that are measured, each by 34 forward passes beside the one that gives its map.
+        indices: of the samples that are measured, each by 26 forward passes beside the one that gives its map.
 
     Returns:
         The values by the sample's place in the split; empty where the model has no attention, or the task no answer.
@@ -67,16 +68,9 @@ def _measured(
         if given.attention is None:
             return
         image, maps = _picture(batch, given.attention)
-        score, colour = _score(module, batch, given), image.mean((2, 3), keepdim=True)
-        yield (
-            index,
-            {
-                "attention_deletion": deletion(score, image, maps, STEPS, colour)[0].item(),
-                "attention_insertion": insertion(score, image, maps, STEPS, colour)[0].item(),
-                "attention_comprehensiveness": comprehensiveness(score, image, maps, baseline=colour).item(),
-                "attention_sufficiency": sufficiency(score, image, maps, baseline=colour).item(),
-            },
-        )
+        colour = image.mean((2, 3), keepdim=True)
+        found = functional.faithfulness(_score(module, batch, given), image, maps, STEPS, baseline=colour)
+        yield index, {f"attention_{name}": value.item() for name, value in found.items()}
 
 
 def _picture(batch: Batch, attention: Tensor) -> tuple[Tensor, Tensor]:

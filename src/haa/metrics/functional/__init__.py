@@ -7,6 +7,7 @@ from haa.metrics.functional.earth_movers_distance import earth_movers_distance
 from haa.metrics.functional.faithfulness import (
     comprehensiveness,
     deletion,
+    faithfulness,
     insertion,
     sufficiency,
     weight_randomisation,
@@ -33,6 +34,7 @@ __all__ = [
     "comprehensiveness",
     "deletion",
     "earth_movers_distance",
+    "faithfulness",
     "information_gain",
     "insertion",
     "java_caption_scores",

@@ -15,6 +15,9 @@ from haa.errors import InputError
 Score = Callable[[Tensor], Tensor]
 """``images (b, c, h, w) -> (b,)``: the probability of the class that the map explains, say."""
 
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
+"""Of pixels, for comprehensiveness and sufficiency: those that ERASER takes of words."""
+
 
 def deletion(
     score: Score,
@@ -55,7 +58,8 @@ def deletion(
 
     Petsiuk et al., RISE, BMVC 2018.
     """
-    return _curve(score, image, maps, steps, baseline, batch_size, insert=False)
+    values = _masked_scores(score, image, maps, _grid(steps), baseline, batch_size, insert=False)
+    return _area(values), values
 
 
 def insertion(
@@ -79,14 +83,15 @@ def insertion(
 
     Petsiuk et al., RISE, BMVC 2018.
     """
-    return _curve(score, image, maps, steps, baseline, batch_size, insert=True)
+    values = _masked_scores(score, image, maps, _grid(steps), baseline, batch_size, insert=True)
+    return _area(values), values
 
 
 def comprehensiveness(
     score: Score,
     image: Float[Tensor, "b c h w"],
     maps: Float[Tensor, "b i j"],
-    shares: Sequence[float] = (0.01, 0.05, 0.1, 0.2, 0.5),
+    shares: Sequence[float] = SHARES,
     baseline: Tensor | float = 0.0,
     batch_size: int = 64,
 ) -> Float[Tensor, " b"]:
@@ -102,14 +107,14 @@ def comprehensiveness(
 
     DeYoung et al., ERASER, ACL 2020, where it is defined for words.
     """
-    return _mean_fall(score, image, maps, shares, baseline, batch_size, insert=False)
+    return _mean_fall(_masked_scores(score, image, maps, [0.0, *shares], baseline, batch_size, insert=False))
 
 
 def sufficiency(
     score: Score,
     image: Float[Tensor, "b c h w"],
     maps: Float[Tensor, "b i j"],
-    shares: Sequence[float] = (0.01, 0.05, 0.1, 0.2, 0.5),
+    shares: Sequence[float] = SHARES,
     baseline: Tensor | float = 0.0,
     batch_size: int = 64,
 ) -> Float[Tensor, " b"]:
@@ -124,7 +129,42 @@ def sufficiency(
 
     DeYoung et al., ERASER, ACL 2020, where it is defined for words.
     """
-    return _mean_fall(score, image, maps, shares, baseline, batch_size, insert=True)
+    return _mean_fall(_masked_scores(score, image, maps, [1.0, *shares], baseline, batch_size, insert=True))
+
+
+def faithfulness(
+    score: Score,
+    image: Float[Tensor, "b c h w"],
+    maps: Float[Tensor, "b i j"],
+    steps: int = 20,
+    shares: Sequence[float] = SHARES,
+    baseline: Tensor | float = 0.0,
+    batch_size: int = 64,
+) -> dict[str, Float[Tensor, " b"]]:
+    """The areas of `deletion` and `insertion`, `comprehensiveness` and `sufficiency`, no mask being scored twice.
+
+    Arguments are those of the four.
+
+    Returns:
+        Each per sample, by its name.
+
+    Example:
+        >>> image = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
+        >>> found = faithfulness(lambda x: x.sum((1, 2, 3)), image, image[:, 0], steps=4, shares=[0.25, 0.5])
+        >>> {name: value.item() for name, value in found.items()}
+        {'deletion': 3.75, 'insertion': 6.25, 'comprehensiveness': 5.5, 'sufficiency': 4.5}
+    """
+    grid = _grid(steps)
+    every = sorted({*grid, *shares})
+    curve, few = ([every.index(share) for share in chosen] for chosen in (grid, shares))
+    without = _masked_scores(score, image, maps, every, baseline, batch_size, insert=False)
+    alone = _masked_scores(score, image, maps, every, baseline, batch_size, insert=True)
+    return {
+        "deletion": _area(without[:, curve]),
+        "insertion": _area(alone[:, curve]),
+        "comprehensiveness": _mean_fall(without[:, [curve[0], *few]]),
+        "sufficiency": _mean_fall(alone[:, [curve[-1], *few]]),
+    }
 
 
 def weight_randomisation(
@@ -182,28 +222,19 @@ def weight_randomisation(
                 tensor.copy_(before)
 
 
-def _curve(
-    score: Score, image: Tensor, maps: Tensor, steps: int, baseline: Tensor | float, batch_size: int, insert: bool
-) -> tuple[Tensor, Tensor]:
+def _grid(steps: int) -> list[float]:
+    """The shares at which a curve is taken."""
     if steps < 1:
         raise InputError(f"steps={steps}: give a positive number")
-    shares = [k / steps for k in range(steps + 1)]
-    values = _masked_scores(score, image, maps, shares, baseline, batch_size, insert)
-    return torch.trapezoid(values, dx=1 / steps, dim=1), values
+    return [k / steps for k in range(steps + 1)]
 
 
-def _mean_fall(
-    score: Score,
-    image: Tensor,
-    maps: Tensor,
-    shares: Sequence[float],
-    baseline: Tensor | float,
-    batch_size: int,
-    insert: bool,
-) -> Float[Tensor, " b"]:
-    """How far the score is, on average over the shares, below that of the whole image."""
-    whole = 1.0 if insert else 0.0
-    values = _masked_scores(score, image, maps, [whole, *shares], baseline, batch_size, insert)
+def _area(curve: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
+    return torch.trapezoid(curve, dx=1 / (curve.shape[1] - 1), dim=1)
+
+
+def _mean_fall(values: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
+    """How far the score is, on average, below that of the whole image, which comes first."""
     return (values[:, :1] - values[:, 1:]).mean(1)
 
 
