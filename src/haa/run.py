@@ -20,12 +20,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from torchmetrics import MetricCollection
 
-from haa import build, checkpoint, study
+from haa import build, checkpoint, run_console, study
 from haa.classes import Classes
 from haa.conditions import Predicted
 from haa.data.datamodule import DataModule
@@ -35,14 +32,8 @@ from haa.faithfulness import answers, faithfulness
 from haa.gather_maps import gather
 from haa.maps import chosen
 from haa.module import AlignedModule
-from haa.node import class_name
 from haa.reference import cached_reference_rows, reference_rows
 from haa.tasks.saliency import Saliency
-
-ORACLE = (
-    "oracle: the human map is the attention, at test time too: an upper bound, no model; its attention metrics are the "
-    "human map's own"
-)
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -73,7 +64,7 @@ def train(cfg: DictConfig) -> float | None:
             "give data with gaze, condition=predicted with a saliency checkpoint, or align_weight=0"
         )
     folder = _folder(cfg)
-    _announce(cfg, data, folder, module)
+    run_console.announce(cfg, data, folder, module)
     backbone: Any = getattr(module.model, "backbone", None)
     # a source watches the backbone run, which it does not where its features come from the cache
     takes = "features" in inspect.signature(module.model.forward).parameters
@@ -129,7 +120,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
     if isinstance(classes := module.vocabularies.get("class"), Classes):
         classes.check(data.dataset(cfg.split))
     folder = _folder(merged)
-    _announce(merged, data, folder, module)
+    run_console.announce(merged, data, folder, module)
     trainer = build.trainer(merged)
     try:
         _log_config(trainer, module)
@@ -186,35 +177,6 @@ def _save_config(cfg: DictConfig, folder: Path) -> None:
     study.write(folder / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
 
 
-def _attention(cfg: Any) -> str:
-    """Whose map is aligned and scored: the class of an attention source, or native."""
-    return class_name(cfg["attention"]) if cfg.get("attention") else "native"
-
-
-@rank_zero_only
-def _announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedModule) -> None:
-    splits = {split: data.missing_gaze(split) for split in get_args(Split)}
-    nobody = all(missing == total for missing, total in splits.values())
-    gaze = "no gaze" if nobody else "simulated gaze" if data.dataset("train").simulated else "recorded gaze"
-    counts = ", ".join(
-        f"{total} {split}" + (f" ({missing} without gaze, masked)" if missing and not nobody else "")
-        for split, (missing, total) in splits.items()
-    )
-    control = cfg.condition.get("control")
-    condition = " of ".join(class_name(node).lower() for node in (control, cfg.condition) if node)
-    attention = f" attention={_attention(cfg)}" if cfg.get("attention") else ""
-    choice = f"align_weight={cfg.align_weight} condition={condition}{attention}"
-    console = Console()
-    console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
-    for note in data.dataset("train").notes:
-        console.print(f"    {note}", highlight=False, markup=False)
-    if module.oracle:
-        console.print(f"    {ORACLE}", highlight=False)
-    if isinstance(data.condition, Predicted):
-        console.print(f"    {_predicted_by(data.condition)}", highlight=False)
-    console.print(f"    writes to {folder}", highlight=False)
-
-
 def _write(
     folder: Path,
     trainer: pl.Trainer,
@@ -247,7 +209,7 @@ def _write(
             "samples": len(rows),
             "undefined": undefined,
             "faithfulness": len(found),
-            "attention": _attention(module.config),
+            "attention": run_console.attention(module.config),
             "oracle": module.oracle,
             "gaze": "predicted" if isinstance(data.condition, Predicted) else "own",
             **({"gaze_by": str(data.condition.checkpoint)} if isinstance(data.condition, Predicted) else {}),
@@ -262,10 +224,10 @@ def _write(
             maps.save(folder / "maps.npz")
         # last, and whole or not at all: a run that has it is finished
         study.write(folder / "metrics.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
-        _show(summary, valid, data)
+        why = ""
         if measured and not found:
             why = "the model has no attention" if answers(module) else f"{type(module).__name__} gives no answer"
-            Console().print(f"faithfulness was not measured: {why}", highlight=False)
+        run_console.show(summary, valid, data, why)
     return metrics
 
 
@@ -279,7 +241,7 @@ def _add_to(rows: list[dict[str, Any]], found: dict[int, dict[str, float]]) -> d
 
 def _references(cfg: DictConfig, data: DataModule, module: AlignedModule) -> dict[str, dict[str, float]]:
     """What the attention's scores are to be read beside, where there is gaze to make it of and a place to keep it."""
-    if not cfg.cache or not all(_some_gaze(data, split) for split in get_args(Split)):
+    if not cfg.cache or not all(data.some_gaze(split) for split in get_args(Split)):
         return {}
     kinds = module.attention_metrics
 
@@ -290,11 +252,6 @@ def _references(cfg: DictConfig, data: DataModule, module: AlignedModule) -> dic
         cfg.cache, data.dataset("train"), data.dataset("test"), module.alignment.sigma, metrics
     )
     return {name: {f"attention_{key}": value for key, value in row.items()} for name, row in rows.items()}
-
-
-def _some_gaze(data: DataModule, split: Split) -> bool:
-    missing, total = data.missing_gaze(split)
-    return missing < total
 
 
 def _schema(columns: list[str]) -> pa.Schema:
@@ -308,38 +265,3 @@ def _gather(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     parts: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(parts, rows)
     return [row for turn in itertools.zip_longest(*parts) for row in turn if row is not None]
-
-
-def _predicted_by(condition: Predicted) -> str:
-    return f"predicted gaze, not recorded: the training split's is predicted by {condition.checkpoint}"
-
-
-def _show(summary: dict[str, Any], valid: dict[str, int], data: DataModule) -> None:
-    split = summary["split"]
-    gaze = " (simulated gaze)" if summary["simulated_gaze"] else ""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("metric", no_wrap=True)
-    table.add_column("value", justify="right")
-    table.add_column("samples", justify="right")
-    references = summary.get("references", {})
-    for reference in references:
-        table.add_column(reference, justify="right", style="dim")
-    looked = _some_gaze(data, split)
-    for name, value in summary["metrics"].items():
-        if value is None and not looked:
-            continue  # told below
-        beside = [f"{row[name]:.4f}" if name in row else "" for row in references.values()]
-        shown = "undefined" if value is None else f"{value:.4f}"
-        table.add_row(name, shown, str(valid.get(name, summary["samples"])), *beside)
-    console = Console()
-    console.print(f"\n[bold]{summary['split']} split[/], {summary['samples']} samples{gaze}", highlight=False)
-    console.print(table)
-    if summary["oracle"]:
-        console.print(ORACLE, highlight=False)
-    if isinstance(data.condition, Predicted):
-        console.print(_predicted_by(data.condition), highlight=False)
-    if not looked:
-        console.print(
-            f"nobody's gaze was recorded in the {split} split: attention_nss and its like are undefined",
-            highlight=False,
-        )

@@ -102,6 +102,11 @@ class DataModule(pl.LightningDataModule):
             self._missing[split] = len(dataset) - seen, len(dataset)
         return self._missing[split]
 
+    def some_gaze(self, split: Split) -> bool:
+        """Whether anybody is recorded to have looked at all."""
+        missing, total = self.missing_gaze(split)
+        return missing < total
+
     def cache_features(
         self,
         backbone: nn.Module,
