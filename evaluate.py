@@ -1,5 +1,5 @@
 import sys
 
-from haa.cli import evaluate
+from haa.cli.main import evaluate
 
 evaluate(sys.argv[1:])

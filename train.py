@@ -1,5 +1,5 @@
 import sys
 
-from haa.cli import train
+from haa.cli.main import train
 
 train(sys.argv[1:])

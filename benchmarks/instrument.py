@@ -46,7 +46,7 @@ def run(job: Job, deadline: float) -> float | None:
         return None
     start = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
-    from haa import cli
+    from haa.cli import main as cli
 
     sys.argv = ["haa"]
     with (folder / "log.txt").open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
@@ -82,8 +82,8 @@ def main() -> None:
 
 def answer(out: Path, repetitions: list[int]) -> None:
     """Every repetition's verdict, with the comparisons that it rests on."""
+    from haa.report.arms import studies
     from haa.report.collect import collect
-    from haa.report.study import studies
     from haa.report.verdict import claims
 
     words: dict[str, Counter[str]] = {world: Counter() for world in WORLDS}

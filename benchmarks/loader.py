@@ -21,11 +21,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from haa.data.collate import collate
-from haa.data.datamodule import DataModule
-from haa.data.image import read_image
-from haa.data.osie import OSIE
-from haa.data.transforms import Transform, resized
+from haa.data.files.image import read_image
+from haa.data.loading.collate import collate
+from haa.data.loading.datamodule import DataModule
+from haa.data.loading.transforms import Transform, resized
+from haa.data.readers.osie import OSIE
 
 POINTS = 60
 BATCH = 32

@@ -28,7 +28,7 @@ from torchmetrics import MetricCollection
 from haa.alignment import Alignment
 from haa.attention import GradCAM, SelfAttention, Source
 from haa.batch import Batch, Output
-from haa.module import AlignedModule
+from haa.tasks.aligned_module import AlignedModule
 
 PAGE = Path(__file__).parent.parent / "docs" / "cost.md"
 THREADS, BATCH, SIZE, CLASSES = 2, 16, 224, 10

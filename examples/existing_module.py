@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 import haa
+from haa.alignment.schedule import cosine_decay
 from haa.attention import SelfAttention
-from haa.weight_schedule import cosine_decay
 
 
 class Classifier(pl.LightningModule):

@@ -15,9 +15,9 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
-from haa.data.datamodule import DataModule
 from haa.data.dataset import GazeDataset, Split
-from haa.data.transforms import Transform
+from haa.data.loading.datamodule import DataModule
+from haa.data.loading.transforms import Transform
 from haa.gaze import Gaze
 from haa.models.backbone import Tiny
 from haa.models.saliency import SaliencyReadout

@@ -32,7 +32,7 @@ def haa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Runs a command of haa in this process, in an empty folder, and returns the folder that it wrote to."""
 
     def run(command: str, *overrides: str, name: str = "run") -> Path:
-        from haa import cli
+        from haa.cli import main as cli
 
         folder = tmp_path / name
         place = [f"hydra.sweep.dir={folder}"] if "-m" in overrides else [f"hydra.run.dir={folder}"]

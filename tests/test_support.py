@@ -1,15 +1,8 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))  # benchmarks are run from the repository, not installed
-
-from benchmarks import support  # noqa: E402
-from benchmarks.support_families import hugging_face_families, timm_families  # noqa: E402
+from benchmarks import support
+from benchmarks.support_families import hugging_face_families, timm_families
 
 FAMILIES = [*timm_families(), *hugging_face_families()]
 REASONS = ("windows", "no attention that can be read", "2 attentions", "random order")

@@ -4,7 +4,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_PLACES = {"Alignment": "haa.alignment", "AlignmentCallback": "haa.callback", "align": "haa.aligner"}
+_PLACES = {"Alignment": "haa.alignment", "AlignmentCallback": "haa.alignment.callback", "align": "haa.alignment.loop"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,5 @@
 """``python -m haa`` is the command ``haa``."""
 
-from haa.cli import main
+from haa.cli.main import main
 
 main()

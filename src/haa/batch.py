@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
+import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
+from torchvision.transforms.v2.functional import to_dtype
 
 from haa.errors import InputError
 
@@ -117,3 +119,21 @@ def maps_of_stills(maps: Float[Tensor, "b *t i j"], batch: Batch) -> Float[Tenso
             "give one map (i, j) for each picture, or for each frame of each clip"
         )
     return maps.reshape(-1, *maps.shape[-2:])
+
+
+def in_unit_range(batch: Batch) -> Batch:
+    """The batch with its images or clips in [0, 1]: they travel to the device as uint8, a quarter of the bytes."""
+    key: Literal["clip", "image"] = "clip" if "clip" in batch else "image"
+    if batch[key].dtype != torch.uint8:
+        return batch
+    return {**batch, key: to_dtype(batch[key], torch.float32, scale=True)}  # type: ignore[misc]
+
+
+def middle(batch: Batch, attention: Tensor) -> tuple[Batch, Tensor]:
+    """Of every clip the middle frame with its gaze and its map; stills as they are."""
+    if "clip" not in batch:
+        return batch, attention
+    length = batch["clip"].shape[1]
+    pictures = stills(batch)
+    rows = slice(length // 2, None, length)
+    return {key: value[rows] for key, value in pictures.items()}, attention[:, length // 2]  # type: ignore

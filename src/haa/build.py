@@ -13,10 +13,10 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from haa.conditions import Oracle
-from haa.data.datamodule import DataModule
 from haa.data.dataset import GazeDataset, Split
+from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError, suggest
-from haa.module import AlignedModule, Vocabularies
+from haa.tasks.aligned_module import AlignedModule, Vocabularies
 
 TRUSTED = ("haa", "torch.optim", "torch.nn", "pytorch_lightning", "torchmetrics", "torchvision.transforms")
 """Packages whose names a config may call. A checkpoint carries its config: this is all a downloaded file can reach."""
@@ -127,7 +127,7 @@ def _locate(target: str, path: str, trust: Sequence[str]) -> Callable[..., Any]:
         found = get_object(target)
     except Exception as error:
         raise InputError(f"{path}._target_={target} cannot be imported: {error}".replace("\n", " ")) from error
-    # 'haa.run.os.system' begins well and is not haa's
+    # 'haa.run.results.os.system' begins well and is not haa's
     if not _within(getattr(found, "__module__", ""), trusted):
         raise InputError(f"{path}._target_={target} is not trusted: it belongs to {found.__module__}; {cure}")
     return found

@@ -5,28 +5,15 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-import haa
-from haa import build
-from haa.classes import Classes
+from haa import build, text
 from haa.errors import InputError
 from haa.models.weights import weights_come_later
-from haa.text import Answers, Vocabulary
-
-if TYPE_CHECKING:
-    from haa.module import AlignedModule
-
-_KINDS: dict[str, Any] = {"Vocabulary": Vocabulary, "Answers": Answers, "Classes": Classes}
-
-
-def describe(module: AlignedModule) -> dict[str, Any]:
-    """What a checkpoint needs beyond weights, in types that ``torch.load(weights_only=True)`` accepts."""
-    vocabularies = {name: [type(v).__name__, v.to_json()] for name, v in module.vocabularies.items()}
-    return {"version": haa.__version__, "config": module.config, "vocabularies": vocabularies}
+from haa.tasks.aligned_module import AlignedModule
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -68,9 +55,8 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, Di
     cfg = OmegaConf.create(content["haa"]["config"])
     assert isinstance(cfg, DictConfig)
     build.check(cfg, trust)
-    vocabularies = {name: _KINDS[kind].from_json(text) for name, (kind, text) in content["haa"]["vocabularies"].items()}
     with weights_come_later():
-        module = build.module(cfg, vocabularies)
+        module = build.module(cfg, text.unpack(content["haa"]["vocabularies"]))
     try:
         module.load_state_dict(content["state_dict"])
     except RuntimeError as error:

@@ -1,11 +1,12 @@
-"""Words and answers as numbers: vocabularies built from the training split, which travel in a checkpoint as strings."""
+"""Words, answers and classes as numbers: built from the training split, they travel in a checkpoint as strings."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,6 +20,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
 PAD, UNK, BOS, EOS = range(4)
+
+
+class HasClasses(Protocol):
+    """A dataset whose labels count named classes: `haa.data.dataset.GazeDataset` is one."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names that ``label`` counts; none where samples have no label."""
+        ...
 
 
 class Vocabulary:
@@ -194,14 +204,117 @@ class Answers:
         return cls(answers)
 
 
-def from_json(text: str) -> Vocabulary | Answers:
-    """Whichever of the two a checkpoint holds.
+class Classes:
+    """The classes among which a model chooses, in the order in which ``label`` counts them.
+
+    Args:
+        names: The classes' names, all different, two or more.
+
+    Raises:
+        InputError: If there are fewer, or one occurs twice.
 
     Example:
-        >>> from_json(Answers(["no", "yes"]).to_json()).decode(torch.tensor([1]))
+        >>> classes = Classes(["sparrow", "wren"])
+        >>> len(classes), Classes.from_json(classes.to_json()) == classes
+        (2, True)
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+        if len(self.names) < 2:
+            raise InputError("classes: a classifier needs two or more: give data with labels, data=shapes say")
+        if len(set(self.names)) != len(self.names):
+            raise InputError("classes: one occurs twice: give each once")
+
+    @classmethod
+    def of(cls, dataset: HasClasses) -> Classes:
+        """Return the classes that a dataset's labels count.
+
+        Raises:
+            InputError: If the dataset's samples have no labels.
+        """
+        if not dataset.classes:
+            raise InputError(
+                f"{type(dataset).__name__} has no classes to learn: give data with labels, data=shapes say"
+            )
+        return cls(dataset.classes)
+
+    def check(self, dataset: HasClasses) -> None:
+        """Refuse a dataset whose labels count other classes.
+
+        Raises:
+            InputError: Names the first difference.
+        """
+        theirs = list(dataset.classes)
+        if theirs == self.names:
+            return
+        pairs = zip(self.names, theirs, strict=False)
+        differ = next((f"{a} where the data has {b}" for a, b in pairs if a != b), f"{len(self)} and not {len(theirs)}")
+        raise InputError(f"the model was trained for other classes ({differ}): score it on data with its own")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Classes) and self.names == other.names
+
+    def decode(self, indices: Int[Tensor, " b"]) -> list[str]:
+        """Return the names of these numbers."""
+        return [self.names[index] for index in indices.tolist()]
+
+    def to_json(self) -> str:
+        """Return the names as a string that `from_json` reads."""
+        return json.dumps({"classes": self.names}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Classes:
+        """Return the classes that `to_json` wrote.
+
+        Raises:
+            InputError: If the text is something else.
+        """
+        try:
+            names = json.loads(text)["classes"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError("classes are not the json of a list of classes: give what to_json wrote") from None
+        return cls(names)
+
+
+Vocabularies = dict[str, Vocabulary | Answers | Classes]
+"""What a task knows of the training split's texts, by name: ``question``, ``answer``, ``caption`` or ``class``."""
+
+_KINDS: dict[str, type[Vocabulary] | type[Answers] | type[Classes]] = {
+    "Vocabulary": Vocabulary,
+    "Answers": Answers,
+    "Classes": Classes,
+}
+
+
+def pack(vocabularies: Vocabularies) -> dict[str, list[str]]:
+    """Return vocabularies as plain strings, for a checkpoint: the kind and the JSON of each, by name.
+
+    Example:
+        >>> packed = pack({"answer": Answers(["no", "yes"])})
+        >>> packed
+        {'answer': ['Answers', '{"answers": ["no", "yes"]}']}
+        >>> unpack(packed)["answer"].decode(torch.tensor([1]))
         ['yes']
     """
-    return (Answers if text.startswith('{"answers"') else Vocabulary).from_json(text)
+    return {name: [type(vocabulary).__name__, vocabulary.to_json()] for name, vocabulary in vocabularies.items()}
+
+
+def unpack(packed: Mapping[str, Sequence[str]]) -> Vocabularies:
+    """Return the vocabularies that `pack` turned into strings.
+
+    Raises:
+        InputError: If a kind is unknown, or the text is not of that kind.
+    """
+    vocabularies: Vocabularies = {}
+    for name, (kind, text) in packed.items():
+        if kind not in _KINDS:
+            raise InputError(f"vocabulary {name} is of the unknown kind {kind}: there are {', '.join(_KINDS)}")
+        vocabularies[name] = _KINDS[kind].from_json(text)
+    return vocabularies
 
 
 def _accuracy(count: int, people: int) -> float:

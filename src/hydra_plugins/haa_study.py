@@ -1,4 +1,4 @@
-"""Hydra's sweeper for ``haa train``: a study (`haa.study`). Hydra looks for plugins in this package."""
+"""Hydra's sweeper for ``haa train``: a study (`haa.study.runs`). Hydra looks for plugins in this package."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class StudySweeper(BasicSweeper):
         super().__init__(max_batch_size=None, params=params)  # type: ignore[arg-type]
 
     def sweep(self, arguments: list[str]) -> Any:
-        from haa import study
         from haa.errors import InputError
+        from haa.study import runs as study
 
         assert self.config is not None
         assert self.launcher is not None

@@ -10,7 +10,8 @@ import torch
 
 from haa.alignment import Alignment
 from haa.attention import CrossAttention, FeatureNorm, GradCAM, InputGradient
-from haa.data.collate import collate
+from haa.batch import in_unit_range
+from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.models.backbone import Tiny
@@ -21,8 +22,8 @@ from haa.models.show_attend_tell import ShowAttendTell
 from haa.models.stacked_attention import StackedAttention
 from haa.models.two_stream import TwoStream
 from haa.models.unet import UNet
-from haa.module import AlignedModule, in_unit_range
 from haa.tasks.action import Action
+from haa.tasks.aligned_module import AlignedModule
 from haa.tasks.captioning import Captioning, log_probability, words_of
 from haa.tasks.saliency import Saliency
 from haa.tasks.sos import SOS

@@ -7,10 +7,10 @@ import json
 import pytest
 import torch
 
-from haa import cli
 from haa.alignment import Alignment
-from haa.batch import maps_of_stills, stills
-from haa.data.collate import collate
+from haa.batch import in_unit_range, maps_of_stills, stills
+from haa.cli import main as cli
+from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.models.attention_pooling import AttentionPooling
@@ -24,8 +24,8 @@ from haa.models.show_attend_tell import ShowAttendTell
 from haa.models.stacked_attention import StackedAttention
 from haa.models.two_stream import TwoStream, stacked_differences
 from haa.models.unet import UNet
-from haa.module import AlignedModule, in_unit_range
 from haa.tasks.action import Action
+from haa.tasks.aligned_module import AlignedModule
 from haa.tasks.captioning import Captioning
 from haa.tasks.finegrained import FineGrained
 from haa.tasks.saliency import Saliency

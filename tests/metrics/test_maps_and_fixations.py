@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr, wasserstein_distance_nd
+from tests.metrics import reference
 
 from haa.errors import InputError
 from haa.metrics import functional as F
 from haa.metrics.functional.sampled_auc import _draws
 
-_spec = importlib.util.spec_from_file_location("reference", Path(__file__).with_name("reference.py"))
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
 TABLE = json.loads(reference.FILE.read_text())
 nan = math.nan
 

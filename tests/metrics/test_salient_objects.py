@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import sys
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.metrics import sod_reference as reference
 
 from haa.errors import InputError
 from haa.metrics import EMax, FMax, SalientObjects, SMeasure
@@ -19,9 +19,6 @@ from haa.metrics.functional import weighted_f
 from haa.metrics.functional.salient_objects import salient_objects
 from haa.metrics.salient_objects import NAMES
 
-_spec = importlib.util.spec_from_file_location("sod_reference", Path(__file__).with_name("sod_reference.py"))
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
 TABLE = json.loads(reference.FILE.read_text())
 
 

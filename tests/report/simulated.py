@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image
 
-from haa.maps import Maps
 from haa.report.collect import Run
+from haa.run_folder import Maps
 
 SD_SEED, SD_ARM, SD_INTERACTION = 0.03, 0.06, 0.1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.report.looked_at import asks_for_nothing, everybody_can_read_it, links_lead_somewhere
 
-from haa import cli
+from haa.cli import main as cli
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 SMALL = ["epochs=2", "data.train=40", "data.val=20", "data.test=20", "loader.batch_size=20", "trainer=cpu"]

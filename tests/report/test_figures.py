@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tests.report.simulated import Drawn, study_runs
 
+from haa.report.arms import studies
 from haa.report.compare import rows
 from haa.report.figures import differences
-from haa.report.study import studies
 
 
 @pytest.mark.parametrize(("gain", "told"), [(0.6, True), (0.1, False)])

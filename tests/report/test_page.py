@@ -13,9 +13,9 @@ from tests.report.looked_at import asks_for_nothing, everybody_can_read_it, link
 from tests.report.simulated import study_runs, write
 
 from haa.report.answer import answer
+from haa.report.arms import studies
 from haa.report.caveats import caveats
 from haa.report.page import write as write_page
-from haa.report.study import studies
 from haa.report.verdict import claims
 
 HUMAN, SHUFFLED = (0.5, "human"), (0.5, "shuffled")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.report.simulated import study_runs, write
 
-from haa import cli
+from haa.cli import main as cli
 from haa.report import power
 
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from tests.report.simulated import study_runs, write
 
+from haa.report.arms import studies
 from haa.report.collect import collect
-from haa.report.study import studies
 from haa.report.table import show
 
 CONDITIONS = ("human", "shuffled", "random", "center", "inverted")

@@ -10,7 +10,7 @@ from scipy import stats
 from tests.report.simulated import SD_ARM, study_runs
 
 from haa.report import power
-from haa.report.study import studies
+from haa.report.arms import studies
 from haa.report.verdict import claims
 
 HUMAN, SHUFFLED = (0.5, "human"), (0.5, "shuffled")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from haa.batch import Batch
-from haa.module import AlignedModule
+from haa.tasks.aligned_module import AlignedModule
 
 
 def taught(module: AlignedModule, batch: Batch, steps: int) -> tuple[float, float]:

@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from tests.tasks.taught import taught
 
 from haa.alignment import Alignment
-from haa.data.collate import collate
+from haa.batch import in_unit_range
+from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.gaze import density
 from haa.models.backbone import Tiny
 from haa.models.recurrent_attention import RecurrentAttention
 from haa.models.two_stream import TwoStream
-from haa.module import in_unit_range
 from haa.tasks.action import Action
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from haa.data.collate import collate
+from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.models.backbone import Tiny
 from haa.models.caption_transformer import CaptionTransformer

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from tests.tasks.taught import taught
 
 from haa.alignment import Alignment
-from haa.classes import Classes
-from haa.data.collate import collate
+from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.models.attention_pooling import AttentionPooling
 from haa.models.backbone import Tiny
 from haa.tasks.finegrained import FineGrained
+from haa.text import Classes
 
 
 def task(train=16, **options) -> tuple[FineGrained, dict]:

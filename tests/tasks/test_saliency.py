@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from haa.alignment import Alignment
-from haa.data.collate import collate
+from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.gaze import density
 from haa.metrics.functional import nss

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from tests.tasks.taught import taught
 
 from haa.alignment import Alignment
-from haa.data.collate import collate
+from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.metrics.functional.salient_objects import salient_objects

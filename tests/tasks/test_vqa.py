@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from haa.data.collate import collate
+from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.models.backbone import Tiny
 from haa.models.stacked_attention import StackedAttention

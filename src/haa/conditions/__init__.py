@@ -6,12 +6,13 @@ of a sample depends on its seed, the split and the sample's index alone, so ever
 same gaze.
 """
 
+from typing import Any
+
 from haa.conditions.center import Center
 from haa.conditions.condition import Condition, Human
 from haa.conditions.corrupted import Corrupted
 from haa.conditions.inverted import Inverted
 from haa.conditions.oracle import Oracle
-from haa.conditions.predicted import Predicted
 from haa.conditions.random import Random
 from haa.conditions.shuffled import Shuffled
 from haa.conditions.subset import Subset
@@ -28,3 +29,12 @@ __all__ = [
     "Shuffled",
     "Subset",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # on demand: it stands on the rooms that rebuild a checkpoint's model, which stand on this one
+    if name != "Predicted":
+        raise AttributeError(f"module 'haa.conditions' has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module("haa.predict.condition").Predicted

@@ -9,7 +9,7 @@ from torch import Tensor
 from haa.conditions.condition import Fitted, per_frame
 from haa.conditions.draw import place
 from haa.data.dataset import GazeDataset
-from haa.data.sampler import generator
+from haa.data.seeds import generator
 from haa.errors import InputError
 from haa.gaze import Gaze
 

@@ -8,7 +8,7 @@ import torch
 
 from haa.conditions.draw import uniform
 from haa.data.dataset import GazeDataset
-from haa.data.sampler import generator
+from haa.data.seeds import generator
 from haa.errors import InputError
 from haa.gaze import Gaze
 

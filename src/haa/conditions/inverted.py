@@ -7,7 +7,7 @@ import torch
 from haa.conditions.condition import per_frame
 from haa.conditions.draw import place
 from haa.data.dataset import GazeDataset
-from haa.data.sampler import generator
+from haa.data.seeds import generator
 from haa.errors import InputError
 from haa.gaze import Gaze, density
 

@@ -6,7 +6,7 @@ import torch
 
 from haa.conditions.condition import Fitted
 from haa.data.dataset import GazeDataset
-from haa.data.sampler import generator
+from haa.data.seeds import generator
 from haa.errors import InputError
 from haa.gaze import Gaze
 

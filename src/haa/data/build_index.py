@@ -19,7 +19,7 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from haa.data.image import image_size
+from haa.data.files.image import image_size
 from haa.data.splits import assign_splits, same_picture
 from haa.errors import InputError
 

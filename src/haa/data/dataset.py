@@ -19,12 +19,12 @@ class GazeDataset(Dataset[dict[str, Any]]):
     nothing was recorded) and what the task needs under the names of `haa.batch.Batch`: ``question`` (str), ``answers``
     (list of str), ``captions`` (list of str), ``mask`` (`torchvision.tv_tensors.Mask`, uint8 ``(h, w)``, 255 on salient
     objects and 0 elsewhere), ``label`` (int, an index into ``classes``). Resizing, conditions and collating are
-    `haa.data.datamodule`'s work.
+    `haa.data.loading.datamodule`'s work.
 
     A sample of a video has ``clip`` (uint8 ``(t, 3, h, w)``) in the place of ``image``, the same number of frames for
     all samples of a batch; its gaze says in `Gaze.frame` to which frame of the clip each fixation belongs. ``video``
     (str) names the video that it was cut from: its clips share the name, which is also their `stimulus`.
-    `haa.data.video` decodes.
+    `haa.data.files.video` decodes.
 
     A subclass implements `__len__`, `__getitem__`, `gaze`, and, where it has texts, `strings`.
     """

@@ -21,7 +21,7 @@ from torchvision.transforms.v2.functional import resize
 
 from haa.data import build_index
 from haa.data.dataset import GazeDataset, Split
-from haa.data.image import read_image, read_map, read_mask
+from haa.data.files.image import read_image, read_map, read_mask
 from haa.data.splits import SHARES
 from haa.errors import InputError
 from haa.gaze import Gaze, Size

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from haa.report.arms import Arm, Study, sign
 from haa.report.compare import Comparison, compare
-from haa.report.study import Arm, Study, sign
 from haa.report.verdict import LEVEL, Claim
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from haa.report.arms import Study
 from haa.report.collect import Unfinished
-from haa.report.study import Study
 
 FEW = 5
 """Seeds below which an interval rests more on the assumption of normal differences than on the data."""

@@ -15,7 +15,7 @@ import yaml
 from numpy.typing import NDArray
 
 from haa.errors import InputError
-from haa.node import class_name
+from haa.run_folder import class_name
 
 CONTROLS = ("shuffled", "random", "center", "inverted")
 """Conditions whose maps do not say where people looked at the image at hand."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from haa.report import statistics
+from haa.report.arms import Arm, Study, per_sample, sign
 from haa.report.statistics import Difference, Estimate
-from haa.report.study import Arm, Study, per_sample, sign
 
 
 @dataclass(frozen=True)

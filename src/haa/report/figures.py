@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from haa.report import statistics
+from haa.report.arms import Arm, Study
 from haa.report.compare import Row
 from haa.report.statistics import Correlation
-from haa.report.study import Arm, Study
 
 COLOURS = ("#7c7c7c", "#2f7fc1", "#c8641b", "#2b8a5a", "#a35bc4", "#b8860b", "#c2476b", "#3f8f93")
 """Of conditions in the order in which they appear, the baseline first; each has a contrast of 3 to either paper."""

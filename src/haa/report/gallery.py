@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from haa.maps import Maps
 from haa.report.answer import number
-from haa.report.study import Arm, Study, sign
+from haa.report.arms import Arm, Study, sign
+from haa.run_folder import Maps
 
 EACH = 4
 """Samples chosen by each rule."""

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 import haa
 from haa.report import figures, statistics
 from haa.report.answer import answer, interval, number, p_value, signed
+from haa.report.arms import Arm, Study, sign, studies
 from haa.report.caveats import caveats, overall
 from haa.report.collect import collect, unfinished
 from haa.report.compare import Row, rows
 from haa.report.gallery import gallery
 from haa.report.statistics import Correlation
-from haa.report.study import Arm, Study, sign, studies
 from haa.report.verdict import claims
 
 COLUMNS = [

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from haa.errors import InputError
 from haa.report import power
+from haa.report.arms import Arm, Study, studies
 from haa.report.collect import collect
-from haa.report.study import Arm, Study, studies
 
 
 def show(

@@ -11,8 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from haa.node import class_name
 from haa.report.collect import Run, collect
+from haa.run_folder import class_name
 
 
 def show(folders: Sequence[Path], console: Console | None = None) -> None:

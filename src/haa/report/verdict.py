@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from haa.report import statistics
+from haa.report.arms import Arm, Study, sign
 from haa.report.compare import Comparison, compare, corrected
-from haa.report.study import Arm, Study, sign
 
 Word = Literal["helps", "unspecific", "uncontrolled", "harms", "inconclusive", "no comparison"]
 LEVEL = 0.05

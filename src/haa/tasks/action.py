@@ -7,12 +7,12 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from haa.batch import Batch, Output
-from haa.classes import Classes
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.metrics import ClassAccuracy, TopAccuracy, VideoAccuracy
-from haa.module import AlignedModule, Vocabularies
+from haa.tasks.aligned_module import AlignedModule, Vocabularies
 from haa.tasks.finegrained import classified, of_the_class_given
+from haa.text import Classes
 
 
 class Action(AlignedModule):
@@ -23,7 +23,7 @@ class Action(AlignedModule):
     probabilities (`haa.metrics.VideoAccuracy`).
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
+        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
     """
 
     @classmethod

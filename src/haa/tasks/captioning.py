@@ -17,7 +17,7 @@ from haa.errors import InputError
 from haa.metrics import CaptionScores
 from haa.models.captioner import Captioner
 from haa.models.show_attend_tell import doubly_stochastic
-from haa.module import AlignedModule, Optimizer, Scheduler, Vocabularies
+from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 from haa.text import BOS, EOS, PAD, Vocabulary
 
 
@@ -44,7 +44,7 @@ class Captioning(AlignedModule):
     (``attention=gradcam``) explains the log-probability of that sentence (Grad-CAM: Selvaraju et al., ICCV 2017).
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
+        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
         all_references: learn from every reference of an image at each step, instead of from one that is drawn (with
             torch's own generator, so that a seed fixes it). Evaluation's loss is always over all.
         balance: weight, in training, of the doubly stochastic regularisation of Xu et al. 2015 (eq. 14), there 1.

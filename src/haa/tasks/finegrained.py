@@ -8,11 +8,11 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from haa.batch import Batch, Output
-from haa.classes import Classes
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.metrics.classification import ClassAccuracy, TopAccuracy
-from haa.module import AlignedModule, Vocabularies
+from haa.tasks.aligned_module import AlignedModule, Vocabularies
+from haa.text import Classes
 
 
 class FineGrained(AlignedModule):
@@ -22,7 +22,7 @@ class FineGrained(AlignedModule):
     there are more than five classes); ``class_accuracy`` is the mean of the classes' own, over those that occur.
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
+        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
     """
 
     @classmethod

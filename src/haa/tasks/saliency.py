@@ -10,8 +10,8 @@ from torchmetrics import MetricCollection
 from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Similarity
-from haa.module import AlignedModule, Optimizer, Scheduler, Vocabularies
-from haa.scoring import score
+from haa.metrics.scoring import score
+from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 
 
 class Saliency(AlignedModule):
@@ -22,7 +22,7 @@ class Saliency(AlignedModule):
     explains the log-density at its peak, as it explains the top class of a classifier.
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
+        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
         sigma: of the Gaussian around a fixation in the training target, as a share of the image's longer side. Small,
             it comes close to the log-likelihood of the fixations, which NSS rewards; alignment's sigma blurs as the
             human densities of CC, SIM and KL are blurred.

@@ -12,7 +12,7 @@ from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.errors import InputError
 from haa.metrics import SalientObjects
-from haa.module import AlignedModule, Optimizer, Scheduler, Vocabularies
+from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 
 
 class SOS(AlignedModule):
@@ -23,7 +23,7 @@ class SOS(AlignedModule):
     S-measure, which has a value per image, unlike the maximal F.
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
+        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
         iou: weight of the IoU loss beside binary cross-entropy, as in Qin et al., BASNet, CVPR 2019.
     """
 

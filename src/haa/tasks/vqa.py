@@ -12,7 +12,7 @@ from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
 from haa.metrics import VQAAccuracy
-from haa.module import AlignedModule, Optimizer, Scheduler, Vocabularies
+from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 from haa.text import Answers, Vocabulary
 
 
@@ -23,7 +23,7 @@ class VQA(AlignedModule):
     answer per question it is whether the two agree once normalised (`haa.metrics.VQAAccuracy`).
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.module.AlignedModule`.
+        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
         multilabel: False learns by cross-entropy against the answers' soft targets, normalised to sum to 1. True learns
             by binary cross-entropy of every answer for itself, summed over answers (Teney et al., "Tips and Tricks for
             Visual Question Answering", CVPR 2018, section 4.2); meant for ten answers per question.

@@ -1,0 +1,199 @@
+"""From a dataset to batches: loaders that can be repeated exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from haa.batch import Batch
+from haa.data.dataset import GazeDataset, Split
+from haa.data.loading.collate import collate
+from haa.data.loading.feature_cache import FeatureCache, cached_features
+from haa.data.loading.order import EvaluationBatches, EvaluationSampler, TrainSampler
+from haa.data.loading.samples import GazeSource, Samples
+from haa.data.loading.transforms import Transform
+from haa.data.seeds import generator
+from haa.errors import InputError
+
+
+class DataModule(pl.LightningDataModule):
+    """The three splits of a dataset as loaders of `Batch`.
+
+    The condition and random augmentation act on the training split alone. The order of training samples depends on
+    (seed, epoch) alone, and a sample's augmentation on (seed, epoch, index): a run that is resumed at the end of an
+    epoch, with any number of workers, sees what the undisturbed run sees. Evaluation reads every sample once, however
+    many processes share the work. Make the Trainer with ``use_distributed_sampler=False``.
+
+    Args:
+        dataset: called with ``split="train"``, ``"val"`` or ``"test"``; returns that split.
+        transform: brings samples to one size; None leaves them as they are.
+        condition: whose gaze training samples get; None is the dataset's own.
+        batch_size: samples per batch and process.
+        num_workers: processes that read samples; 0 reads them in the main one.
+        seed: of order and augmentation.
+        eval_batch_size: of validation and test; None is ``batch_size``.
+
+    Example:
+        >>> from haa.gaze import Gaze
+        >>> class Grey(GazeDataset):
+        ...     def __init__(self, split): pass
+        ...     def __len__(self): return 5
+        ...     def gaze(self, index): return Gaze(torch.tensor([[7.0, 5.0]]), (6, 8)) if index else None
+        ...     def __getitem__(self, index):
+        ...         image = torch.full((3, 6, 8), index, dtype=torch.uint8)
+        ...         return {"id": str(index), "image": image, "gaze": self.gaze(index)}
+        >>> data = DataModule(Grey, Transform(size=(3, 4)), batch_size=2)
+        >>> batch = next(iter(data.test_dataloader()))
+        >>> batch["id"], batch["image"].shape, batch["has_human"]
+        (['0', '1'], torch.Size([2, 3, 3, 4]), tensor([False,  True]))
+        >>> data.missing_gaze("test")
+        (1, 5)
+    """
+
+    def __init__(
+        self,
+        dataset: Callable[..., GazeDataset],
+        transform: Transform | None = None,
+        condition: GazeSource | None = None,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        seed: int = 0,
+        eval_batch_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if size is not None and size < 1:
+                raise InputError(f"loader.{name}={size}: give a positive number")
+        self.transform = Transform() if transform is None else transform
+        self.condition = condition
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
+        self._make = dataset
+        self._datasets: dict[Split, GazeDataset] = {}
+        self._missing: dict[Split, tuple[int, int]] = {}
+        self._features: dict[Split, FeatureCache] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        needed: dict[str | None, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+        for split in needed.get(stage, ("test",) if stage == "predict" else get_args(Split)):
+            self.dataset(split)
+
+    def dataset(self, split: Split) -> GazeDataset:
+        """The split as published: native size, no condition, no transform."""
+        if split not in self._datasets:
+            dataset = self._make(split=split)
+            if not len(dataset):
+                raise InputError(f"the {split} split of {type(dataset).__name__} is empty: nothing can be read from it")
+            self._datasets[split] = dataset
+        return self._datasets[split]
+
+    def missing_gaze(self, split: Split) -> tuple[int, int]:
+        """(samples at which nobody is recorded to have looked, all samples), without reading images."""
+        if split not in self._missing:
+            dataset = self.dataset(split)
+            seen = sum(dataset.looked(index) for index in range(len(dataset)))
+            self._missing[split] = len(dataset) - seen, len(dataset)
+        return self._missing[split]
+
+    def some_gaze(self, split: Split) -> bool:
+        """Whether anybody is recorded to have looked at all."""
+        missing, total = self.missing_gaze(split)
+        return missing < total
+
+    def cache_features(
+        self,
+        backbone: nn.Module,
+        directory: str | Path,
+        splits: Sequence[Split] = get_args(Split),
+        dtype: str = "float32",
+    ) -> None:
+        """Compute a frozen backbone's features once, and from then on read them (and the resized images) from disk.
+
+        Batches gain ``features`` and are otherwise what they were. Call it before the loaders are made.
+
+        Args:
+            backbone: frozen; runs on the device on which its parameters are.
+            directory: where caches live; each has a name of its own, and a stale one is never used.
+            splits: which splits to cache.
+            dtype: float32, or float16 for half the space.
+
+        Raises:
+            InputError: if the backbone is trained, training crops at random, or the disk is too small.
+        """
+        if "train" in splits and self.transform.crop < 1:
+            raise InputError(
+                f"transform.crop={self.transform.crop} shows another part of the picture every time, whose features "
+                "cannot be cached: set transform.crop=1, or cache=null"
+            )
+        for split in splits:
+            self._features[split] = cached_features(
+                self.dataset(split),
+                backbone,
+                self.transform,
+                directory,
+                flip=self.transform.flip and split == "train",
+                dtype=dtype,
+                num_workers=self.num_workers,
+                description=f"features of {split}",
+            )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        samples = self._samples("train", seed=self.seed, condition=self.condition)
+        return self._loader(samples, sampler=TrainSampler(len(samples), self.seed), batch_size=self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self.evaluation("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self.evaluation("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        samples = self._samples("test")
+        # Lightning rebuilds a batch sampler to keep track of indices, and would lose the share: leave it a plain one
+        return self._loader(samples, sampler=EvaluationSampler(len(samples)), batch_size=self.eval_batch_size)
+
+    def evaluation(self, split: Split) -> DataLoader[Batch]:
+        """Every sample of a split once, in order, without augmentation and with its native gaze."""
+        samples = self._samples(split)
+        return self._loader(
+            samples, batch_sampler=EvaluationBatches(EvaluationSampler(len(samples)), self.eval_batch_size)
+        )
+
+    def some(self, split: Split, indices: Sequence[int]) -> Iterator[Batch]:
+        """Batches of some samples of a split, as `evaluation` gives them all."""
+        samples = self._samples(split)
+        for start in range(0, len(indices), self.eval_batch_size):
+            yield collate([samples[index] for index in indices[start : start + self.eval_batch_size]])
+
+    def _samples(self, split: Split, seed: int | None = None, condition: GazeSource | None = None) -> Samples:
+        return Samples(self.dataset(split), self.transform, seed, condition, self._features.get(split))
+
+    def _loader(self, samples: Samples, **order: Any) -> DataLoader[Batch]:
+        return _Loader(
+            samples,
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # its own generator: otherwise every pass would draw from the global one, which dropout shares
+            generator=generator(self.seed),
+            **order,
+        )
+
+
+class _Loader(DataLoader[Any]):
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        try:
+            yield from super().__iter__()
+        except InputError as error:
+            # a worker's error arrives with the worker's traceback as its message; its last line is what was said
+            lines = str(error).strip().splitlines()
+            raise InputError(lines[-1].removeprefix(f"{InputError.__module__}.{InputError.__qualname__}: ")) from None

@@ -1,0 +1,260 @@
+"""A frozen backbone's features on disk: computed once, memory-mapped, and never used when anything has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from jaxtyping import Float, UInt8
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from haa.data.dataset import GazeDataset
+from haa.data.loading.transforms import Transform
+from haa.errors import InputError
+from haa.gaze import Size
+
+PLAIN = (bool, int, float, str, type(None))
+
+
+class FeatureCache:
+    """Images and features of a dataset, one row for each different picture, read from a folder by `cached_features`.
+
+    Args:
+        folder: holds ``images.npy`` (n, 3, h, w) uint8, ``features.npy`` (n, orientations, c, i, j) and ``sizes.npy``.
+        rows: the row of each sample.
+    """
+
+    def __init__(self, folder: Path, rows: list[int]) -> None:
+        self.folder = folder
+        self.rows = rows
+
+    def image(self, index: int) -> UInt8[Tensor, "3 h w"]:
+        """The image of sample ``index`` as the transform gives it without augmentation."""
+        return torch.from_numpy(self._images[self.rows[index]].copy())
+
+    def features(self, index: int, flip: bool = False) -> Float[Tensor, "c i j"]:
+        """The features of that image, or of its mirror image."""
+        return torch.from_numpy(self._features[self.rows[index], int(flip)].astype(np.float32))
+
+    def native_size(self, index: int) -> Size:
+        """(height, width) of the stimulus as published."""
+        h, w = self._sizes[self.rows[index]].tolist()
+        return h, w
+
+    @cached_property
+    def _images(self) -> np.ndarray:
+        return np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def _features(self) -> np.ndarray:
+        return np.load(self.folder / "features.npy", mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        return np.load(self.folder / "sizes.npy", allow_pickle=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a worker maps the files itself: a pickled memory map would be a copy of the whole
+        return {"folder": self.folder, "rows": self.rows}
+
+
+def cached_features(
+    dataset: GazeDataset,
+    backbone: nn.Module,
+    transform: Transform,
+    directory: str | Path,
+    flip: bool = False,
+    dtype: str = "float32",
+    batch_size: int = 8,
+    num_workers: int = 0,
+    description: str = "features",
+) -> FeatureCache:
+    """The features of every picture of a dataset, from the cache if it holds them, else computed with a progress bar.
+
+    A cache's folder is named by a hash of the backbone's weights, classes and plain attributes, the transform, the
+    dataset's fingerprint and these arguments; before it is used its first picture is computed anew and compared, which
+    notices changed code too. It is written beside and renamed when complete, so a killed run leaves nothing that looks
+    complete. Samples that share a picture (`GazeDataset.stimulus`) share a row.
+
+    float32 is the default: training from it is training without it. float16 halves the space, with a relative error of
+    up to 5e-4.
+
+    Args:
+        dataset: one split.
+        backbone: a frozen module, ``(b, 3, h, w)`` in [0, 1] to ``(b, c, i, j)``; runs on the device of its parameters.
+        transform: resizes; its augmentation plays no part.
+        directory: holds one folder per cache; made if it does not exist.
+        flip: keep the features of mirror images too.
+        dtype: float32 or float16.
+        batch_size: pictures per forward pass.
+        num_workers: processes that decode.
+        description: of the progress bar.
+
+    Raises:
+        InputError: if the backbone is trained, the disk is too small, or a feature exceeds float16.
+    """
+    if not getattr(backbone, "frozen", False):
+        raise InputError(
+            "cache: the backbone is trained, so its features change: set backbone.frozen=true, or cache=null"
+        )
+    if dtype not in ("float32", "float16"):
+        raise InputError(f"cache: dtype={dtype} is not known: choose float32 or float16")
+    first: dict[str, int] = {}
+    for index in range(len(dataset)):
+        first.setdefault(dataset.stimulus(index), index)
+    numbers = {name: row for row, name in enumerate(first)}
+    rows = [numbers[dataset.stimulus(index)] for index in range(len(dataset))]
+    pictures = _Pictures(dataset, transform, list(first.values()))
+    key = {
+        "backbone": backbone_hash(backbone),
+        "size": transform.size,
+        "dataset": dataset.fingerprint(),
+        "rows": pictures.indices,
+        "flip": flip,
+        "dtype": dtype,
+    }
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]
+    folder = Path(directory).expanduser() / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    forward = _forward(backbone, flip)
+    # the lock is the operating system's: it goes with a process that is killed
+    with FileLock(folder.with_suffix(".lock")):
+        # an object of its own each time: one that has read the old files keeps them mapped
+        if folder.exists() and not _agrees(FeatureCache(folder, rows), pictures, forward):
+            shutil.rmtree(folder)
+        if not folder.exists():
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            _compute(partial, pictures, forward, np.dtype(dtype), batch_size, num_workers, description)
+            partial.rename(folder)
+    return FeatureCache(folder, rows)
+
+
+def backbone_hash(backbone: nn.Module) -> str:
+    """A hash of a module's classes, plain attributes, parameters and buffers.
+
+    Example:
+        >>> a, b = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
+        >>> backbone_hash(a) == backbone_hash(b)
+        False
+        >>> _ = b.load_state_dict(a.state_dict())
+        >>> backbone_hash(a) == backbone_hash(b)
+        True
+    """
+    digest = hashlib.sha256()
+    for name, module in backbone.named_modules():
+        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        plain = {key: value for key, value in vars(module).items() if key != "training" and _is_plain(value)}
+        digest.update(json.dumps([name, kind, plain], sort_keys=True).encode())
+    for name, tensor in [*backbone.named_parameters(), *backbone.named_buffers()]:
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, PLAIN) or (isinstance(value, list | tuple) and all(map(_is_plain, value)))
+
+
+class _Pictures(Dataset[tuple[Tensor, Tensor]]):
+    """The different images of a dataset, resized, with their native sizes."""
+
+    def __init__(self, dataset: GazeDataset, transform: Transform, indices: list[int]) -> None:
+        self.dataset = dataset
+        self.transform = transform
+        self.indices = indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        image = self.dataset[self.indices[row]]["image"]
+        return self.transform({"image": image})["image"], torch.tensor(image.shape[-2:])
+
+
+Forward = Callable[[Tensor], Tensor]
+
+
+def _forward(backbone: nn.Module, flip: bool) -> Forward:
+    anything = next(iter([*backbone.parameters(), *backbone.buffers()]), torch.empty(0))
+
+    @torch.inference_mode()
+    def forward(images: Tensor) -> Tensor:
+        modes = [(part, part.training) for part in backbone.modules()]
+        backbone.eval()
+        try:
+            images = images.to(anything.device).float() / 255
+            both = [images, images.flip(-1)] if flip else [images]
+            return torch.stack([backbone(view) for view in both], dim=1).float().cpu()
+        finally:
+            for part, training in modes:
+                part.training = training
+
+    return forward
+
+
+def _agrees(cache: FeatureCache, pictures: _Pictures, forward: Forward) -> bool:
+    image, _ = pictures[0]
+    expected = forward(image[None])[0]
+    try:
+        same = torch.equal(torch.from_numpy(cache._images[0].copy()), image)
+        found = torch.from_numpy(cache._features[0].astype(np.float32))
+    except (OSError, ValueError):  # a disk that lost its end
+        return False
+    # other batch sizes and devices round otherwise; other code differs by more than this
+    close = 1e-2 * float(expected.square().mean().sqrt())
+    return same and found.shape == expected.shape and bool((found - expected).abs().max() <= close)
+
+
+def _compute(
+    folder: Path,
+    pictures: _Pictures,
+    forward: Forward,
+    dtype: np.dtype[Any],
+    batch_size: int,
+    num_workers: int,
+    description: str,
+) -> None:
+    image, _ = pictures[0]
+    shape = tuple(forward(image[None]).shape[1:])
+    needed = len(pictures) * (image.numel() + int(np.prod(shape)) * dtype.itemsize)
+    free = shutil.disk_usage(folder).free
+    if needed > free:  # a memory map that outgrows its disk kills the process without a word
+        raise InputError(
+            f"cache: {folder.parent} has {free / 1e9:.1f} GB left, features need {needed / 1e9:.1f} GB: "
+            "name another directory, or cache=null"
+        )
+    open_memmap = np.lib.format.open_memmap
+    images = open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(len(pictures), *image.shape))
+    features = open_memmap(folder / "features.npy", mode="w+", dtype=dtype, shape=(len(pictures), *shape))
+    sizes = np.zeros((len(pictures), 2), dtype=np.int64)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns) as progress:
+        task = progress.add_task(description, total=len(pictures))
+        row = 0
+        for batch, native in DataLoader(pictures, batch_size=batch_size, num_workers=num_workers):
+            values = forward(batch)
+            largest = float(values.abs().max())
+            if not largest <= float(np.finfo(dtype).max):
+                raise InputError(
+                    f"cache: a feature of {largest:g} is not finite in {dtype}: "
+                    + ("set dtype=float32" if dtype == np.float16 else "the backbone's weights are not sound")
+                )
+            part = slice(row, row + len(batch))
+            images[part], features[part], sizes[part] = batch.numpy(), values.numpy().astype(dtype), native.numpy()
+            row += len(batch)
+            progress.update(task, completed=row)
+    images.flush()
+    features.flush()
+    np.save(folder / "sizes.npy", sizes)

@@ -1,0 +1,87 @@
+"""AiR-D: where people looked to answer GQA's questions (Chen et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from haa.data.dataset import Split
+from haa.data.files.json_file import read_json
+from haa.data.index import IndexedDataset, Missing
+from haa.errors import InputError
+
+
+class AiRD(IndexedDataset):
+    """GQA's questions that have a map of gaze: that of all people, or of those alone who answered right, or wrong.
+
+    Maps are files ``<question>.png`` in ``aggregated_maps/fixmaps``, ``fixmaps_corr`` and ``fixmaps_incorr``. The
+    raw fixations, published too, do not say in which pixels they count, and are not read. Questions and their answers
+    are GQA's (``val_balanced_questions.json``), as are the images (``images/<image>.jpg``). The authors' split is not
+    among the files: the fixed rule divides the images. A map has the shape of its image, and is brought to its size.
+
+    Args:
+        root: the folder that holds ``aggregated_maps`` and ``images``.
+        split: ``train``, ``val`` or ``test``.
+        missing: ``drop`` leaves out maps whose question or image is absent.
+        cache: see `haa.data.index.IndexedDataset`.
+        people: ``all``, ``correct`` or ``incorrect``.
+        questions: GQA's file of questions, absolute or relative to ``root``.
+
+    Raises:
+        InputError: if a file is missing or is not what its name says, or a question has no answer.
+
+    Reference:
+        S. Chen, M. Jiang, J. Yang, Q. Zhao. AiR: Attention with Reasoning Capability. ECCV 2020.
+    """
+
+    FOLDERS = {"all": "fixmaps", "correct": "fixmaps_corr", "incorrect": "fixmaps_incorr"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "train",
+        missing: Missing = "raise",
+        cache: str | Path | None = None,
+        people: str = "all",
+        questions: str | Path = "val_balanced_questions.json",
+    ) -> None:
+        if people not in self.FOLDERS:
+            raise InputError(f"data.people={people}: choose one of {', '.join(self.FOLDERS)}")
+        self.people = people
+        self.questions = Path(root).expanduser() / questions
+        super().__init__(root, split, missing, cache)
+
+    def sources(self) -> Sequence[Path]:
+        return [self.questions, self._maps]
+
+    def scan(self) -> Iterator[dict[str, Any]]:
+        if not self._maps.is_dir():
+            raise InputError(f"{self._maps} is missing: data.root must be the folder that holds aggregated_maps/")
+        questions = read_json(self.questions)
+        for path in sorted(self._maps.glob("*.png")):
+            question = questions.get(path.stem)
+            if question is None:
+                message = f"{path}: there is no question {path.stem} in {self.questions}"
+                yield {"fault": "annotation without image", "message": message}
+                continue
+            if not {"imageId", "question", "answer"} <= set(question):
+                raise InputError(
+                    f"{self.questions} is not GQA's: question {path.stem} lacks imageId, question or answer"
+                )
+            if not question["answer"].strip():
+                message = f"{self.questions}: question {path.stem} ({question['question']}) has no answer"
+                yield {"fault": "question without answer", "message": message}
+                continue
+            yield {
+                "id": path.stem,
+                "stimulus": question["imageId"],
+                "image": f"images/{question['imageId']}.jpg",
+                "density": [path.relative_to(self.root).as_posix()],
+                "question": question["question"],
+                "answers": [question["answer"]],
+            }
+
+    @property
+    def _maps(self) -> Path:
+        return self.root / "aggregated_maps" / self.FOLDERS[self.people]

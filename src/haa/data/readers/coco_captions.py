@@ -1,0 +1,150 @@
+"""COCO captions: photos with five or more captions each (Chen et al. 2015), in the official split or Karpathy's."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from haa.data.dataset import Split
+from haa.data.files.json_file import read_json
+from haa.data.index import IndexedDataset, Missing
+from haa.data.readers.coco_images import coco_folders, coco_images
+from haa.data.readers.salicon import Release
+from haa.data.readers.salicon_gaze import SaliconGaze, salicon_sources
+from haa.errors import InputError
+
+KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "test"}
+
+
+class COCOCaptions(IndexedDataset):
+    """Captions as published in ``captions_train2014.json`` and its like, or in Karpathy's ``dataset_coco.json``.
+
+    The official files are looked for in ``root`` and ``root/annotations``, the images in ``root``, ``root/images`` and
+    their ``train2014``, ``val2017`` ... The captions of the official test images are not public: the official
+    validation images are divided by the fixed rule into validation and test (1 : 2). Karpathy's split is the one in
+    which captioning is usually reported; its ``restval`` belongs to training.
+
+    Args:
+        root: the folder that holds the annotations and the images.
+        split: ``train``, ``val`` or ``test``.
+        missing: ``drop`` leaves out captions whose image is absent.
+        cache: see `haa.data.index.IndexedDataset`.
+        karpathy: the file ``dataset_coco.json``, absolute or relative to ``root``; None uses the official files.
+        year: 2014 or 2017, where the official files of both are there.
+        salicon: SALICON's folder: its pictures are COCO's, and their captions get its gaze. `haa data check` says how
+            many of them lie in the split that you test on.
+        release: SALICON's.
+
+    Raises:
+        InputError: if a file is missing or is not what its name says, or an image has no caption.
+
+    Reference:
+        X. Chen et al. Microsoft COCO Captions: Data Collection and Evaluation Server. arXiv:1504.00325, 2015.
+        A. Karpathy, L. Fei-Fei. Deep Visual-Semantic Alignments for Generating Image Descriptions. CVPR 2015.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "train",
+        missing: Missing = "raise",
+        cache: str | Path | None = None,
+        karpathy: str | Path | None = None,
+        year: int | None = None,
+        salicon: str | Path | None = None,
+        release: Release = 2017,
+    ) -> None:
+        self.karpathy = None if karpathy is None else Path(root).expanduser() / karpathy
+        self.year = year
+        self.salicon, self.release = None if salicon is None else Path(salicon).expanduser(), release
+        super().__init__(root, split, missing, cache)
+
+    def sources(self) -> Sequence[Path]:
+        files = list(self._official().values()) if self.karpathy is None else [self.karpathy]
+        return [*files, *coco_folders(self.root), *salicon_sources(self.salicon)]
+
+    def scan(self) -> Iterator[dict[str, Any]]:
+        images = coco_images(self.root)
+        gaze = None if self.salicon is None else SaliconGaze(self.salicon, self.release, self.cache)
+        samples = self._karpathy() if self.karpathy is not None else self._published()
+        for number, sample in samples:
+            if "fault" in sample:
+                yield sample
+                continue
+            if not sample["captions"]:
+                message = f"image {number} ({sample['image']}) has no caption"
+                yield {"fault": "image without annotation", "message": message}
+                continue
+            if gaze is not None:
+                size = (sample["height"], sample["width"]) if "height" in sample else None
+                sample |= gaze.columns(number, size)
+            yield {"id": str(number), "stimulus": str(number), **sample, "image": images.get(number, sample["image"])}
+
+    def _published(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for part, path in self._official().items():
+            content = read_json(path, keys=["images", "annotations"])
+            captions: dict[int, list[str]] = defaultdict(list)
+            for annotation in content["annotations"]:
+                captions[annotation["image_id"]].append(annotation["caption"].strip())
+            known = {image["id"]: image for image in content["images"]}
+            for number in captions.keys() - known.keys():
+                yield (
+                    number,
+                    {
+                        "fault": "annotation without image",
+                        "message": f"{path}: image {number} of a caption is not listed",
+                    },
+                )
+            for number, image in known.items():
+                yield (
+                    number,
+                    {
+                        "image": f"{part}/{image['file_name']}",
+                        "height": image["height"],
+                        "width": image["width"],
+                        "split": "train" if part.startswith("train") else "val+test",
+                        "captions": captions.get(number, []),
+                    },
+                )
+
+    def _karpathy(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        assert self.karpathy is not None
+        for image in read_json(self.karpathy, keys=["images"])["images"]:
+            if "cocoid" not in image or image.get("split") not in KARPATHY_SPLITS:
+                raise InputError(f"{self.karpathy} is not Karpathy's file of COCO: it lacks cocoid and split, fetch it")
+            yield (
+                image["cocoid"],
+                {
+                    "image": f"{image.get('filepath', '')}/{image['filename']}".lstrip("/"),
+                    "split": KARPATHY_SPLITS[image["split"]],
+                    "captions": [sentence["raw"].strip() for sentence in image["sentences"]],
+                },
+            )
+
+    def _official(self) -> dict[str, Path]:
+        """The official files by ``train2014`` ..., of one year."""
+        found: dict[str, list[Path]] = defaultdict(list)
+        for folder in (self.root, self.root / "annotations"):
+            for path in sorted(folder.glob("captions_*.json")):
+                match = re.match(r"captions_((?:train|val)\d{4})", path.name)
+                if match:
+                    found[match[1]].append(path)
+        years = sorted({part[-4:] for part in found})
+        if self.year is None and len(years) > 1:
+            raise InputError(
+                f"{self.root} holds captions of {' and '.join(years)}, divided differently: set data.year={years[0]} "
+                f"or data.year={years[1]}"
+            )
+        wanted = {part: paths for part, paths in found.items() if part.endswith(str(self.year or ""))}
+        if not wanted:
+            raise InputError(
+                f"{self.root} holds no captions_train{self.year or 2014}.json or its like (nor does its annotations/): "
+                "data.root must be the folder that holds them and the images"
+            )
+        for paths in wanted.values():
+            if len(paths) > 1:
+                raise InputError(f"{paths[0]} and {paths[1].name} are both there: keep one of them")
+        return {part: paths[0] for part, paths in sorted(wanted.items())}

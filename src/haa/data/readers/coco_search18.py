@@ -1,0 +1,141 @@
+"""COCO-Search18: ten people look for one of 18 kinds of objects in 6,202 COCO images (Chen et al. 2021)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from haa.data.dataset import Split
+from haa.data.files.image import image_size
+from haa.data.index import IndexedDataset, Missing
+from haa.data.splits import published
+from haa.errors import InputError
+
+DISPLAY = (1050, 1680)
+"""(height, width) to which the authors scaled and padded every image, and in whose pixels fixations are."""
+
+COPY = (320, 512)
+"""(height, width) of a much-used smaller copy, whose files have the same names."""
+
+FOLDERS = {"present": ("images", "coco_search18_images_TP"), "absent": ("coco_search18_images_TA", "images")}
+"""Where the archives of target-present and target-absent images put their folders ``<task>/<name>``."""
+
+Condition = Literal["present", "absent"]
+
+
+class COCOSearch18(IndexedDataset):
+    """A sample is a picture and what was looked for in it: the same picture serves several searches.
+
+    Fixations are in ``coco_search18_fixations_TP_*_split1.json`` (target present) and ``..._TA_*.json`` (absent), lists
+    of trials ``name, subject, task, condition, X, Y, T, length, split``, in pixels of the 1680 x 1050 display to which
+    the images were scaled and padded. They count from 0; T is in milliseconds. Copies of images or fixations rescaled
+    to 512 x 320 are about under the same names: images must have 1680 x 1050 pixels, and fixations that all lie within
+    512 x 320 are refused. The first fixation of a trial, at the centre, where the cross was, is dropped.
+
+    Splits are the published ones (``train``, ``valid`` and, where it is there, ``test``: `haa.data.splits.published`).
+    A picture that is held out for one object is held out for all.
+
+    Args:
+        root: the folder that holds the JSON files (or a folder with them) and the images' folders.
+        split: ``train``, ``val`` or ``test``.
+        condition: searches whose target was ``present``, or ``absent``.
+        first_fixation: keep the first fixation of a trial.
+        missing, cache: see `haa.data.index.IndexedDataset`.
+
+    Raises:
+        InputError: if files are missing, or coordinates or images are those of a rescaled copy.
+
+    Reference:
+        Y. Chen, Z. Yang, S. Ahn, D. Samaras, M. Hoai, G. Zelinsky. COCO-Search18 fixation dataset for predicting
+        goal-directed attention control. Scientific Reports 11, 2021.
+    """
+
+    outside = "drop"
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "train",
+        condition: Condition = "present",
+        first_fixation: bool = False,
+        missing: Missing = "raise",
+        cache: str | Path | None = None,
+    ) -> None:
+        if condition not in get_args(Condition):
+            raise InputError(f"data.condition={condition}: choose present or absent")
+        self.condition, self.first_fixation = condition, first_fixation
+        super().__init__(root, split, missing, cache)
+
+    def sources(self) -> Sequence[Path]:
+        found = [p for p in self.root.glob("**/coco_search18_fixations_T[AP]_*.json") if "_split2" not in p.name]
+        return sorted(found)
+
+    def scan(self) -> Iterable[dict[str, Any]]:
+        trials = [trial for path in self.sources() for trial in _trials(path)]
+        if not any(trial["condition"] == self.condition for trial in trials):
+            letters = "TP" if self.condition == "present" else "TA"
+            raise InputError(f"data.root={self.root} has no coco_search18_fixations_{letters}_*.json: fetch it")
+        _refuse_copies(trials, self.root)
+        held: dict[str, str] = {}
+        for trial in sorted(trials, key=lambda trial: ("train", "valid", "test").index(trial["split"])):
+            held[trial["name"]] = trial["split"].replace("valid", "val")
+        pools = published(held.values())
+        searches: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for trial in trials:
+            if trial["condition"] == self.condition:
+                searches.setdefault((trial["task"], trial["name"]), []).append(trial)
+        self.classes = sorted({task for task, _ in searches})
+        for (task, name), people in sorted(searches.items()):
+            image = self._image(task, name)
+            if (self.root / image).is_file() and (size := image_size(self.root / image)) != DISPLAY:
+                raise InputError(
+                    f"{self.root / image} has {size[1]} x {size[0]} pixels, fixations are in those of {DISPLAY[1]} x "
+                    f"{DISPLAY[0]}: fetch COCO-Search18's own images"
+                )
+            yield {
+                "id": f"{task}/{Path(name).stem}",
+                "image": image,
+                "height": DISPLAY[0],
+                "width": DISPLAY[1],
+                "stimulus": name,
+                "split": pools[held[name]],
+                "label": self.classes.index(task),
+                **self._gaze(people),
+            }
+
+    def _image(self, task: str, name: str) -> str:
+        places = [f"{folder}/{task}/{name}" for folder in FOLDERS[self.condition]]
+        return next((place for place in places if (self.root / place).is_file()), places[0])
+
+    def _gaze(self, people: list[dict[str, Any]]) -> dict[str, list[Any]]:
+        out: dict[str, list[Any]] = {key: [] for key in ("x", "y", "duration", "subject")}
+        for trial in people:
+            for key, name in (("x", "X"), ("y", "Y"), ("duration", "T")):
+                out[key] += trial[name][0 if self.first_fixation else 1 :]
+            out["subject"] += [trial["subject"]] * (len(out["x"]) - len(out["subject"]))
+        return out
+
+
+def _trials(path: Path) -> list[dict[str, Any]]:
+    try:
+        trials = json.loads(path.read_text())
+        for trial in trials:
+            lengths = {len(trial[key]) for key in ("X", "Y", "T")}
+            if lengths != {trial.get("length", len(trial["X"]))} or trial["split"] not in ("train", "valid", "test"):
+                raise ValueError(f"a trial of {trial['name']} has {sorted(lengths)} fixations, split {trial['split']}")
+            assert {"name", "subject", "task", "condition"} <= set(trial)
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:100]
+        raise InputError(f"{path} is not laid out as COCO-Search18's ({reason}): fetch it again") from None
+    return trials
+
+
+def _refuse_copies(trials: list[dict[str, Any]], root: Path) -> None:
+    x, y = max(max(t["X"], default=0) for t in trials), max(max(t["Y"], default=0) for t in trials)
+    if x < COPY[1] and y < COPY[0]:
+        raise InputError(
+            f"{root}: all fixations lie within {COPY[1]} x {COPY[0]} pixels, so the files are a rescaled copy: fetch "
+            f"COCO-Search18's own, which are in pixels of {DISPLAY[1]} x {DISPLAY[0]}"
+        )

@@ -1,0 +1,147 @@
+"""CUB-200-2011: 200 kinds of birds (Wah et al. 2011), with the gaze of CUB-GHA (Rong et al. 2021) where it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from haa.data.dataset import Split
+from haa.data.files.image import image_size
+from haa.data.index import IndexedDataset, Missing
+from haa.errors import InputError
+from haa.gaze import Size
+
+LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
+
+
+class CUB(IndexedDataset):
+    """Photos of birds in the official split, 5,994 to train and 5,794 to test; an eighth of the former validates.
+
+    CUB-GHA's files come in two line layouts, told apart by their number n of fields, and never within one file:
+
+    - ``id,w,h`` and then triples ``x,y,ms``, so n is a multiple of 3: pixels of the image;
+    - ``id,w,h,w_display,h_display,x_display,y_display`` and then such triples, so n - 1 is one: pixels of the display
+      of 1920 x 1080, on which the image was shown at that size with its upper left corner there.
+
+    Fixations keep their order. The five runs' files count as five subjects, in the order of their names, and an image
+    that occurs twice in a run keeps both viewings, as that subject's. Published coordinates are whole pixels; in
+    the five runs x goes from 0 to width - 1, so they count from 0.
+
+    Args:
+        root: the folder that holds ``images.txt``, ``image_class_labels.txt``, ``train_test_split.txt``,
+            ``classes.txt`` and ``images/``.
+        split: ``train``, ``val`` or ``test``.
+        missing: ``drop`` leaves out absent images.
+        cache: see `haa.data.index.IndexedDataset`.
+        gha: CUB-GHA's ``Fixation.txt``, or the folder that holds ``Fixation_run1.txt`` ...; None is no gaze.
+
+    Raises:
+        InputError: if a file is missing or is not what its name says, a line is in neither layout, or an image has
+            another size than its gaze says.
+
+    Reference:
+        C. Wah, S. Branson, P. Welinder, P. Perona, S. Belongie. The Caltech-UCSD Birds-200-2011 Dataset. 2011.
+        Y. Rong, W. Xu, Z. Akata, E. Kasneci. Human Attention in Fine-grained Classification. BMVC 2021.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "train",
+        missing: Missing = "raise",
+        cache: str | Path | None = None,
+        gha: str | Path | None = None,
+    ) -> None:
+        self.gha = None if gha is None else Path(gha).expanduser()
+        super().__init__(root, split, missing, cache)
+
+    def sources(self) -> Sequence[Path]:
+        return [*(self.root / name for name in LISTS), *self._runs()]
+
+    def scan(self) -> Iterator[dict[str, Any]]:
+        images, labels, training, classes = (self._read(name) for name in LISTS)
+        self.classes = list(classes.values())
+        numbers = {number: index for index, number in enumerate(classes)}
+        gaze = self._gaze()
+        for number, name in images.items():
+            if number not in labels or number not in training or labels[number] not in numbers:
+                raise InputError(
+                    f"{self.root}: image {number} ({name}) has no class or no split: fetch the lists again"
+                )
+            sample: dict[str, Any] = {
+                "id": number,
+                "image": f"images/{name}",
+                "split": "train+val" if training[number] == "1" else "test",
+                "label": numbers[labels[number]],
+            }
+            if number in gaze:
+                size, columns = gaze[number]
+                path = self.root / "images" / name
+                if path.is_file() and image_size(path) != size:
+                    raise InputError(
+                        f"{self.gha}: image {number} has {size[1]} x {size[0]} pixels there, and {path} others: "
+                        "the gaze is not of this image, fetch both again"
+                    )
+                sample |= {**columns, "height": size[0], "width": size[1]}
+            yield sample
+
+    def _runs(self) -> list[Path]:
+        if self.gha is None:
+            return []
+        runs = sorted(self.gha.glob("Fixation_run*.txt")) if self.gha.is_dir() else [self.gha]
+        runs = runs or [self.gha / "Fixation.txt"]
+        if not runs[0].is_file():
+            raise InputError(f"{runs[0]} is missing: data.gha must be CUB-GHA's Fixation.txt or the folder of its runs")
+        return runs
+
+    def _gaze(self) -> dict[str, tuple[Size, dict[str, list[float]]]]:
+        found: dict[str, tuple[Size, dict[str, list[float]]]] = {}
+        for subject, path in enumerate(self._runs(), 1):
+            lines = [line for line in path.read_text().splitlines() if line.strip()]
+            layouts = {len(line.split(",")) % 3 for line in lines}
+            if len(layouts) > 1 or layouts - {0, 1}:
+                raise InputError(
+                    f"{path} mixes line layouts, or has lines that are neither id,w,h,(x,y,ms)... nor "
+                    "id,w,h,w_display,h_display,x_display,y_display,(x,y,ms)...: fetch it again"
+                )
+            for number, line in enumerate(lines, 1):
+                image, size, points = _parse(line, f"{path}, line {number}")
+                known, columns = found.setdefault(image, (size, {"x": [], "y": [], "duration": [], "subject": []}))
+                if known != size:
+                    raise InputError(f"{path}, line {number}: image {image} had another size before: fetch it again")
+                for key, values in zip(columns, [*points.T.tolist(), [subject] * len(points)], strict=True):
+                    columns[key] += values
+        return found
+
+    def _read(self, name: str) -> dict[str, str]:
+        try:
+            lines = (self.root / name).read_text().splitlines()
+            return dict(line.strip().split(" ", 1) for line in lines if line.strip())  # type: ignore[misc]
+        except (FileNotFoundError, ValueError):
+            raise InputError(f"{self.root / name} is missing or no list: data.root must be CUB_200_2011") from None
+
+
+def _parse(line: str, where: str) -> tuple[str, Size, np.ndarray]:
+    """The image, its size (h, w) and the fixations (n, 3), x, y in its pixels and milliseconds, of one line.
+
+    Example:
+        >>> _parse("7,500,400,10,20,300", "here")[2]
+        array([[ 10.,  20., 300.]])
+        >>> _parse("7,500,400,1000,800,460,140,460.5,142.5,300", "here")[2]
+        array([[  0.,   1., 300.]])
+    """
+    fields = line.split(",")
+    header = 3 if len(fields) % 3 == 0 else 7
+    try:
+        image = str(int(fields[0]))
+        w, h, *display = (float(field) for field in fields[1:header])
+        points = np.array([float(field) for field in fields[header:]]).reshape(-1, 3)
+    except ValueError:
+        raise InputError(f"{where} holds something other than numbers: fetch it again") from None
+    if display:
+        shown, corner = np.array(display[:2]), np.array(display[2:])
+        points[:, :2] = (points[:, :2] - corner + 0.5) * np.array([w, h]) / shown - 0.5
+    return image, (int(h), int(w)), points

@@ -1,0 +1,48 @@
+"""Hollywood-2 with gaze: clips of films, each shot with the fixations of 16 people (Mathe and Sminchisescu 2015)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from haa.data.readers.clips import ClipDataset, frame_folder, training_and_testing
+from haa.errors import InputError
+
+SHOT = re.compile(r"(actionclip(?:train|test)\d{5})_\d+")
+"""A video's name, and the number of the shot in it."""
+
+
+class Hollywood2(ClipDataset):
+    """As redistributed with DHF1K: ``training/<shot>/images/*.png`` and ``fixation/*.png``, and ``testing`` alike.
+
+    A folder is a shot, ``actionclip{train,test}<video>_<shot>``; its frames are numbered on within the whole video, so
+    they are taken in the order of their numbers and counted from the first. ``fixation/<frame>.png`` is black but for
+    fixated pixels: row and column are y and x. Who looked is not kept, and several people on one pixel are one. All
+    shots of a video share a split. Labels of actions and a saliency map's blur are not read.
+
+    A quarter of this gaze is smooth pursuit of something that moves, not fixation.
+
+    Args:
+        root: the folder that holds ``training`` and ``testing``.
+        split: ``train``, ``val`` (taken from ``training``) or ``test`` (``testing``).
+        frames, stride, missing, cache: see `haa.data.readers.clips.ClipDataset`.
+
+    Raises:
+        InputError: if a folder is missing or is not named so.
+
+    Reference:
+        S. Mathe, C. Sminchisescu. Actions in the Eye. PAMI 37(7), 2015. M. Marszalek, I. Laptev, C. Schmid. Actions in
+        Context. CVPR 2009.
+    """
+
+    def sources(self) -> Sequence[Path]:
+        return list(self.root.glob("*ing/*/*/"))
+
+    def scan(self) -> Iterable[dict[str, Any]]:
+        for shot, split in training_and_testing(self.root):
+            name = SHOT.fullmatch(shot.name)
+            if name is None:
+                raise InputError(f"{shot} is not named actionclip<part><video>_<shot>, as Hollywood-2's shots are")
+            yield from self.clips(**frame_folder(shot), name=shot.name, stimulus=name[1], split=split)

@@ -1,0 +1,148 @@
+"""SALICON: 20,000 COCO images explored with the mouse under a blur that follows the retina's (Jiang et al. 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, get_args
+
+import numpy as np
+
+from haa.data.dataset import Split
+from haa.data.files.matlab import elements, read_mat
+from haa.data.index import IndexedDataset, Missing
+from haa.data.splits import published
+from haa.errors import InputError
+
+Release = Literal[2015, 2017]
+Points = Literal["fixations", "location"]
+
+
+class SALICON(IndexedDataset):
+    """Saliency in Context, in either of its two releases, whose recordings differ: name the one that you mean.
+
+    **2015**: ``annotations/fixations_train2014.json`` and ``fixations_val2014.json`` (or a file of examples whose name
+    begins so). ``fixations`` there are raw samples of the mouse, several thousand an image, as ``[row, column]``
+    counted from 1. ``worker_id`` becomes the subject.
+
+    **2017**: ``fixations/train/*.mat`` and ``fixations/val/*.mat``. There, ``gaze`` is a struct array, one element a
+    worker, with ``location`` (mouse samples), ``timestamp`` and ``fixations`` (inferred from them), each ``[x, y]``
+    counted from 1: the other way round than in 2015. Traces leave the picture; such points are left out and counted.
+    Workers have no names: subjects are numbered per image. Files of this layout with 2015's recordings are about,
+    too, and cannot be told apart: give the folder of the release that you name.
+
+    Both become 0-based x, y. Images lie in ``images/train`` and ``images/val``. The fixations of the test part are not
+    published, so the published validation part is the test split (`haa.data.splits.published`).
+
+    Args:
+        root: the folder that holds ``images`` and ``annotations`` or ``fixations``.
+        split: ``train``, ``val`` or ``test``.
+        release: 2015 or 2017.
+        points: of 2017, ``fixations`` or the mouse's ``location``.
+        missing, cache: see `haa.data.index.IndexedDataset`.
+
+    Raises:
+        InputError: if the release is not there, or more than one file could be meant.
+
+    Reference:
+        M. Jiang, S. Huang, J. Duan, Q. Zhao. SALICON: Saliency in Context. CVPR 2015.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "train",
+        *,
+        release: Release,
+        points: Points = "fixations",
+        missing: Missing = "raise",
+        cache: str | Path | None = None,
+    ) -> None:
+        if release not in get_args(Release):
+            raise InputError(f"data.release={release}: SALICON was published in 2015 and in 2017, name one of them")
+        if points not in get_args(Points):
+            raise InputError(f"data.points={points}: choose fixations or location")
+        if release == 2015 and points == "location":
+            raise InputError("data.points=location: the release of 2015 has one kind of points, leave points out")
+        self.release, self.points = release, points
+        self.outside = "raise" if release == 2015 else "drop"
+        super().__init__(root, split, missing, cache)
+
+    def sources(self) -> Sequence[Path]:
+        parts = self._parts().values()
+        return list(parts) if self.release == 2015 else [path for folder in parts for path in folder.glob("*.mat")]
+
+    def scan(self) -> Iterable[dict[str, Any]]:
+        parts = self._parts()
+        pools = published(parts)
+        read = self._json if self.release == 2015 else self._mat
+        for part, source in parts.items():
+            for name, gaze in read(source):
+                image = f"images/{part}/{name}"
+                yield {"id": Path(name).stem, "image": image, "stimulus": name, "split": pools[part], **gaze}
+
+    def _parts(self) -> dict[str, Path]:
+        found = {part: place for part in ("train", "val") if (place := self._place(part)) is not None}
+        if not found:
+            raise InputError(
+                f"data.root={self.root} holds no SALICON of {self.release}: it is "
+                + ("annotations/fixations_train2014.json" if self.release == 2015 else "fixations/train/*.mat")
+                + ", beside images/"
+            )
+        return found
+
+    def _place(self, part: str) -> Path | None:
+        if self.release == 2017:
+            folder = self.root / "fixations" / part
+            return folder if any(folder.glob("*.mat")) else None
+        files = sorted(self.root.glob(f"annotations/fixations_{part}2014*.json"))
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
+            raise InputError(f"{self.root}/annotations holds {names}: leave one of them there")
+        return files[0] if files else None
+
+    def _json(self, path: Path) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+        with path.open("rb") as file:
+            names = {image["id"]: image["file_name"] for image in _items(file, "images", path)}
+        traces: dict[int, list[tuple[int, np.ndarray]]] = {number: [] for number in names}
+        with path.open("rb") as file:
+            for entry in _items(file, "annotations", path):
+                trace = np.array(entry["fixations"], dtype=np.int32).reshape(-1, 2)
+                if entry["image_id"] not in traces:
+                    raise InputError(f"{path} annotates image {entry['image_id']} but does not list it: fetch it again")
+                traces[entry["image_id"]].append((entry["worker_id"], trace))
+        for number, name in names.items():
+            yield name, _flat([(worker, trace[:, 1], trace[:, 0]) for worker, trace in traces.pop(number)])
+
+    def _mat(self, folder: Path) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+        for path in sorted(folder.glob("*.mat")):
+            try:
+                workers = [
+                    np.asarray(worker[self.points], dtype=np.float64).reshape(-1, 2)
+                    for worker in elements(read_mat(path, "gaze", "SALICON's"))
+                ]
+            except (KeyError, IndexError, TypeError, ValueError):
+                raise InputError(
+                    f"{path} is not laid out as SALICON's, gaze(i).{self.points} with two columns: fetch it again"
+                ) from None
+            yield f"{path.stem}.jpg", _flat([(i, xy[:, 0], xy[:, 1]) for i, xy in enumerate(workers, start=1)])
+
+
+def _flat(traces: list[tuple[int, np.ndarray, np.ndarray]]) -> dict[str, list[Any]]:
+    """Traces counted from 1, as (subject, x, y), behind one another and counted from 0."""
+    x = [float(value) - 1 for _, xs, _ in traces for value in xs]
+    y = [float(value) - 1 for _, _, ys in traces for value in ys]
+    return {"x": x, "y": y, "subject": [subject for subject, xs, _ in traces for _ in xs]}
+
+
+def _items(file: BinaryIO, key: str, path: Path) -> Iterator[dict[str, Any]]:
+    """The elements of one array of a JSON file, one by one: the official file, read whole, needs 10 GB of memory."""
+    try:
+        import ijson
+    except ImportError:
+        raise InputError(f"reading {path} needs ijson: pip install 'haa[formats]'") from None
+    try:
+        # numbers come as floats: the file has integers alone, which they hold exactly
+        yield from ijson.items(file, f"{key}.item", use_float=True)
+    except ijson.JSONError as error:
+        raise InputError(f"{path} is not JSON ({' '.join(str(error).split())[:80]}): fetch it again") from None

@@ -1,0 +1,55 @@
+"""UCF Sports with gaze: 150 clips of sports with the fixations of 16 people (Mathe and Sminchisescu 2015)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from haa.data.readers.clips import ClipDataset, frame_folder, training_and_testing
+from haa.errors import InputError
+
+NAME = re.compile(r"(.+)-(\d+)")
+VIEWS = re.compile(r"-(Front|Back|Side)$")
+
+
+class UCFSports(ClipDataset):
+    """As redistributed with DHF1K: ``training/<Class>-<number>/images/*.png`` and ``fixation/*.png``, and ``testing``.
+
+    ``fixation/<frame>.png`` is black but for fixated pixels: row and column are y and x. Who looked is not kept, and
+    several people on one pixel are one. The class is the folder's name without its number and without the camera's side
+    (``Golf-Swing-Back`` and ``Golf-Swing-Front`` are one): it is the sample's ``label``.
+
+    The set itself has no official split (it is often tested leaving one clip out); ``training`` and ``testing`` are the
+    redistribution's.
+
+    Args:
+        root: the folder that holds ``training`` and ``testing``.
+        split: ``train``, ``val`` (taken from ``training``) or ``test`` (``testing``).
+        frames, stride, missing, cache: see `haa.data.readers.clips.ClipDataset`.
+
+    Raises:
+        InputError: if a folder is missing or is not named so.
+
+    Reference:
+        S. Mathe, C. Sminchisescu. Actions in the Eye. PAMI 37(7), 2015. M. D. Rodriguez, J. Ahmed, M. Shah. Action
+        MACH. CVPR 2008.
+    """
+
+    def sources(self) -> Sequence[Path]:
+        return list(self.root.glob("*ing/*/*/"))
+
+    def scan(self) -> Iterable[dict[str, Any]]:
+        videos = [(video, split, _action(video)) for video, split in training_and_testing(self.root)]
+        self.classes = sorted({action for _, _, action in videos})
+        for video, split, action in videos:
+            label = self.classes.index(action)
+            yield from self.clips(**frame_folder(video), name=video.name, split=split, label=label)
+
+
+def _action(video: Path) -> str:
+    name = NAME.fullmatch(video.name)
+    if name is None:
+        raise InputError(f"{video} is not named <Class>-<number>, as UCF Sports' videos are")
+    return VIEWS.sub("", name[1])

@@ -1,0 +1,197 @@
+"""What a saliency model's scores are to be read beside: the centre prior, another image's gaze, and other people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torchmetrics import MetricCollection
+
+from haa.conditions import Shuffled
+from haa.data.dataset import GazeDataset
+from haa.errors import InputError
+from haa.gaze import Gaze, Size, density, pad, resize
+from haa.metrics.scoring import score
+from haa.tasks.saliency import saliency_metrics
+
+Row = dict[str, float]
+_TOGETHER = 16
+"""Samples of one size that are scored at a time."""
+_VERSION = 1
+"""Raised whenever the same gaze would give other rows, so that no stale ones are read."""
+
+
+def reference_rows(
+    train: GazeDataset,
+    test: GazeDataset,
+    sigma: float = 0.03,
+    seed: int = 0,
+    points: int = 200_000,
+    metrics: Callable[[], MetricCollection] = saliency_metrics,
+    samples: int | None = None,
+) -> dict[str, Row]:
+    """Scores of predictions that need no model, by the metrics and at the size by which models are scored.
+
+    - ``centre prior``: the density of all training fixations, whatever the image. What a model must beat.
+    - ``another image``: the human density of another test image. What attention learned from shuffled maps can reach.
+    - ``human ceiling``: the density of half of the people (the larger half, drawn for each image) scored by the other
+      half's fixations. Only from data that tell people apart.
+
+    Args:
+        train: the split whose fixations make the prior.
+        test: the split that is scored.
+        sigma: of the human densities, as a share of the stimulus' longer side, as in `haa.alignment.Alignment`.
+        seed: draws the other image and the halves.
+        points: how many training fixations the prior is made from at most (of evenly spaced images).
+        metrics: makes what the rows are scored by.
+        samples: how many test samples are scored at most (evenly spaced); None is all.
+
+    Returns:
+        A row of metrics for each; a row that the data do not allow, and a metric that is never defined, are left out.
+
+    Raises:
+        InputError: if the training split has no gaze.
+
+    Kümmerer, Wallis, Bethge, Information-theoretic model comparison unifies saliency metrics, PNAS 2015 (the centre
+    prior and the gold standard as bounds); Judd, Durand, Torralba, A benchmark of computational models of saliency to
+    predict human fixations, MIT technical report, 2012.
+    """
+    prior = centre_prior(train, sigma, points)
+    other = Shuffled(seed)
+    rows_of = {name: metrics() for name in ("centre prior", "another image", "human ceiling")}
+    for metric in [metric for row in rows_of.values() for metric in row.values()]:
+        # one process computes the rows, and must not wait for what the others know
+        metric.distributed_available_fn = lambda: False
+    seen = [index for index in range(len(test)) if test.gaze(index) is not None]
+    several = len({test.stimulus(index) for index in seen}) > 1
+    if samples is not None and len(seen) > samples:
+        seen = [seen[i * len(seen) // samples] for i in range(samples)]
+    waiting: dict[tuple[str, Size], list[tuple[Tensor, Gaze]]] = {}
+    for index in seen:
+        gaze = test.gaze(index)
+        assert gaze is not None
+        stranger = other.gaze(test, index) if several else None
+        halves = split_people(gaze, torch.Generator().manual_seed(seed * 1_000_003 + index))
+        for own, theirs, half, rest in _frame_by_frame(gaze, stranger, *(halves or (None, None))):
+            assert own is not None
+            pairs = {"centre prior": (_stretched(prior, own.size), own)}
+            if theirs is not None:
+                pairs["another image"] = (_map(theirs, sigma), own)
+            if half is not None and rest is not None and len(half.points) and len(rest.points):
+                pairs["human ceiling"] = (_map(half, sigma), rest)
+            for name, pair in pairs.items():
+                waiting.setdefault((name, own.size), []).append(pair)
+                if len(waiting[name, own.size]) == _TOGETHER:
+                    _score(rows_of[name], waiting.pop((name, own.size)), sigma)
+    for (name, _), left in waiting.items():
+        _score(rows_of[name], left, sigma)
+    rows = {
+        name: {key: value.item() for key, value in metric.compute().items() if value.isfinite()}
+        for name, metric in rows_of.items()
+        if all(m.update_called for m in metric.values())
+    }
+    return {name: row for name, row in rows.items() if row}
+
+
+def cached_reference_rows(
+    directory: str | Path, train: GazeDataset, test: GazeDataset, sigma: float, metrics: Callable[[], MetricCollection]
+) -> dict[str, Row]:
+    """`reference_rows` on at most 100 test samples, computed once for the same gaze and metrics and then read.
+
+    Args:
+        directory: where the rows are kept.
+        train, test, sigma, metrics: see `reference_rows`.
+    """
+    names = ",".join(sorted(map(str, metrics())))
+    digest = hashlib.sha256(f"{_VERSION} {sigma} {names}".encode())
+    for dataset in (train, test):
+        for index in range(len(dataset)):
+            gaze = dataset.gaze(index)
+            digest.update(b"none" if gaze is None else str(gaze.size).encode() + gaze.points.numpy().tobytes())
+            if gaze is not None and gaze.frame is not None:
+                digest.update(gaze.frame.numpy().tobytes())
+            if gaze is not None and gaze.subject is not None:
+                digest.update(gaze.subject.numpy().tobytes())
+    path = Path(directory) / "references" / f"{digest.hexdigest()[:16]}.json"
+    if not path.is_file():
+        rows = reference_rows(train, test, sigma, metrics=metrics, samples=100)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # written aside and moved: another process never reads a part of it
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(rows))
+        part.replace(path)
+    return json.loads(path.read_text())
+
+
+def centre_prior(train: GazeDataset, sigma: float = 0.03, points: int = 200_000) -> Float[Tensor, "1 h w"]:
+    """The density of a split's fixations taken together, at its commonest stimulus size (at most 256 cells a side).
+
+    Args:
+        train: whose images may differ in size: points are stretched to the commonest.
+        sigma: of the Gaussian around each fixation, as a share of the longer side.
+        points: fixations that are used at most, from evenly spaced images.
+    """
+    gazes = [gaze for gaze in map(train.gaze, range(len(train))) if gaze is not None and len(gaze.inside().points)]
+    if not gazes:
+        raise InputError(f"no training image of {type(train).__name__} has gaze: a centre prior cannot be made")
+    size: Size = Counter(gaze.size for gaze in gazes).most_common(1)[0][0]
+    shrink = max(1.0, max(size) / 256)
+    grid = (max(1, round(size[0] / shrink)), max(1, round(size[1] / shrink)))
+    every = max(1, math.ceil(sum(len(gaze.points) for gaze in gazes) / points))
+    kept = torch.cat([resize(gaze.inside().points, gaze.size, size) for gaze in gazes[::every]])
+    parts: Iterable[Tensor] = kept.split(4096)
+    total = sum(
+        (density(part[None], size, sigma * max(size), grid=grid) * len(part) for part in parts), torch.zeros(())
+    )
+    return total / len(kept)
+
+
+def split_people(gaze: Gaze, generator: torch.Generator) -> tuple[Gaze, Gaze] | None:
+    """The fixations of half of the people (the larger half) and of the others; None with fewer than two people.
+
+    Example:
+        >>> gaze = Gaze(torch.rand(6, 2), (9, 9), subject=torch.tensor([1, 1, 2, 2, 3, 3]))
+        >>> [len(half.points) for half in split_people(gaze, torch.Generator())]
+        [4, 2]
+    """
+    gaze = gaze.inside()
+    if gaze.subject is None or len(people := gaze.subject.unique()) < 2:
+        return None
+    order = people[torch.randperm(len(people), generator=generator)].tolist()
+    half = math.ceil(len(order) / 2)
+    return gaze.of(*order[:half]), gaze.of(*order[half:])
+
+
+def _frame_by_frame(gaze: Gaze, *others: Gaze | None) -> Iterator[tuple[Gaze | None, ...]]:
+    """The gaze of several at each frame of a clip at which the first has some; of a still, once."""
+    if gaze.frame is None:
+        yield gaze, *others
+        return
+    for frame in gaze.inside().frame.unique().tolist():  # type: ignore[union-attr]
+        yield tuple(None if one is None else one.at(frame) for one in (gaze, *others))
+
+
+def _score(metrics: MetricCollection, pairs: list[tuple[Tensor, Gaze]], sigma: float) -> None:
+    batch = {
+        "image": torch.empty(len(pairs), 3, *pairs[0][1].size),
+        "id": [""] * len(pairs),
+        "fixations": pad([gaze.points for _, gaze in pairs]),
+    }
+    score(metrics, torch.cat([prediction for prediction, _ in pairs]), batch, sigma)  # type: ignore[arg-type]
+
+
+def _map(gaze: Gaze, sigma: float) -> Tensor:
+    return density(gaze.points[None], gaze.size, sigma * max(gaze.size))
+
+
+def _stretched(prior: Tensor, size: Size) -> Tensor:
+    return interpolate(prior[None], size, mode="bilinear", align_corners=False)[0]

@@ -1,0 +1,138 @@
+"""`haa show`: samples with where people looked, what a condition makes of it, and where a machine looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from haa import build, checkpoint
+from haa.alignment import Alignment
+from haa.batch import Batch, in_unit_range, middle
+from haa.conditions import Human
+from haa.data.dataset import Split
+from haa.data.loading.collate import collate
+from haa.data.loading.samples import Samples
+from haa.errors import InputError
+from haa.pictures.draw import caption, overlay
+from haa.tasks.aligned_module import AlignedModule
+
+Column = tuple[str, Tensor | None, Tensor | None]
+"""A heading, points ``(n, 2)``, and a map ``(h, w)``; None where there is nothing to draw."""
+
+
+def show(cfg: DictConfig) -> Path:
+    """Draw the samples ``cfg.index`` and return the picture's path.
+
+    Args:
+        cfg: ``conf/show.yaml``, composed.
+
+    Raises:
+        InputError: if the data, the checkpoint or an index cannot be used.
+    """
+    module: AlignedModule | None = None
+    if cfg.split not in get_args(Split):
+        raise InputError(f"split={cfg.split}: there are {', '.join(get_args(Split))}")
+    given, cfg = cfg.get("data"), cfg.copy()
+    OmegaConf.set_struct(cfg, False)
+    if cfg.checkpoint:
+        module, trained = checkpoint.load(cfg.checkpoint, cfg.trust)
+        module.eval()
+        cfg.loader, cfg.task = trained.loader, trained.task
+        whole = given is not None and "_target_" in given
+        cfg.data = given if whole else OmegaConf.merge(trained.data, given or {})
+    elif given is None:
+        cfg.data = {"_target_": "haa.data.shapes.Shapes", "task": cfg.task.name}
+    build.check(cfg, cfg.trust)
+    data, condition = build.datamodule(cfg), build.make(cfg.condition)
+    dataset = data.dataset(cfg.split)
+    indices = cfg.index if OmegaConf.is_list(cfg.index) else [cfg.index]
+    for index in indices:
+        if not isinstance(index, int) or not 0 <= index < len(dataset):
+            raise InputError(f"index={index}: the {cfg.split} split has samples 0 to {len(dataset) - 1}")
+    samples = Samples(dataset, data.transform)
+    control = None if isinstance(condition, Human) else Samples(dataset, data.transform, condition=condition)
+    rows = [_row(samples, control, module, index, dataset.simulated) for index in indices]
+    path = Path(cfg.output_dir) / "show.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure(rows).savefig(path, dpi=130, bbox_inches="tight")
+    return path
+
+
+def figure(rows: list[tuple[Batch, list[Column]]]) -> Figure:
+    """One row per sample, with its columns laid over its image.
+
+    Args:
+        rows: a batch of one sample, whose image is in [0, 1], and its columns; the first row names them.
+    """
+    heights = [batch["image"].shape[-2] / batch["image"].shape[-1] for batch, _ in rows]
+    width = 2.6 * len(rows[0][1])
+    drawn = Figure(figsize=(width, 2.6 * sum(heights) + 0.4 * len(rows) + 0.2), layout="constrained")
+    axes = drawn.subplots(len(rows), len(rows[0][1]), squeeze=False, gridspec_kw={"height_ratios": heights})
+    for number, (line, (batch, columns)) in enumerate(zip(axes, rows, strict=True)):
+        image = batch["image"][0].permute(1, 2, 0).clamp(0, 1).numpy()
+        for axis, (heading, points, values) in zip(line, columns, strict=True):
+            axis.imshow(image, interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            if number == 0:
+                axis.set_title(heading, fontsize=9)
+            if values is not None:
+                overlay(axis, values)
+            if points is not None:
+                axis.scatter(*points.T, s=10, facecolors="none", edgecolors="white", linewidths=0.8)
+                axis.set_xlim(-0.5, image.shape[1] - 0.5)
+                axis.set_ylim(image.shape[0] - 0.5, -0.5)
+            if points is None and values is None:
+                axis.set_xlabel("no gaze", fontsize=7)
+        text = caption(batch, 0)
+        line[0].set_xlabel(batch["id"][0] if text == batch["id"][0] else f"{batch['id'][0]}\n{text}", fontsize=7)
+    return drawn
+
+
+def _row(
+    samples: Samples, control: Samples | None, module: AlignedModule | None, index: int, simulated: bool
+) -> tuple[Batch, list[Column]]:
+    alignment = Alignment() if module is None else module.alignment
+    batch = in_unit_range(collate([samples[index]]))
+    attention = None
+    if module is not None:
+        with torch.no_grad():
+            attention = module.look(batch).attention
+        if attention is None:
+            raise InputError(f"{type(module.model).__name__} returns no attention: leave checkpoint= out")
+    still, machine = _middle(batch, attention)
+    human = "simulated human map" if simulated else "human map"
+    columns = [*_gaze(still, alignment, human)]
+    if control is not None:
+        other, _ = _middle(in_unit_range(collate([control[index]])), None)
+        name = type(control.condition).__name__.lower()
+        columns.append(_gaze(other, alignment, f"condition={name}")[1])
+    if machine is not None:
+        size = still["image"].shape[-2:]
+        columns.append(("machine map", None, interpolate(machine[:1, None].float(), size, mode="bilinear")[0, 0]))
+    return still, columns
+
+
+def _middle(batch: Batch, attention: Tensor | None) -> tuple[Batch, Tensor | None]:
+    """Of a clip the middle frame; a still, and a machine that is not asked, as they are."""
+    if "clip" not in batch:
+        return batch, attention
+    frames = batch["clip"].shape[:2]
+    still, machine = middle(batch, torch.zeros(*frames, 1, 1) if attention is None else attention)
+    return still, None if attention is None else machine
+
+
+def _gaze(batch: Batch, alignment: Alignment, heading: str) -> tuple[Column, Column]:
+    size: Any = tuple(batch["image"].shape[-2:])
+    density, has = alignment.human(batch, size)
+    if not bool(has[0]):
+        return ("image, fixations", None, None), (heading, None, None)
+    points = batch["fixations"][0] if "fixations" in batch else None
+    points = None if points is None else points[points.isfinite().all(-1)]
+    return ("image, fixations", points, None), (heading, None, density[0])

@@ -1,0 +1,95 @@
+"""Gaze that was predicted, not recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from haa.conditions.condition import Condition, Fitted, Human
+from haa.conditions.draw import sample
+from haa.data.dataset import GazeDataset
+from haa.data.seeds import generator
+from haa.errors import InputError
+from haa.gaze import Gaze
+
+if TYPE_CHECKING:
+    from haa.predict.predictor import PredictedMaps
+
+
+class PredictedGaze(GazeDataset):
+    """A split whose samples all have gaze: fixations drawn from the density that a saliency model predicts.
+
+    Args:
+        dataset: the split.
+        maps: of its pictures.
+        points: fixations for each picture.
+        seed: draws them; samples of one picture have the same.
+    """
+
+    def __init__(self, dataset: GazeDataset, maps: PredictedMaps, points: int, seed: int) -> None:
+        self.dataset, self.maps, self.points, self.seed = dataset, maps, points, seed
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**self.dataset[index], "gaze": self.gaze(index)}
+
+    def gaze(self, index: int) -> Gaze | None:
+        size, rng = self.maps.size(index), generator(self.seed, self.maps.rows[index])
+        return Gaze(sample(self.maps.map(index), self.points, size, rng), size)
+
+    def stimulus(self, index: int) -> str:
+        return self.dataset.stimulus(index)
+
+    def strings(self, key: str) -> Iterable[str]:
+        return self.dataset.strings(key)
+
+
+class Predicted(Fitted[PredictedGaze]):
+    """Gaze that a saliency model predicts, for data in which nobody's was recorded; and every control of it.
+
+    What is recorded of the training split is not looked at, and evaluation looks at nothing else: where there is no
+    recorded gaze, attention metrics are undefined. A saliency model says how likely a fixation is at each place, so
+    what a sample gets is fixations drawn from that. From there on predicted gaze goes where recorded gaze goes:
+    ``control`` is any other condition and acts on the predicted fixations as it would on recorded ones.
+
+    Args:
+        checkpoint: of ``haa train task=saliency``; hashed, so that another one at the same path is noticed.
+        control: what becomes of the predicted gaze; None leaves it as it is.
+        points: fixations for each picture. They are spread evenly over the density's mass, so that few are enough.
+        seed: draws them.
+        cache: folder in which the predicted maps are kept; None keeps them for one process.
+        batch_size: pictures that are looked at together.
+
+    Raises:
+        InputError: if a number is not positive; at the first sample, if the checkpoint is not one of a saliency model.
+
+    Y. Qiao, J. Dong, D. Xu, Exploring Human-Like Attention Supervision in Visual Question Answering, AAAI 2018.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        control: Condition | None = None,
+        points: int = 200,
+        seed: int = 0,
+        cache: str | Path | None = ".cache",
+        batch_size: int = 16,
+    ) -> None:
+        for name, value in (("points", points), ("batch_size", batch_size)):
+            if value < 1:
+                raise InputError(f"condition.{name}={value}: give a positive number")
+        self.checkpoint, self.control = checkpoint, Human() if control is None else control
+        self.points, self.seed, self.cache, self.batch_size = points, seed, cache, batch_size
+
+    def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
+        return self.control.gaze(self.fitted(dataset), index)
+
+    def fit(self, dataset: GazeDataset) -> PredictedGaze:
+        """Look at every picture of the split, unless that has been done before."""
+        from haa.predict.predictor import predicted_maps  # it rebuilds models, whose builder imports the conditions
+
+        maps = predicted_maps(self.checkpoint, dataset, self.cache, self.batch_size)
+        return PredictedGaze(dataset, maps, self.points, self.seed)

@@ -1,0 +1,159 @@
+"""`haa predict`: the maps of a folder of images, at their own size."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+from rich.console import Console
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from haa.data.files.image import read_image
+from haa.errors import InputError
+from haa.predict.predictor import Predictor, at_size, file_hash, progress
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
+
+
+def predict(cfg: DictConfig) -> dict[str, int]:
+    """Write the maps of every image in a folder and below; what is there already is left alone.
+
+    Args:
+        cfg: ``conf/predict.yaml``, composed.
+
+    Returns:
+        How many images were ``written``, ``there`` before, and ``skipped`` because they could not be read.
+
+    Raises:
+        InputError: if the checkpoint, the folders or, with ``on_error=stop``, an image cannot be used.
+    """
+    _check(cfg)
+    source, target = Path(cfg.images).expanduser(), Path(cfg.output).expanduser()
+    names = _images(source, target)
+    predictor = Predictor(cfg.checkpoint, cfg.question, cfg.device, cfg.trust)
+    _claim(target, {"checkpoint": file_hash(cfg.checkpoint), "format": cfg.format, "question": cfg.question})
+    kinds = ("saliency", "attention") if predictor.predicts_gaze else ("attention",)
+    there = {name for name in names if all(path.is_file() for path in _paths(target, name, kinds, cfg.format))}
+    todo = [name for name in names if name not in there]
+    console, skipped, written = Console(), dict[str, str](), 0
+    loader = DataLoader(_Images(source, todo), cfg.batch_size, num_workers=cfg.num_workers, collate_fn=list)
+    with progress() as bar:
+        task = bar.add_task("looking", total=len(names), completed=len(there))
+        for part in loader:
+            for name, problem in [(name, image) for name, image in part if not isinstance(image, Tensor)]:
+                if cfg.on_error == "stop":
+                    raise InputError(f"{problem}; or give on_error=skip")
+                skipped[name] = problem
+            good = [(name, image) for name, image in part if isinstance(image, Tensor)]
+            for (name, image), maps in zip(good, predictor([image for _, image in good]), strict=True):
+                _write(target, name, maps, image.shape[-2:], cfg.format)
+                written += 1
+            bar.update(task, advance=len(part))
+    counts = {"written": written, "there": len(there), "skipped": len(skipped)}
+    before = f", {len(there)} were there" if there else ""
+    console.print(f"{' and '.join(kinds)} of {written} images in {target}{before}", highlight=False)
+    if skipped:
+        _atomically(target / "skipped.json", lambda file: file.write(json.dumps(skipped, indent=2).encode()))
+        console.print(f"{len(skipped)} could not be read, see {target / 'skipped.json'}:", highlight=False)
+        for name in list(skipped)[:10]:
+            console.print(f"    {name}", highlight=False, markup=False)
+    return counts
+
+
+class _Images(Dataset[tuple[str, Tensor | str]]):
+    """Images by name; of one that cannot be read, what is wrong with it."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder, self.names = folder, names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[str, Tensor | str]:
+        name = self.names[index]
+        try:
+            return name, read_image(self.folder / name)
+        except InputError as error:
+            return name, str(error)
+
+
+def _check(cfg: DictConfig) -> None:
+    for key, example in (("checkpoint", "outputs/.../checkpoints/best.ckpt"), ("images", "DIR"), ("output", "DIR")):
+        if OmegaConf.is_missing(cfg, key):
+            raise InputError(f"{key} is missing: give {key}={example}")
+    for key, choices in (("format", ("png", "npz")), ("on_error", ("stop", "skip"))):
+        if cfg[key] not in choices:
+            raise InputError(f"{key}={cfg[key]}: there are {', '.join(choices)}")
+    if cfg.batch_size < 1:
+        raise InputError(f"batch_size={cfg.batch_size}: give a positive number")
+
+
+def _images(source: Path, target: Path) -> list[str]:
+    if not source.is_dir():
+        raise InputError(f"images={source} is not a folder: give one that holds images")
+    own = target.resolve()
+    names, stems = [], dict[str, str]()
+    for path in sorted(source.rglob("*")):
+        if path.suffix.lower() not in SUFFIXES or not path.is_file() or own in path.resolve().parents:
+            continue
+        name = path.relative_to(source)
+        stem = str(name.with_suffix(""))
+        if stem in stems:
+            raise InputError(f"{stems[stem]} and {name} would be written to one file: rename one of them")
+        stems[stem] = str(name)
+        names.append(str(name))
+    if not names:
+        raise InputError(f"images={source} holds no image ({', '.join(SUFFIXES)})")
+    return names
+
+
+def _claim(target: Path, made_by: dict[str, Any]) -> None:
+    """Say in the folder what its maps are made by; a folder of others is refused."""
+    note = target / "predict.json"
+    if note.is_file():
+        try:
+            before = json.loads(note.read_text())
+        except ValueError:
+            before = None
+        if before != made_by:
+            raise InputError(
+                f"output={target} holds maps of another checkpoint, format or question: give another folder"
+            )
+        return
+    _atomically(note, lambda file: file.write(json.dumps(made_by, indent=2).encode()))
+
+
+def _paths(target: Path, name: str, kinds: Sequence[str], form: Literal["png", "npz"]) -> list[Path]:
+    if form == "npz":
+        return [(target / name).with_suffix(".npz")]
+    return [(target / kind / name).with_suffix(".png") for kind in kinds]
+
+
+def _write(target: Path, name: str, maps: dict[str, Tensor], size: Any, form: Literal["png", "npz"]) -> None:
+    sized = {kind: at_size(kind, values, tuple(size)).numpy() for kind, values in maps.items()}
+    if form == "npz":
+        (path,) = _paths(target, name, (), form)
+        _atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **sized))
+        return
+    for kind, values in sized.items():
+        (path,) = _paths(target, name, (kind,), form)
+        peak = max(float(values.max()), float(np.finfo(np.float32).tiny))
+        levels = np.round(values / peak * 65535).astype(np.uint16)
+        _atomically(path, partial(Image.fromarray(levels).save, format="PNG"))
+
+
+def _atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """A file that is there is complete, whatever happens to the process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    begun = path.with_name(f".{path.name}.partial")
+    with begun.open("wb") as file:
+        write(file)
+    os.replace(begun, path)

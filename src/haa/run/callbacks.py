@@ -1,0 +1,86 @@
+"""Callbacks of a run: a seed per epoch, and pictures of where people and the machine looked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from haa.batch import in_unit_range, middle
+from haa.pictures.draw import side_by_side, word_strips
+from haa.tasks.aligned_module import AlignedModule
+
+
+class EpochSeed(pl.Callback):
+    """Seed every epoch by (seed, epoch, process), so that a resumed run draws what the undisturbed one would have.
+
+    Args:
+        seed: the run's.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        torch.manual_seed((self.seed * 100_003 + trainer.current_epoch) * 1_009 + trainer.global_rank)
+
+
+class EarlyStopping(pl.callbacks.EarlyStopping):
+    """Lightning's, which stays stopped: a run that had stopped and was cut off before its end trains no further."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
+class Pictures(pl.Callback):
+    """Pictures of a few validation samples at the end of training: image, both maps and their difference.
+
+    Of a clip it is the middle frame. A captioner's words follow, each with where it was read. TensorBoard gets the
+    pictures too.
+
+    Args:
+        folder: where ``val.png`` and ``val_words.png`` go.
+        samples: how many rows it has; the first ones of the validation split, so that runs can be compared.
+    """
+
+    def __init__(self, folder: str, samples: int = 6) -> None:
+        self.folder, self.samples = Path(folder), samples
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero or not isinstance(pl_module, AlignedModule):
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        batch = next(iter(data.val_dataloader()))
+        device = pl_module.device
+        batch = {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
+        batch = in_unit_range(batch)  # type: ignore[arg-type]
+        was_training = pl_module.training
+        pl_module.eval()
+        with torch.no_grad():
+            output = pl_module.look(batch)
+        pl_module.train(was_training)
+        if output.attention is None:
+            return
+        batch, attention = middle(batch, output.attention)
+        height, width = batch["image"].shape[-2:]
+        human, has = pl_module.alignment.human(batch, (height, width))
+        simulated = data.dataset("val").simulated
+        figure = side_by_side(batch, human, has, attention, rows=self.samples, simulated=simulated)
+        self._keep(trainer, "val", figure)
+        maps, text = (getattr(output.prediction, name, None) for name in ("attention", "text"))
+        if maps is not None and text is not None:
+            words = [sentence.split() for sentence in text]
+            self._keep(trainer, "val_words", word_strips(batch, words, maps, rows=self.samples))
+
+    def _keep(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{name}.png"
+        figure.savefig(path, dpi=110, bbox_inches="tight")
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_figure(f"pictures/{name}", figure, trainer.global_step)

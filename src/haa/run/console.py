@@ -1,0 +1,98 @@
+"""What a run says on the console: what it is before it starts, and its scores at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from omegaconf import DictConfig
+from pytorch_lightning.utilities import rank_zero_only
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from haa.conditions import Predicted
+from haa.data.dataset import Split
+from haa.data.loading.datamodule import DataModule
+from haa.run_folder import class_name
+from haa.tasks.aligned_module import AlignedModule
+
+ORACLE = (
+    "oracle: the human map is the attention, at test time too: an upper bound, no model; its attention metrics are the "
+    "human map's own"
+)
+
+
+@rank_zero_only
+def announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedModule) -> None:
+    """One line that says what is trained or scored on what, and what has to be known of it."""
+    splits = {split: data.missing_gaze(split) for split in get_args(Split)}
+    nobody = not any(data.some_gaze(split) for split in splits)
+    gaze = "no gaze" if nobody else "simulated gaze" if data.dataset("train").simulated else "recorded gaze"
+    counts = ", ".join(
+        f"{total} {split}" + (f" ({missing} without gaze, masked)" if missing and not nobody else "")
+        for split, (missing, total) in splits.items()
+    )
+    control = cfg.condition.get("control")
+    condition = " of ".join(class_name(node).lower() for node in (control, cfg.condition) if node)
+    source = f" attention={attention(cfg)}" if cfg.get("attention") else ""
+    choice = f"align_weight={cfg.align_weight} condition={condition}{source}"
+    console = Console()
+    console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
+    for note in data.dataset("train").notes:
+        console.print(f"    {note}", highlight=False, markup=False)
+    if module.oracle:
+        console.print(f"    {ORACLE}", highlight=False)
+    if isinstance(data.condition, Predicted):
+        console.print(f"    {_predicted_by(data.condition)}", highlight=False)
+    console.print(f"    writes to {folder}", highlight=False)
+
+
+def attention(cfg: Any) -> str:
+    """Whose map is aligned and scored: the class of an attention source, or native."""
+    return class_name(cfg["attention"]) if cfg.get("attention") else "native"
+
+
+def show(summary: dict[str, Any], valid: dict[str, int], data: DataModule, unmeasured: str = "") -> None:
+    """The table of a split's scores, and what has to be known of it.
+
+    Args:
+        summary: what metrics.json holds.
+        valid: over how many samples each metric is defined, where that is not all of them.
+        data: that were scored.
+        unmeasured: why faithfulness could not be measured, where it was asked for.
+    """
+    split = summary["split"]
+    gaze = " (simulated gaze)" if summary["simulated_gaze"] else ""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric", no_wrap=True)
+    table.add_column("value", justify="right")
+    table.add_column("samples", justify="right")
+    references = summary.get("references", {})
+    for reference in references:
+        table.add_column(reference, justify="right", style="dim")
+    looked = data.some_gaze(split)
+    for name, value in summary["metrics"].items():
+        if value is None and not looked and name.startswith("attention_"):
+            continue  # told below
+        beside = [f"{row[name]:.4f}" if name in row else "" for row in references.values()]
+        shown = "undefined" if value is None else f"{value:.4f}"
+        table.add_row(name, shown, str(valid.get(name, summary["samples"])), *beside)
+    console = Console()
+    console.print(f"\n[bold]{summary['split']} split[/], {summary['samples']} samples{gaze}", highlight=False)
+    console.print(table)
+    if summary["oracle"]:
+        console.print(ORACLE, highlight=False)
+    if isinstance(data.condition, Predicted):
+        console.print(_predicted_by(data.condition), highlight=False)
+    if not looked:
+        console.print(
+            f"nobody's gaze was recorded in the {split} split: attention_nss and its like are undefined",
+            highlight=False,
+        )
+    if unmeasured:
+        console.print(f"faithfulness was not measured: {unmeasured}", highlight=False)
+
+
+def _predicted_by(condition: Predicted) -> str:
+    return f"predicted gaze, not recorded: the training split's is predicted by {condition.checkpoint}"

@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+from torch.utils.data import DataLoader
+from torchmetrics import MetricCollection
+
+import haa
+from haa.alignment import Alignment
+from haa.alignment.callback import AlignmentCallback
+from haa.alignment.schedule import GradientNorm, cosine_decay
+from haa.attention import FeatureNorm, GradCAM
+from haa.batch import Output
+from haa.errors import InputError
+from haa.losses import Weighted, kl_divergence, nss
+from haa.tasks.aligned_module import AlignedModule
+
+ROOT = Path(__file__).parents[2]
+
+
+class Net(nn.Module):
+    """A classifier that looks through a gate and keeps where it looked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 6, 4, stride=4), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2))
+        self.gate, self.head = nn.Conv2d(6, 1, 1), nn.Linear(6, 3)
+
+    def forward(self, image):
+        features = self.backbone(image)
+        self.gaze = self.gate(features).flatten(1).softmax(1).view(-1, *features.shape[-2:])
+        return self.head((features * self.gaze[:, None]).sum((2, 3)))
+
+
+def optimizer(parameters):
+    return torch.optim.AdamW(parameters, lr=1e-2)
+
+
+class Foreign(pl.LightningModule):
+    """Knows nothing of haa."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Net()
+
+    def training_step(self, batch, batch_idx):
+        return F.cross_entropy(self.model(batch["image"]), batch["label"])
+
+    def configure_optimizers(self):
+        return optimizer(self.parameters())
+
+
+class Hosted(AlignedModule):
+    """The same as a task of haa."""
+
+    def step(self, batch):
+        loss = F.cross_entropy(self.model(batch["image"]), batch["label"])
+        return Output(loss, None, self.model.gaze)
+
+    def make_metrics(self):
+        return MetricCollection({})
+
+    def update_metrics(self, metrics, output, batch):
+        pass
+
+
+def native(module):
+    return module.model.gaze
+
+
+def samples(count: int = 24) -> list[dict]:
+    rng = torch.Generator().manual_seed(5)
+    out = []
+    for i in range(count):
+        looks = torch.rand(4, 2, generator=rng) * 16
+        looks[i % 3 :] = torch.nan if i % 3 else looks[i % 3 :]
+        out.append(
+            {
+                "id": str(i),
+                "image": torch.rand(3, 16, 16, generator=rng),
+                "label": i % 3,
+                "fixations": looks if i % 4 else torch.full((4, 2), torch.nan),
+            }
+        )
+    return out
+
+
+def fit(module: pl.LightningModule, callbacks=(), **trainer) -> pl.Trainer:
+    torch.manual_seed(1)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    settings = {"max_epochs": 2, "accelerator": "cpu", "enable_model_summary": False, **quiet, **trainer}
+    made = pl.Trainer(callbacks=list(callbacks), **settings)
+    made.fit(module, DataLoader(samples(), batch_size=4))
+    return made
+
+
+def built(kind, *args, **kwargs):
+    torch.manual_seed(0)
+    return kind(*args, **kwargs)
+
+
+def hosted(alignment):
+    torch.manual_seed(0)
+    return Hosted(Net(), alignment, optimizer)
+
+
+def assert_same_weights(one, other):
+    for (name, a), (_, b) in zip(one.model.state_dict().items(), other.model.state_dict().items(), strict=True):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize(
+    ("alignment", "trainer"),
+    [
+        ({}, {}),
+        ({}, {"accumulate_grad_batches": 3}),
+        ({}, {"gradient_clip_val": 0.05, "accumulate_grad_batches": 4}),
+        ({}, {"precision": "bf16-mixed", "accumulate_grad_batches": 3}),
+        ({"schedule": cosine_decay}, {"accumulate_grad_batches": 3}),
+        ({"schedule": GradientNorm()}, {"accumulate_grad_batches": 3}),
+        ({"loss": Weighted({"kl": kl_divergence, "nss": nss}, {"nss": 0.1})}, {}),
+        ({"weight": 0.0}, {}),
+    ],
+    ids=["1", "3", "clipped", "amp", "scheduled", "balanced", "sum", "baseline"],
+)
+def test_the_callback_gives_the_hosted_forms_weights_bit_for_bit(alignment, trainer):
+    alignment = {"weight": 0.7, **alignment}
+    inside = hosted(Alignment(**alignment))
+    one = fit(inside, **trainer)
+    outside = built(Foreign)
+    other = fit(outside, [AlignmentCallback(native, Alignment(**alignment))], **trainer)
+    assert_same_weights(inside, outside)
+    for name in ("train/align_loss", "train/align_weight"):
+        assert torch.equal(one.callback_metrics[name], other.callback_metrics[name])
+
+    untouched = built(Foreign)
+    fit(untouched, **trainer)
+    same = all(torch.equal(a, b) for a, b in zip(untouched.parameters(), outside.parameters(), strict=True))
+    assert same == (alignment["weight"] == 0)
+
+
+def test_the_callback_is_a_loop_written_by_hand():
+    """Against torch alone: three batches to a step, each a third of the sum."""
+    outside = built(Foreign)
+    fit(outside, [AlignmentCallback(native, Alignment(weight=0.7))], accumulate_grad_batches=3, max_epochs=1)
+    byhand = built(Foreign)
+    steps = optimizer(byhand.parameters())
+    torch.manual_seed(1)
+    alignment = Alignment()
+    for i, batch in enumerate(DataLoader(samples(), batch_size=4)):
+        loss = F.cross_entropy(byhand.model(batch["image"]), batch["label"])
+        ((loss + 0.7 * alignment(byhand.model.gaze, batch)) / 3).backward()
+        if i % 3 == 2:
+            steps.step()
+            steps.zero_grad()
+    assert_same_weights(outside, byhand)
+
+
+def test_a_source_watches_the_model_and_leaves():
+    module = built(Foreign)
+    callback = AlignmentCallback(GradCAM("backbone.2"), Alignment(weight=0.7))
+    trainer = fit(module, [callback])
+    assert trainer.callback_metrics["train/align_loss"] > 0
+    assert "training_step" not in vars(module)
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+    fit(module, [callback])  # and may come again
+    untouched = built(Foreign)
+    fit(untouched)
+    assert not torch.equal(module.model.gate.weight, untouched.model.gate.weight)
+
+
+def test_a_dict_of_outputs_and_a_batch_of_another_form():
+    class Pairs(Foreign):
+        def training_step(self, batch, batch_idx):
+            return {"loss": super().training_step(batch[0], batch_idx), "more": 3}
+
+        def on_train_batch_end(self, outputs, batch, batch_idx):
+            assert outputs["more"] == 3
+
+    class Nested(torch.utils.data.Dataset):
+        def __len__(self):
+            return 24
+
+        def __getitem__(self, index):
+            return samples()[index], index
+
+    module, plain = built(Pairs), built(Foreign)
+    callback = AlignmentCallback(native, Alignment(weight=0.7), batch=lambda pair: pair[0])
+    torch.manual_seed(1)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    pl.Trainer(max_epochs=2, accelerator="cpu", enable_model_summary=False, callbacks=[callback], **quiet).fit(
+        module, DataLoader(Nested(), batch_size=4)
+    )
+    fit(plain, [AlignmentCallback(native, Alignment(weight=0.7))])
+    assert_same_weights(module, plain)
+
+
+def test_two_callbacks_add_up_and_both_leave():
+    module = built(Foreign)
+    first, second = (AlignmentCallback(native, Alignment(weight=w)) for w in (0.5, 0.2))
+    fit(module, [first, second])
+    assert "training_step" not in vars(module)
+    one = built(Foreign)
+    fit(one, [AlignmentCallback(native, Alignment(weight=0.7))])
+    torch.testing.assert_close(module.model.gate.weight, one.model.gate.weight, atol=1e-4, rtol=1e-3)
+
+
+class ByHand(Foreign):
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+
+
+class CompiledPart(Foreign):
+    def __init__(self):
+        super().__init__()
+        self.model = torch.compile(self.model, backend="eager")
+
+
+class CompiledInPlace(Foreign):
+    def setup(self, stage):
+        self.model.compile(backend="eager")
+
+
+@pytest.mark.parametrize(
+    ("make", "callback", "message"),
+    [
+        (ByHand, {}, "optimises by hand"),
+        (CompiledPart, {}, "model is compiled"),
+        (CompiledInPlace, {}, "model is compiled"),
+        (Foreign, {"model": "net"}, "model=net is no part of Foreign: there are model"),
+        (Foreign, {"source": GradCAM("nowhere")}, "nowhere"),
+        (Foreign, {"source": lambda module: module.model.gaze.detach()}, "no gradient"),
+        (Foreign, {"batch": lambda batch: (batch["image"],)}, "is a tuple"),
+        (Foreign, {"batch": lambda batch: {"pixels": batch["image"]}}, "has pixels"),
+    ],
+)
+def test_what_cannot_be_aligned_is_refused_with_the_reason_and_left_alone(make, callback, message):
+    module = make()
+    with pytest.raises(InputError, match=message):
+        fit(module, [AlignmentCallback(**{"source": native, "alignment": Alignment(weight=1.0), **callback})])
+    assert "training_step" not in vars(module)
+
+
+def test_a_compiled_lightning_module_is_refused():
+    module = torch.compile(Foreign(), backend="eager")
+    with pytest.raises(InputError, match="Foreign is compiled"):
+        fit(module, [AlignmentCallback(native, Alignment(weight=1.0))])
+
+
+class Checkpointed(Foreign):
+    """Recomputes its backbone in the backward pass, in either of torch's two ways."""
+
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        plain, net = self.model.backbone.forward, self.model.backbone
+        net.forward = lambda image: checkpoint(plain, image.requires_grad_(), use_reentrant=reentrant)
+
+
+def test_gradient_checkpointing_is_right():
+    plain, saved = built(Foreign), built(Checkpointed, False)
+    for module in (plain, saved):
+        fit(module, [AlignmentCallback(FeatureNorm("backbone.2"), Alignment(weight=0.7))])
+    for a, b in zip(plain.parameters(), saved.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_reentrant_checkpointing_is_refused_where_the_layer_is_inside_and_right_outside():
+    inside = AlignmentCallback(FeatureNorm("backbone.2"), Alignment(weight=0.7))
+    with pytest.raises(InputError, match="reentrant checkpoint"):
+        fit(built(Checkpointed, True), [inside])
+    plain, saved = built(Foreign), built(Checkpointed, True)
+    for module in (plain, saved):
+        fit(module, [AlignmentCallback(native, Alignment(weight=0.7))])
+    for a, b in zip(plain.parameters(), saved.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_plain_loop_is_the_same_again(accumulate):
+    one, other = built(Net), built(Foreign)
+    aligned = haa.align(one, source=lambda net: net.gaze, weight=0.7, schedule=cosine_decay)
+    steps = optimizer(one.parameters())
+    torch.manual_seed(1)
+    for epoch in range(2):
+        for i, batch in enumerate(DataLoader(samples(), batch_size=4)):
+            loss = F.cross_entropy(one(batch["image"]), batch["label"])
+            done = (6 * epoch + i) // accumulate / (12 // accumulate)
+            (aligned(loss, batch, progress=done) / accumulate).backward()
+            if i % accumulate == accumulate - 1:
+                steps.step()
+                steps.zero_grad()
+    callback = AlignmentCallback(native, Alignment(weight=0.7, schedule=cosine_decay))
+    fit(other, [callback], accumulate_grad_batches=accumulate)
+    for a, b in zip(one.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_align_as_a_context_leaves_the_model():
+    model = built(Net)
+    with haa.align(model, GradCAM("backbone.2"), weight=0.0) as aligned:
+        batch = next(iter(DataLoader(samples(), batch_size=4)))
+        loss = F.cross_entropy(model(batch["image"]), batch["label"])
+        assert aligned(loss, batch) is loss
+        assert aligned.log["align_weight"] == 0
+    assert not any(part._forward_hooks for part in model.modules())
+
+
+DISTRIBUTED = """
+import sys, torch, pytorch_lightning as pl
+sys.path.insert(0, {tests!r})
+import test_callback as t
+from haa.alignment import Alignment
+from haa.alignment.callback import AlignmentCallback
+from torch.utils.data import DataLoader
+
+for kind, accumulate in (("hosted", 1), ("callback", 1), ("hosted", 3), ("callback", 3)):
+    module = t.hosted(Alignment(weight=0.7)) if kind == "hosted" else t.built(t.Foreign)
+    callbacks = [] if kind == "hosted" else [AlignmentCallback(t.native, Alignment(weight=0.7))]
+    torch.manual_seed(1)
+    trainer = pl.Trainer(max_epochs=2, accelerator="cpu", devices=2, strategy="ddp", callbacks=callbacks, logger=False,
+        accumulate_grad_batches=accumulate,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+    trainer.fit(module, DataLoader(t.samples(), batch_size=4))
+    if trainer.is_global_zero:
+        torch.save(module.model.state_dict(), f"{{kind}}{{accumulate}}.pt")
+"""
+
+
+def test_two_processes_give_the_hosted_forms_weights_too(tmp_path):
+    (tmp_path / "run.py").write_text(DISTRIBUTED.format(tests=str(Path(__file__).parent)))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "run.py"], cwd=tmp_path, env=environment, check=True, timeout=300)
+    for accumulate in (3, 1):
+        one, other = (
+            torch.load(tmp_path / f"{kind}{accumulate}.pt", weights_only=True) for kind in ("hosted", "callback")
+        )
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    alone = built(Foreign)
+    fit(alone, [AlignmentCallback(native, Alignment(weight=0.7))])
+    assert not torch.equal(alone.model.gate.weight, one["gate.weight"])
+
+
+LOOP = """
+import sys, torch
+sys.path.insert(0, {tests!r})
+import test_callback as t
+from torch import distributed, multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+def work(rank):
+    distributed.init_process_group("gloo", init_method="file://{folder}/meet", rank=rank, world_size=2)
+    net = t.built(t.Net).eval()
+    t.one_step(net, DistributedDataParallel(net), t.samples()[6 * rank : 6 * rank + 6])
+    if rank == 0:
+        torch.save([p.grad for p in net.parameters()], "two.pt")
+
+if __name__ == "__main__":
+    multiprocessing.spawn(work, nprocs=2)
+"""
+
+
+def one_step(net, called, chosen):
+    """A step of a plain loop; ``called`` is the net, or what wraps it."""
+    aligned = haa.align(net, source=lambda net: net.gaze, weight=0.7)
+    (batch,) = DataLoader(chosen, batch_size=len(chosen))
+    aligned(F.cross_entropy(called(batch["image"]), batch["label"]), batch).backward()
+
+
+def test_a_plain_loop_in_two_processes_has_the_gradient_of_all_samples_together(tmp_path):
+    (tmp_path / "run.py").write_text(LOOP.format(tests=str(Path(__file__).parent), folder=tmp_path))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "run.py"], cwd=tmp_path, env=environment, check=True, timeout=300)
+    net = built(Net).eval()
+    one_step(net, net, samples()[:12])
+    # four of six samples in one process have gaze, and five of six in the other
+    for alone, together in zip(net.parameters(), torch.load(tmp_path / "two.pt", weights_only=True), strict=True):
+        torch.testing.assert_close(together, alone.grad, rtol=1e-4, atol=1e-7)

@@ -1,0 +1,111 @@
+"""Any frame of a video equals the one found by decoding everything; clips that the test encodes; damaged files."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from haa.data.files.video import Video, clips
+from haa.errors import InputError
+
+av = pytest.importorskip("av")
+
+
+@pytest.fixture
+def encoded(tmp_path):
+    """Frame k of 30 has the grey level 8 k and is shown at k^2 + k ticks of 1/1000 s; key frames are 12 apart."""
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.options = {"g": "12", "bf": "3", "crf": "0"}
+        for k in range(30):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * k, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = k * k + k, stream.codec_context.time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def numbers(frames):
+    return (frames.float().mean((1, 2, 3)) / 8).round().int().tolist()
+
+
+def test_frames_are_the_ones_asked_for(encoded):
+    video = Video(encoded)
+    assert len(video) == 30
+    assert video.size == (48, 64)
+    assert video.times == pytest.approx([(k * k + k) / 1000 for k in range(30)], abs=1e-3)
+    for asked in ([0], [29], [13, 12, 11], [3, 3, 28, 0], list(range(30)), list(range(5, 30, 7))):
+        frames = video.frames(asked)
+        assert frames.shape == (len(asked), 3, 48, 64)
+        assert frames.dtype == torch.uint8
+        assert numbers(frames) == asked
+
+
+def test_a_time_has_the_frame_that_is_on_the_screen(encoded):
+    video = Video(encoded)
+    assert video.at(video.times) == list(range(30))
+    assert video.at([video.times[7] - 0.002, video.times[7] + 0.002, -1.0, 1e9]) == [6, 7, 0, 29]
+
+
+@pytest.mark.parametrize("name", ["demo.mp4", "part_0.mp4", "test.avi", "test.mp4"])
+def test_real_files_give_what_sequential_decoding_gives(real_data, name):
+    path = real_data / "video" / name
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    video = Video(path)
+    asked = sorted([*random.Random(0).sample(range(len(video)), min(6, len(video))), 0, len(video) - 1])
+    expected, count = {}, 0
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            if count in asked:
+                expected[count] = frame.to_ndarray(format="rgb24")
+            # FFmpeg guesses the times of an AVI's frames, out of order; what it decodes is in order
+            assert video.times[count] == pytest.approx(count / 25 if name == "test.avi" else frame.time, abs=1e-6)
+            count += 1
+    assert len(video) == count
+    for index, frame in zip(asked, video.frames(asked), strict=True):
+        assert np.array_equal(frame.permute(1, 2, 0).numpy(), expected[index])
+
+
+def test_memory_does_not_grow_with_the_video(encoded):
+    video = Video(encoded)
+    tracemalloc.start()
+    video.frames([29])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 48 * 64 * 3 + 100_000
+
+
+def test_what_cannot_be_read_is_named(encoded, tmp_path):
+    with pytest.raises(InputError, match=r"nothing\.mp4 is missing"):
+        Video(tmp_path / "nothing.mp4")
+    with pytest.raises(InputError, match="no frame 30"):
+        Video(encoded).frames([30])
+    (tmp_path / "text.mp4").write_text("not a video")
+    with pytest.raises(InputError, match=r"text\.mp4 cannot be decoded"):
+        Video(tmp_path / "text.mp4")
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(encoded.read_bytes()[:600])
+    with pytest.raises(InputError, match=r"cut\.mp4"):
+        Video(cut).frames([29])
+
+
+@pytest.mark.parametrize(("frames", "length", "step"), [(8, 8, 1), (50, 8, 1), (50, 8, 3), (22, 8, 3)])
+def test_clips_cover_the_video(frames, length, step):
+    cut = clips(frames, length, step)
+    assert all(len(clip) == length and clip.step == step for clip in cut)
+    assert cut[0][0] == 0
+    assert frames - step <= cut[-1][-1] <= frames - 1
+
+
+def test_a_video_shorter_than_a_clip_is_refused():
+    with pytest.raises(InputError, match="21 frames"):
+        clips(21, 8, 3)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from haa.pictures.draw import draw_sample, side_by_side, word_strips
+
+IMAGE = torch.rand(3, 2, 3, generator=torch.Generator().manual_seed(0))
+HUMAN = torch.tensor([[4.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+MACHINE = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+def heads(axes):
+    return [axis.get_title() for axis in axes]
+
+
+def test_the_difference_is_that_of_the_densities():
+    """Densities 1 and 0.5, 0.5: -0.5 and 0.5 of a largest 0.5, whatever the scales of the maps were."""
+    figure = draw_sample(IMAGE, 7 * MACHINE, HUMAN)
+    shown = figure.axes[3].images[-1]
+    np.testing.assert_allclose(shown.get_array(), [[-1, 1, 0], [0, 0, 0]], atol=1e-6)
+    assert (shown.norm.vmin, shown.norm.vmax) == (-1, 1)
+    machine = torch.tensor([[2.0, 1.0, 1.0], [0.0, 0.0, 0.0]])  # 1/2, 1/4, 1/4: -1/2, 1/4, 1/4
+    shown = draw_sample(IMAGE, machine, HUMAN).axes[3].images[-1].get_array()
+    np.testing.assert_allclose(shown[0], [-1, np.sqrt(0.5), np.sqrt(0.5)], atol=1e-6)
+
+
+def test_what_the_human_map_is_is_said():
+    assert heads(draw_sample(IMAGE, MACHINE, HUMAN).axes)[1] == "human map"
+    assert heads(draw_sample(IMAGE, MACHINE, HUMAN, origin="predicted").axes)[1] == "predicted human map"
+    batch = {"image": IMAGE[None], "id": ["one"]}
+    figure = side_by_side(batch, HUMAN[None], torch.tensor([True]), MACHINE[None], simulated=True)
+    assert heads(figure.axes)[1] == "simulated human map"
+
+
+def test_a_sample_without_gaze_says_so_and_shows_no_difference():
+    batch = {"image": IMAGE.expand(2, 3, 2, 3), "id": ["one", "two"], "fixations": torch.full((2, 1, 2), torch.nan)}
+    figure = side_by_side(batch, torch.stack([HUMAN] * 2), torch.tensor([True, False]), torch.stack([MACHINE] * 2))
+    labels = [axis.get_xlabel() for axis in figure.axes]
+    assert labels == ["", "", "", "", "", "no gaze recorded", "", "no gaze recorded"]
+    assert [len(axis.images) for axis in figure.axes] == [1, 2, 2, 2, 1, 1, 2, 1]
+
+
+@pytest.mark.parametrize(("words", "lines"), [(3, 1), (8, 1), (11, 2)])
+def test_each_word_stands_over_its_map(words, lines):
+    text = [str(k) for k in range(words)]
+    maps = torch.eye(12).view(12, 3, 4)[:words]
+    figure = draw_sample(IMAGE, MACHINE, HUMAN, words=(text, maps))
+    strip = figure.axes[4:]
+    assert heads(strip) == text + [""] * (8 * lines - words)
+    batch = {"image": IMAGE[None], "id": ["one"]}
+    figure = word_strips(batch, [text[:2]], torch.stack([torch.eye(2), torch.eye(2).flip(0), torch.zeros(2, 2)])[None])
+    assert heads(figure.axes)[:3] == ["0", "1", ""]
+    first, second = (axis.images[1].get_array() for axis in figure.axes[:2])
+    assert first[0, 0] == second[0, 2] == 1 > first[0, 2] == second[0, 0]
+
+
+def test_a_run_draws_samples_and_words(haa):
+    small = ("epochs=1", "data.train=8", "data.val=8", "data.test=8", "loader.batch_size=8")
+    run = haa("train", "task=captioning", "align_weight=0.5", "callbacks.pictures.samples=2", *small)
+    for name in ("val", "val_words"):
+        with Image.open(run / "pictures" / f"{name}.png") as picture:
+            assert picture.width > 600

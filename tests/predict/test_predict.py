@@ -1,0 +1,141 @@
+"""`haa predict`: maps at native size, resumable, atomic, honest about what it cannot read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn.functional import interpolate
+
+from haa import checkpoint
+from haa.cli import main as cli
+
+SMALL = (
+    "trainer=debug",
+    "data.train=8",
+    "data.val=4",
+    "data.test=4",
+    "loader.batch_size=4",
+    "callbacks.pictures=null",
+    "cache=null",
+)
+
+
+def trained(task: str, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp(task)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["haa"])
+        cli.main(["train", f"task={task}", "hydra.run.dir=run", "loader.transform.size=[64,64]", *SMALL])
+    return folder / "run" / "checkpoints" / "best.ckpt"
+
+
+@pytest.fixture(scope="module")
+def saliency(tmp_path_factory):
+    return trained("saliency", tmp_path_factory)
+
+
+@pytest.fixture
+def images(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "images"
+    for name, size in (("a.png", (40, 60)), ("b.jpg", (90, 50)), ("deep/c.png", (64, 64))):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (*size, 3), dtype=np.uint8)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def predict(monkeypatch, tmp_path):
+    def run(*overrides: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["haa"])
+        cli.main(["predict", *overrides])
+
+    return run
+
+
+def test_a_saliency_models_density_at_each_images_size(saliency, images, predict, tmp_path):
+    words = (f"checkpoint={saliency}", f"images={images}", "device=cpu")
+    predict(*words, "output=png")
+    predict(*words, "output=npz", "format=npz", "batch_size=1")
+    module, _ = checkpoint.load(saliency)
+    for name in ("a.png", "b.jpg", "deep/c.png"):
+        with Image.open(images / name) as file:
+            pixels = torch.from_numpy(np.array(file.convert("RGB"))).permute(2, 0, 1)
+        small = interpolate(pixels[None].float(), (64, 64), mode="bilinear", antialias=True).round() / 255
+        with torch.no_grad():
+            log_density, attention = module.model.eval()(small)
+        expected = interpolate(log_density[:, None], pixels.shape[1:], mode="bilinear")[0, 0].exp().numpy()
+        arrays = np.load((tmp_path / "npz" / name).with_suffix(".npz"))
+        assert arrays["saliency"].shape == tuple(pixels.shape[1:])
+        assert arrays["saliency"].sum() == pytest.approx(1, abs=1e-4)
+        np.testing.assert_allclose(arrays["saliency"], expected / expected.sum(), rtol=2e-2)
+        gate = interpolate(attention[:, None], pixels.shape[1:], mode="bilinear")[0, 0].numpy()
+        np.testing.assert_allclose(arrays["attention"], gate / gate.sum(), rtol=2e-2)
+        for kind in ("saliency", "attention"):
+            with Image.open((tmp_path / "png" / kind / name).with_suffix(".png")) as file:
+                assert file.mode == "I;16"
+                levels = np.array(file).astype(float)
+            np.testing.assert_allclose(levels / 65535, arrays[kind] / arrays[kind].max(), atol=1e-4)
+
+
+def test_a_second_run_does_what_is_missing_and_nothing_else(saliency, images, predict, tmp_path, capsys):
+    words = (f"checkpoint={saliency}", f"images={images}", "output=maps", "device=cpu")
+    predict(*words)
+    files = sorted(path for path in (tmp_path / "maps").rglob("*.png"))
+    times = {path: path.stat().st_mtime_ns for path in files}
+    gone = tmp_path / "maps" / "attention" / "b.png"
+    gone.unlink()
+    capsys.readouterr()
+    predict(*words)
+    assert "of 1 images in maps, 2 were there" in " ".join(capsys.readouterr().out.split())
+    after = {path: path.stat().st_mtime_ns for path in files}
+    assert {path for path in files if after[path] != times[path]} == {gone, tmp_path / "maps" / "saliency" / "b.png"}
+    assert not list((tmp_path / "maps").rglob("*.partial"))
+    with pytest.raises(SystemExit, match="another checkpoint, format or question"):
+        predict(*words, "format=npz")
+
+
+def test_a_truncated_image_is_named_or_counted(saliency, images, predict, tmp_path, capsys):
+    whole = (images / "b.jpg").read_bytes()
+    (images / "b.jpg").write_bytes(whole[: len(whole) // 2])
+    words = (f"checkpoint={saliency}", f"images={images}", "output=maps", "device=cpu")
+    with pytest.raises(SystemExit, match=r"b\.jpg cannot be decoded .*on_error=skip"):
+        predict(*words)
+    predict(*words, "on_error=skip")
+    assert list(json.loads((tmp_path / "maps" / "skipped.json").read_text())) == ["b.jpg"]
+    assert "1 could not be read" in capsys.readouterr().out
+    assert len(list((tmp_path / "maps" / "saliency").rglob("*.png"))) == 2
+
+
+def test_other_tasks_write_their_attention(images, predict, tmp_path, tmp_path_factory):
+    checkpoints = {task: trained(task, tmp_path_factory) for task in ("captioning", "vqa", "sos", "finegrained")}
+    for task in ("sos", "finegrained"):
+        predict(f"checkpoint={checkpoints[task]}", f"images={images}", f"output={task}", "device=cpu")
+    predict(f"checkpoint={checkpoints['captioning']}", f"images={images}", "output=captioning", "device=cpu")
+    with pytest.raises(SystemExit, match="question="):
+        predict(f"checkpoint={checkpoints['vqa']}", f"images={images}", "output=vqa")
+    predict(f"checkpoint={checkpoints['vqa']}", f"images={images}", "output=vqa", "question='what colour is the star?'")
+    for task in checkpoints:
+        assert len(list((tmp_path / task / "attention").rglob("*.png"))) == 3
+        assert not (tmp_path / task / "saliency").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["images=nowhere"], "nowhere is not a folder"),
+        (["images=."], "output is missing"),
+        (["images=.", "output=maps", "format=tiff"], "there are png, npz"),
+        (["images=.", "output=maps", "imges=x"], "did you mean images"),
+    ],
+)
+def test_what_is_wrong_is_named(saliency, predict, overrides, message):
+    more = ["output=maps"] if overrides == ["images=nowhere"] else []
+    with pytest.raises(SystemExit, match=message):
+        predict(f"checkpoint={saliency}", *overrides, *more)

@@ -1,0 +1,113 @@
+"""Which runs are compared with which."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.report.simulated import Drawn, study_runs
+
+from haa.errors import InputError
+from haa.report.arms import per_sample, studies
+from haa.report.caveats import caveats
+
+HUMAN, SHUFFLED = (0.5, "human"), (0.5, "shuffled")
+
+
+@pytest.fixture
+def runs():
+    return study_runs(np.random.default_rng(0), {HUMAN: 0.1, SHUFFLED: 0.0}, 3, samples=20)
+
+
+def changed(run: Drawn, **config) -> Drawn:
+    return Drawn(run.folder, {**run.config, **config}, run.summary, run.columns)
+
+
+def test_runs_that_differ_in_condition_weight_and_seed_alone_are_one_study(runs):
+    (study,) = studies(runs)
+    assert [arm.label for arm in study.arms] == ["baseline", "human, weight 0.5", "shuffled, weight 0.5"]
+    assert [len(arm.runs) for arm in study.arms] == [3, 3, 3]
+    assert study.title == "vqa on shapes, world=relevant"
+    assert study.metric == "accuracy"
+    assert study.metrics == ["accuracy", "attention_nss", "loss"]
+
+
+def test_runs_that_differ_in_anything_else_are_not_compared(runs):
+    found = studies([*runs, *(changed(run, lr=0.1) for run in runs)])
+    assert [study.title for study in found] == [
+        "vqa on shapes, world=relevant",
+        "vqa on shapes, world=relevant, lr=0.1",
+    ]
+    elsewhere = [changed(run, output_dir="b", data={**run.config["data"], "root": "/b"}) for run in runs[:3]]
+    assert len(studies([*runs[3:], *elsewhere])) == 1
+
+
+def test_ways_to_align_are_arms_and_share_the_baseline(runs):
+    other = [changed(run, alignment={**run.config["alignment"], "loss": {"_target_": "haa.losses.cc"}}) for run in runs]
+    (study,) = studies([*runs, *other])
+    assert [arm.label for arm in study.arms][:3] == ["baseline", "human, weight 0.5, cc", "human, weight 0.5, kl"]
+    human = study.arms[1]
+    assert [arm.label for arm in study.controls(human)] == ["shuffled, weight 0.5, cc"]
+
+
+def test_a_run_that_was_repeated_counts_once(runs):
+    (study,) = studies([*runs, *runs])
+    assert [len(arm.runs) for arm in study.arms] == [3, 3, 3]
+    assert study.repeated == 6  # a baseline that a sweep over conditions repeats is nothing to speak of
+
+
+def test_an_unknown_metric_is_answered_with_the_choices(runs):
+    with pytest.raises(InputError, match="did you mean accuracy"):
+        studies(runs, "acuracy")
+
+
+def test_values_per_sample_are_paired_by_id(runs):
+    (study,) = studies(runs)
+    baseline, human = study.arms[:2]
+    expected = np.mean([human.runs[s].columns["accuracy"] - baseline.runs[s].columns["accuracy"] for s in range(3)], 0)
+    assert per_sample(human, "accuracy", range(3), baseline) == pytest.approx(expected)
+    order = np.random.default_rng(1).permutation(20)
+    for name, column in human.runs[1].columns.items():
+        human.runs[1].columns[name] = column[order]
+    ids = np.argsort(np.arange(20).astype(str))
+    assert per_sample(human, "accuracy", range(3), baseline) == pytest.approx(expected[ids])
+
+
+def test_a_metric_that_is_no_mean_over_samples_is_not_resampled(runs):
+    runs[4].summary["metrics"]["accuracy"] += 0.1
+    (study,) = studies(runs)
+    assert per_sample(study.arms[1], "accuracy", range(3)) is None
+    assert per_sample(study.arms[1], "loss", range(3)) is None
+
+
+def test_an_oracle_is_one_arm_whatever_the_weight_and_no_part_of_the_answer(runs):
+    bound = [Drawn(r.folder, r.config, {**r.summary, "oracle": True}, r.columns) for r in runs if r.kind != "baseline"]
+    (study,) = studies([*runs, *bound])
+    oracle = study.arms[-1]
+    assert (oracle.label, oracle.kind, oracle.oracle) == ("oracle (upper bound)", "other", True)
+    assert len(oracle.runs) == 3
+    assert study.repeated == 0
+    assert any("Oracle runs are given human gaze at test time" in text for text in caveats(study))
+
+
+def test_faithfulness_on_other_samples_is_told(runs):
+    def told(*counts: int) -> list[str]:
+        given = [
+            Drawn(r.folder, r.config, {**r.summary, "faithfulness": counts[i % len(counts)]}, r.columns)
+            for i, r in enumerate(runs)
+        ]
+        return [text for text in caveats(*studies(given)) if "sufficiency" in text]
+
+    assert told(0) == []
+    assert "are of 32 test samples, the same in all runs" in told(32)[0]
+    assert "are of 0 or 32 test samples, depending on the run: their means cannot be compared" in told(32, 0)[0]
+
+
+def test_predicted_gaze_has_its_own_controls(runs):
+    def predicted(run: Drawn) -> Drawn:
+        own = {} if run.kind == "treatment" else {"control": run.config["condition"]}
+        return changed(run, condition={"_target_": "haa.conditions.Predicted", "checkpoint": "a.ckpt", **own})
+
+    (study,) = studies([*runs, *(predicted(run) for run in runs if run.kind != "baseline")])
+    controls = {arm.condition: [other.condition for other in study.controls(arm)] for arm in study.of("treatment")}
+    assert controls == {"human": ["shuffled"], "predicted": ["shuffled predicted"]}
+    assert any("Predicted gaze comes from a saliency model" in text for text in caveats(study))
