@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/haa
 
-.PHONY: demo test check bench clean help
+.PHONY: demo test test-quick check bench clean help
 
 help:
 	@echo "make demo   train VQA with and without human attention, on the embedded data, and report (5 minutes)"
 	@echo "make test   run the tests"
+	@echo "make test-quick   run those that take less than five seconds each"
 	@echo "make check  lint, types and import contracts"
 	@echo "make bench  time the metrics against the field's reference implementations"
 
@@ -23,6 +24,9 @@ demo: .venv/installed
 
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+test-quick: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
 check: .venv/installed
 	$(BIN)/ruff check .

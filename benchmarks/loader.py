@@ -26,18 +26,33 @@ from haa.data.loading.collate import collate
 from haa.data.loading.datamodule import DataModule
 from haa.data.loading.transforms import Transform, resized
 from haa.data.readers.osie import OSIE
+from haa.gaze import Gaze
 
 POINTS = 60
 BATCH = 32
 
 
 class Sixty(OSIE):
-    """OSIE's training photos with the first 60 fixations of each."""
+    """OSIE's training photos, ``photos`` of them at most, with the first 60 fixations of each."""
 
-    def gaze(self, index: int) -> Any:
-        gaze = super().gaze(index)
-        assert gaze is not None
-        return replace(gaze, points=gaze.points[:POINTS], subject=None, duration=None)
+    def __init__(self, root: Path, photos: int) -> None:
+        super().__init__(root)
+        self.photos = photos
+
+    def __len__(self) -> int:
+        return min(self.photos, super().__len__())
+
+    def record(self, index: int) -> dict[str, Any]:
+        sample = super().record(index)
+        return {**sample, "gaze": sixty(sample["gaze"])}
+
+    def gaze(self, index: int) -> Gaze:
+        return sixty(super().gaze(index))
+
+
+def sixty(gaze: Gaze | None) -> Gaze:
+    assert gaze is not None
+    return replace(gaze, points=gaze.points[:POINTS], subject=None, duration=None)
 
 
 class Plain(Dataset[tuple[Tensor, Tensor]]):
@@ -88,8 +103,7 @@ def main() -> None:
     torch.set_num_threads(1)
     os.environ.setdefault("HAA_CACHE", tempfile.mkdtemp())
     transform = Transform(size=arguments.size)
-    data = Sixty(arguments.root)
-    del data._names[arguments.photos :]
+    data = Sixty(arguments.root, arguments.photos)
     paths = [arguments.root / "stimuli" / f"{data.record(i)['id']}.jpg" for i in range(len(data))]
     points = [data.gaze(i).points for i in range(len(data))]
     plain = Plain(paths, points, arguments.size)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from haa.errors import InputError
-from haa.text import BOS, EOS, PAD, SPECIALS, UNK, Answers, Vocabulary, from_json
+from haa.text import BOS, EOS, PAD, SPECIALS, UNK, Answers, Vocabulary, pack, unpack
 
 TEXTS = ["What colour is the star?", "Is the star red? Yes.", "the 2 CATS' hats - and a dog", "naïve café"]
 
@@ -76,7 +76,8 @@ def test_a_special_is_never_read_from_a_text():
 
 def test_vocabularies_survive_json():
     words, answers = Vocabulary.build(TEXTS), Answers.build(["größer", "no", "no"])
-    again, answers_again = from_json(words.to_json()), from_json(answers.to_json())
+    read = unpack(pack({"question": words, "answer": answers}))
+    again, answers_again = read["question"], read["answer"]
     assert again == words
     assert answers_again == answers
     assert torch.equal(again.encode(TEXTS)[0], words.encode(TEXTS)[0])
@@ -85,7 +86,7 @@ def test_vocabularies_survive_json():
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"answers": 3', "{}"])
 def test_what_is_not_a_vocabulary_is_refused_in_one_line(text):
     with pytest.raises(InputError) as error:
-        from_json(text)
+        unpack({"answer": ["Answers", text], "question": ["Vocabulary", text]})
     assert "\n" not in str(error.value)
 
 

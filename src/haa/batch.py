@@ -1,4 +1,4 @@
-"""Batch and Output: the two types that flow through everything; and clips as the stills that they are made of."""
+"""Batch and Output, the two types that flow through everything, and what is made of a batch: pictures, human maps."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any, Literal, NotRequired, TypedDict
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from torchvision.transforms.v2.functional import to_dtype
 
 from haa.errors import InputError
+from haa.gaze import Size, density, valid
 
 
 class Batch(TypedDict):
@@ -24,15 +26,15 @@ class Batch(TypedDict):
     """
 
     image: NotRequired[Float[Tensor, "b 3 h w"]]
-    """RGB in [0, 1] (uint8 while it travels; `AlignedModule` scales it on the device). Backbones normalise."""
+    """RGB in [0, 1] (uint8 while it travels; `in_unit_range` scales it on the device). Backbones normalise."""
     clip: NotRequired[Float[Tensor, "b t 3 h w"]]
     """Frames in order, as ``image``."""
     id: list[str]
 
     fixations: NotRequired[Float[Tensor, "b *t n 2"]]
     own_fixations: NotRequired[Float[Tensor, "b *t m 2"]]
-    """The sample's own, in training splits, where a condition may have put others into ``fixations``: what saliency
-    learns to predict, whatever its attention is aligned with."""
+    """What was recorded for the sample itself; only in training, and only where the condition exchanges gaze, so that
+    ``fixations`` are others. Saliency learns to predict these, whatever its attention is aligned with."""
     density: NotRequired[Float[Tensor, "b *t h w"]]
     """Sums to 1; only from datasets that publish maps and no points."""
     has_human: NotRequired[Bool[Tensor, " b *t"]]
@@ -63,20 +65,20 @@ class Batch(TypedDict):
 
 @dataclass
 class Output:
-    """What a task's `step` returns.
+    """What a task's `step` and `predict` return.
 
     Args:
-        loss: the task loss, a scalar.
-        prediction: whatever the task's metrics need.
-        attention: where the model looked, ``(b, i, j)``, non-negative, at any resolution, differentiable; for clips
+        loss: Task loss, a scalar; None from `predict`, which needs no target.
+        prediction: Whatever the task's metrics need.
+        attention: Where the model looked, ``(b, i, j)``, non-negative, at any resolution, differentiable. For clips
             ``(b, t, i, j)``, a map for each frame.
-        count: over how many samples the loss is a mean, where some take no part in it; None is all of them.
-        score: what an attribution (`haa.attention.GradCAM`, say) explains, one value per sample, differentiable: in
-            training that of the right answer, in evaluation that of the one given.
-        words: which of the queries of a cross-attention count; padding does not.
+        count: Number of samples over which the loss is a mean, where some take no part in it; None is all of them.
+        score: What an attribution (`haa.attention.GradCAM`, say) explains, one value per sample, differentiable: in
+            training that of the right answer, in evaluation that of the answer given.
+        words: Which of the queries of a cross-attention count; padding does not.
     """
 
-    loss: Float[Tensor, ""]
+    loss: Float[Tensor, ""] | None
     prediction: Any
     attention: Float[Tensor, "b *t i j"] | None = None
     count: Int[Tensor, ""] | None = None
@@ -84,11 +86,33 @@ class Output:
     words: Bool[Tensor, "b t"] | None = None
 
 
-def stills(batch: Batch) -> Batch:
-    """A batch of b clips of t frames as one of b * t still pictures with their gaze; one of stills as it is.
+def in_unit_range(batch: Batch) -> Batch:
+    """Return the batch with its images or clips in [0, 1].
+
+    They travel to the device as uint8, a quarter of the bytes.
+    """
+    key: Literal["clip", "image"] = "clip" if "clip" in batch else "image"
+    if batch[key].dtype != torch.uint8:
+        return batch
+    return {**batch, key: to_dtype(batch[key], torch.float32, scale=True)}  # type: ignore[misc]
+
+
+def ready(batch: Batch, device: torch.device) -> Batch:
+    """Return a batch of a loader as a model takes it: on the device, images or clips in [0, 1].
 
     Example:
-        >>> import torch
+        >>> batch = ready({"id": ["a"], "image": torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)}, torch.device("cpu"))
+        >>> batch["image"].max()
+        tensor(1.)
+    """
+    moved: Any = {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
+    return in_unit_range(moved)
+
+
+def stills(batch: Batch) -> Batch:
+    """Return a batch of b clips of t frames as one of b * t still pictures with their gaze; one of stills as it is.
+
+    Example:
         >>> clips = {"id": ["a"], "clip": torch.zeros(1, 8, 3, 4, 4), "fixations": torch.zeros(1, 8, 5, 2)}
         >>> pictures = stills(clips)
         >>> pictures["image"].shape, pictures["fixations"].shape, len(pictures["id"])
@@ -107,10 +131,10 @@ def stills(batch: Batch) -> Batch:
 
 
 def maps_of_stills(maps: Float[Tensor, "b *t i j"], batch: Batch) -> Float[Tensor, "n i j"]:
-    """A map for each of a batch's `stills`.
+    """Return a map for each of a batch's `stills`.
 
     Raises:
-        InputError: if there are not as many.
+        InputError: If there are not as many maps as pictures.
     """
     leading = batch["clip"].shape[:2] if "clip" in batch else batch["image"].shape[:1]
     if maps.shape[:-2] != leading:
@@ -121,19 +145,57 @@ def maps_of_stills(maps: Float[Tensor, "b *t i j"], batch: Batch) -> Float[Tenso
     return maps.reshape(-1, *maps.shape[-2:])
 
 
-def in_unit_range(batch: Batch) -> Batch:
-    """The batch with its images or clips in [0, 1]: they travel to the device as uint8, a quarter of the bytes."""
-    key: Literal["clip", "image"] = "clip" if "clip" in batch else "image"
-    if batch[key].dtype != torch.uint8:
-        return batch
-    return {**batch, key: to_dtype(batch[key], torch.float32, scale=True)}  # type: ignore[misc]
-
-
-def middle(batch: Batch, attention: Tensor) -> tuple[Batch, Tensor]:
-    """Of every clip the middle frame with its gaze and its map; stills as they are."""
+def middle(batch: Batch, attention: Tensor | None) -> tuple[Batch, Tensor | None]:
+    """Return the middle frame of every clip with its gaze and its map; stills as they are."""
     if "clip" not in batch:
         return batch, attention
     length = batch["clip"].shape[1]
-    pictures = stills(batch)
     rows = slice(length // 2, None, length)
-    return {key: value[rows] for key, value in pictures.items()}, attention[:, length // 2]  # type: ignore
+    pictures: Any = {key: value[rows] for key, value in stills(batch).items()}  # type: ignore[index]
+    return pictures, None if attention is None else attention[:, length // 2]
+
+
+def image_size(batch: Batch) -> Size:
+    """Return (height, width) of a batch's images."""
+    return batch["image"].shape[-2], batch["image"].shape[-1]
+
+
+def human_maps(batch: Batch, grid: Size | None, sigma: float) -> tuple[Float[Tensor, "b h w"], Bool[Tensor, " b"]]:
+    """Return the human maps of a batch of pictures on a grid (h, w), and which pictures have one.
+
+    Fixations become their density (`haa.gaze.density`), each cell of a grid holding its share. A published map is
+    averaged over the cells, or interpolated where the grid is finer than the map. The map of a picture without gaze is
+    zero everywhere: this is the one place where it is decided who has a human map, for the loss, for the scores and for
+    pictures.
+
+    Args:
+        batch: Stills with ``fixations`` in pixels of ``image``, or with ``density``.
+        grid: Height and width of the maps; None is the image's own size, at which the density is evaluated at the
+            pixels' centres, as a fixation map is blurred.
+        sigma: Standard deviation of the Gaussian around a fixation, as a share of the image's longer side.
+
+    Example:
+        >>> batch = {"image": torch.zeros(2, 3, 8, 8), "fixations": torch.tensor([[[1.0, 1.0]], [[torch.nan] * 2]])}
+        >>> maps, has_human = human_maps(batch, (2, 2), sigma=0.1)
+        >>> maps[0].argmax(), has_human
+        (tensor(0), tensor([ True, False]))
+    """
+    image = batch["image"]
+    size = image_size(batch)
+    if "fixations" in batch:
+        has_human = valid(batch["fixations"], size).any(1)
+        maps = density(batch["fixations"], size, sigma * max(size), grid=grid)
+    elif "density" in batch:
+        published = batch["density"]
+        grid = size if grid is None else grid
+        has_human = torch.ones_like(published[:, 0, 0], dtype=torch.bool)
+        if grid[0] > published.shape[1] or grid[1] > published.shape[2]:
+            maps = interpolate(published[:, None], grid, mode="bilinear", align_corners=False)[:, 0]
+        else:
+            maps = adaptive_avg_pool2d(published[:, None], grid)[:, 0]
+    else:
+        has_human = torch.zeros(len(image), dtype=torch.bool, device=image.device)
+        return torch.zeros(len(image), *(grid or size), device=image.device), has_human
+    if "has_human" in batch:
+        has_human = has_human & batch["has_human"]
+    return torch.where(has_human[:, None, None], maps, 0.0), has_human

@@ -12,11 +12,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from haa.conditions import Oracle
+from haa.conditions import Condition
+from haa.conditions.condition import Arm, arm
 from haa.data.dataset import GazeDataset, Split
 from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError, suggest
-from haa.tasks.aligned_module import AlignedModule, Vocabularies
+from haa.tasks.aligned_module import AlignedModule
+from haa.text import Vocabularies
 
 TRUSTED = ("haa", "torch.optim", "torch.nn", "pytorch_lightning", "torchmetrics", "torchvision.transforms")
 """Packages whose names a config may call. A checkpoint carries its config: this is all a downloaded file can reach."""
@@ -28,11 +30,11 @@ def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
     """Refuse a config that names an untrusted target, or an argument that a target does not take, before work begins.
 
     Args:
-        cfg: a composed config; defaults live in signatures, so this is where a mistyped key is found.
-        trust: further packages (yours) whose targets may be called.
+        cfg: Composed config. Defaults live in signatures, so this is where a mistyped key is found.
+        trust: Further packages (yours) whose targets may be called.
 
     Raises:
-        InputError: names the key and the choices.
+        InputError: If something does not fit; the message names the key and the choices.
     """
     for path, node in _nodes(cfg):
         missing = [f"{path}.{key}" for key in node if OmegaConf.is_missing(node, key)]
@@ -49,7 +51,7 @@ def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
 
 
 def datamodule(cfg: DictConfig) -> DataModule:
-    """The loader over ``cfg.data``, with ``cfg.condition`` on its training split."""
+    """Return the loader over ``cfg.data``, with ``cfg.condition`` on its training split."""
     dataset = partial(_split, OmegaConf.to_yaml(cfg.data, resolve=True))
     return make(cfg.loader, dataset=dataset, condition=make(cfg.condition))
 
@@ -61,7 +63,7 @@ def _split(data: str, split: Split) -> GazeDataset:
 
 
 def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
-    """The task's module, its model built for these vocabularies."""
+    """Return the task's module, its model built for these vocabularies."""
     sizes = {f"{name}_vocab": len(vocabulary) for name, vocabulary in vocabularies.items()}
     # attention=native is an empty node, and checkpoints from before there were sources have none
     attention = make(cfg.attention) if cfg.get("attention") else None
@@ -74,26 +76,36 @@ def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
         vocabularies=vocabularies,
     )
     built.watch(attention)
-    if issubclass(get_object(cfg.condition["_target_"]), Oracle):
+    if condition_class(cfg).inserts:
         built.insert_human_maps()
     built.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     return built
 
 
 def task_class(cfg: DictConfig) -> type[AlignedModule]:
-    """The class that ``cfg.task.module`` names."""
+    """Return the class that ``cfg.task.module`` names."""
     return get_object(cfg.task.module["_target_"])
 
 
+def condition_class(cfg: DictConfig) -> type[Condition]:
+    """Return the class that ``cfg.condition`` names."""
+    return get_object(cfg.condition["_target_"])
+
+
+def run_arm(cfg: DictConfig) -> Arm:
+    """Return the part that the run of this config plays in a comparison, and the name of its condition there."""
+    return arm(make(cfg.condition), float(cfg.align_weight))
+
+
 def trainer(cfg: DictConfig) -> pl.Trainer:
-    """The Trainer with its callbacks and loggers."""
+    """Return the Trainer with its callbacks and loggers."""
     callbacks = [make(node) for node in (cfg.get("callbacks") or {}).values() if node is not None]
     loggers = [make(node) for node in (cfg.get("logger") or {}).values() if node is not None]
     return make(cfg.trainer, callbacks=callbacks, logger=loggers or False, use_distributed_sampler=False)
 
 
 def make(node: Any, **arguments: Any) -> Any:
-    """Instantiate one node; what goes wrong inside comes out as it was raised."""
+    """Return what one node of a config builds; what goes wrong inside comes out as it was raised."""
     if node is None:
         return None
     try:

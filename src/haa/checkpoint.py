@@ -13,14 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 from haa import build, text
 from haa.errors import InputError
 from haa.models.weights import weights_come_later
+from haa.run_folder import modern
 from haa.tasks.aligned_module import AlignedModule
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint that haa wrote.
+    """Return the content of a checkpoint that haa wrote.
 
     Raises:
-        InputError: if the file is absent, truncated, holds a pickle of anything but tensors, or is not haa's.
+        InputError: If the file is absent, truncated, holds a pickle of anything but tensors, or is not haa's.
     """
     path = Path(path)
     if not path.is_file():
@@ -42,17 +43,17 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, DictConfig]:
-    """The module of a checkpoint, rebuilt from the checkpoint alone, and the config that it was built from.
+    """Return the module of a checkpoint, rebuilt from the checkpoint alone, and the config that it was built from.
 
     Args:
-        path: a .ckpt file that `haa train` wrote.
-        trust: further packages whose targets its config may call.
+        path: A .ckpt file that `haa train` wrote; one of version 0.1 is read, too.
+        trust: Further packages whose targets its config may call.
 
     Raises:
-        InputError: if it cannot be read or rebuilt.
+        InputError: If it cannot be read or rebuilt.
     """
     content = read(path)
-    cfg = OmegaConf.create(content["haa"]["config"])
+    cfg = OmegaConf.create(modern(content["haa"]["config"]))
     assert isinstance(cfg, DictConfig)
     build.check(cfg, trust)
     with weights_come_later():

@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read, and how it names the choices."""
+"""Exception that a user is meant to read, and the sentence in it that names the choices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class InputError(ValueError):
-    """Something given from outside cannot be used.
+    """Error of input that cannot be used.
 
     The message is one line: it names the file, key or value, says what is wrong with it, and what to do. The command
     line prints it without a traceback.
@@ -20,12 +20,12 @@ class InputError(ValueError):
 
 
 def suggest(word: str, choices: Sequence[str]) -> str:
-    """``did you mean a? There are a, b, c``.
+    """Return a sentence that lists the choices, after the one close to ``word``: ``did you mean a? There are: a, b``.
 
     Example:
         >>> suggest("hiden", ["hidden", "layers"])
         'did you mean hidden? There are: hidden, layers'
     """
-    close = difflib.get_close_matches(word, choices, n=1)
-    start = f"did you mean {close[0]}? There are: " if close else "there are: "
+    closest = difflib.get_close_matches(word, choices, n=1)
+    start = f"did you mean {closest[0]}? There are: " if closest else "there are: "
     return start + ", ".join(choices)

@@ -1,4 +1,4 @@
-"""The canonical gaze record, and how points become counts and densities.
+"""Gaze of one stimulus in one form for all data sets, and functions from points to counts and densities.
 
 One pixel convention holds everywhere: coordinates are 0-based floats, x to the right and y down, and an integer is a
 pixel's centre. A point lies in pixel ``floor(x + 0.5)``; an image of width w spans ``-0.5 <= x < w - 0.5``; a resize by
@@ -22,23 +22,23 @@ Size = tuple[int, int]
 """(height, width) in pixels."""
 
 MANY = 512
-"""More points than these are not rasterised in one product: their profiles would fill the memory."""
+"""Largest number of points that are rasterised in one product; the profiles of more would fill the memory."""
 
 
 @dataclass(frozen=True)
 class Gaze:
-    """Where people looked at one stimulus: fixations in the order in which they were made, person after person.
+    """Fixations of people on one stimulus, person after person, in the order in which they were made.
 
     Args:
-        points: ``(n, 2)`` x, y in pixels of the stimulus (see the module's convention), duplicates kept.
-        size: (height, width) of the stimulus in pixels.
-        subject: ``(n,)`` integer that tells people apart, or None where the source does not.
-        duration: ``(n,)`` in milliseconds, or None.
-        frame: ``(n,)`` the frame of the clip, from 0, at which each fixation was made (one that lasts over several
-            frames is listed once for each); None for a still picture.
+        points: Fixations ``(n, 2)``, x and y in pixels of the stimulus (see the module's convention), duplicates kept.
+        size: Height and width of the stimulus in pixels.
+        subject: Integers ``(n,)`` that tell people apart, or None where the data set does not.
+        duration: Durations ``(n,)`` in milliseconds, or None.
+        frame: Frames ``(n,)`` of the clip, from 0, on which the fixations were made; None for a still picture. A
+            fixation that lasts over several frames is listed once for each.
 
     Raises:
-        InputError: if shapes disagree, a coordinate is not finite, or a frame is negative.
+        InputError: If shapes disagree, a coordinate is not finite, or a frame is negative.
 
     Example:
         >>> gaze = Gaze(torch.tensor([[0.0, 0.0], [9.0, 4.0]]), size=(5, 10), subject=torch.tensor([1, 2]))
@@ -70,36 +70,44 @@ class Gaze:
             raise InputError("gaze frames count from 0, and one is negative: leave out what is before the clip")
 
     def of(self, *subjects: int) -> Gaze:
-        """The fixations of these people alone."""
+        """Return the fixations of these people alone.
+
+        Raises:
+            InputError: If the gaze has no subjects.
+        """
         if self.subject is None:
             raise InputError("this gaze does not say who looked: its source records no subject")
         return self._take(torch.isin(self.subject, torch.tensor(subjects)))
 
     def at(self, frame: int) -> Gaze:
-        """The fixations on one frame of a clip, as those of a still picture."""
+        """Return the fixations on one frame of a clip, as those of a still picture.
+
+        Raises:
+            InputError: If the gaze has no frames.
+        """
         if self.frame is None:
             raise InputError("this gaze does not say on which frame people looked: it is a still picture's")
         return replace(self._take(self.frame == frame), frame=None)
 
     def inside(self) -> Gaze:
-        """The fixations that lie on the stimulus."""
+        """Return the fixations that lie on the stimulus."""
         return self._take(valid(self.points, self.size))
 
     def resized(self, size: Size) -> Gaze:
-        """The same fixations on the stimulus resized to ``size``."""
+        """Return the same fixations on the stimulus resized to ``size``."""
         return replace(self, points=resize(self.points, self.size, size), size=size)
 
     def _take(self, keep: Tensor) -> Gaze:
-        kept = {name: getattr(self, name) for name in ("subject", "duration", "frame")}
+        columns = {name: getattr(self, name) for name in ("subject", "duration", "frame")}
         return Gaze(
             self.points[keep],
             self.size,
-            **{name: None if value is None else value[keep] for name, value in kept.items()},
+            **{name: None if value is None else value[keep] for name, value in columns.items()},
         )
 
 
 def resize(points: Float[Tensor, "*b 2"], old: Size, new: Size) -> Float[Tensor, "*b 2"]:
-    """Points of an image of size ``old`` (h, w) in pixels of the same image resized to ``new``.
+    """Return points of an image of size ``old`` (h, w) in pixels of the same image resized to ``new``.
 
     Example:
         >>> resize(torch.tensor([[0.0, 0.0]]), (600, 800), (300, 400))
@@ -110,7 +118,7 @@ def resize(points: Float[Tensor, "*b 2"], old: Size, new: Size) -> Float[Tensor,
 
 
 def valid(points: Float[Tensor, "*b 2"], size: Size) -> Bool[Tensor, "*b"]:
-    """Which points lie on an image of ``size`` (h, w); NaN padding does not.
+    """Return for each point whether it lies on an image of ``size`` (h, w); NaN padding does not.
 
     Example:
         >>> valid(torch.tensor([[-0.5, 0.0], [3.5, 0.0], [float("nan"), 0.0]]), (2, 4))
@@ -130,24 +138,24 @@ def pad(points: Sequence[Float[Tensor, "n 2"]], length: int | None = None) -> Fl
                 [[nan, nan]]])
     """
     longest = max([len(p) for p in points], default=0) if length is None else length
-    out = torch.full((len(points), longest, 2), math.nan)
-    for row, p in zip(out, points, strict=True):
+    padded = torch.full((len(points), longest, 2), math.nan)
+    for row, p in zip(padded, points, strict=True):
         row[: len(p)] = p
-    return out
+    return padded
 
 
 def counts(points: Float[Tensor, "b n 2"], size: Size) -> Float[Tensor, "b h w"]:
-    """How many fixations each pixel holds; points outside and padding count nowhere.
+    """Return how many fixations each pixel holds; points outside and padding count nowhere.
 
     Example:
         >>> counts(torch.tensor([[[1.0, 0.0], [1.4, 0.2], [9.0, 0.0]]]), (1, 3))
         tensor([[[0., 2., 0.]]])
     """
     h, w = size
-    on = valid(points, size)
-    column, row = torch.where(on[..., None], points + 0.5, 0.0).floor().long().unbind(-1)
+    is_inside = valid(points, size)
+    column, row = torch.where(is_inside[..., None], points + 0.5, 0.0).floor().long().unbind(-1)
     flat = torch.zeros(points.shape[0], h * w, dtype=points.dtype, device=points.device)
-    return flat.scatter_add(1, row * w + column, on.to(points.dtype)).view(-1, h, w)
+    return flat.scatter_add(1, row * w + column, is_inside.to(points.dtype)).view(-1, h, w)
 
 
 def density(
@@ -157,55 +165,58 @@ def density(
     grid: Size | None = None,
     weights: Float[Tensor, "b n"] | None = None,
 ) -> Float[Tensor, "b h w"]:
-    """A Gaussian of standard deviation ``sigma`` at every fixation, summed and normalised to 1.
+    """Return the sum of a Gaussian of standard deviation ``sigma`` at every fixation, normalised to 1.
 
-    A Gaussian is separable, so the sum over n fixations is one product of two thin matrices, ``rows.T @ columns``:
-    O(n (h + w)) exponentials instead of a filter over the whole image, exact at fractional positions. Thousands of
-    points, as mouse traces have, are taken in parts or by their distinct coordinates, with the same result.
+    A Gaussian is separable, so the sum over n fixations is one product of two thin matrices, ``rows.T @ columns``. It
+    takes O(n (h + w)) exponentials instead of a filter over the whole image, and is exact at fractional positions.
+    Thousands of points, as mouse traces have, are taken in parts or by their distinct coordinates, with the same
+    result.
 
     Args:
-        points: x, y in pixels of the image; NaN pads; points outside are dropped.
-        size: (height, width) of that image.
-        sigma: in pixels of that image. State it with every CC, SIM and KL that you report.
-        grid: None evaluates the Gaussians at the pixels' centres (what blurring a fixation map does, zeros beyond the
-            border). A size (h, w) instead gives the mass that falls in each of the grid's cells, which is right also
-            for cells larger than sigma: what a coarse attention map is compared with.
-        weights: one non-negative weight per point (durations, say).
+        points: Fixations, x and y in pixels of the image. NaN pads; points outside are dropped.
+        size: Height and width of that image.
+        sigma: Standard deviation of the Gaussian in pixels of that image. State it with every CC, SIM and KL that you
+            report.
+        grid: Size (h, w) of a grid over the image: each cell holds the mass that falls in it. This is right for cells
+            larger than sigma too, and is what coarse attention is compared with. None evaluates the Gaussians at the
+            pixels' centres, as blurring a fixation map does, with zeros beyond the border.
+        weights: Non-negative weight of each point, its duration for instance.
 
     Returns:
-        ``(b, h, w)``; each sums to 1, or is all zero where no point is valid.
+        Densities ``(b, h, w)``; each sums to 1, or is all zero where no point is valid.
 
     Example:
         >>> density(torch.tensor([[[1.0, 0.0]]]), (1, 3), sigma=0.5).round(decimals=3)
         tensor([[[0.1070, 0.7870, 0.1070]]])
     """
-    on = valid(points, size)
-    x, y = torch.where(on[..., None], points, 0.0).unbind(-1)
+    is_inside = valid(points, size)
+    x, y = torch.where(is_inside[..., None], points, 0.0).unbind(-1)
     profile = _sampled if grid is None else _integrated
     h, w = size if grid is None else grid
-    share = on.to(points.dtype) if weights is None else torch.where(on, weights, 0.0).to(points.dtype)
+    share = (is_inside if weights is None else torch.where(is_inside, weights, 0.0)).to(points.dtype)
     if points.shape[1] <= MANY:
         return _product(profile(y, size[0], h, sigma) * share[..., None], profile(x, size[1], w, sigma))
 
     def profiles(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return profile(x, size[1], w, sigma), profile(y, size[0], h, sigma)
 
-    free = points.device.type == "cpu" and not torch.compiler.is_compiling()
-    if free and not (points.requires_grad or share.requires_grad):
-        each = zip(x.split(1), y.split(1), share.split(1), strict=True)
-        return torch.cat([_one_of_many(x, y, share, profiles) for x, y, share in each])
+    # a table of distinct coordinates has a size that depends on values, which compiled code and a GPU do not take well
+    allows_table = points.device.type == "cpu" and not torch.compiler.is_compiling()
+    if allows_table and not (points.requires_grad or share.requires_grad):
+        images = zip(x.split(1), y.split(1), share.split(1), strict=True)
+        return torch.cat([_one_of_many(x, y, share, profiles) for x, y, share in images])
     return _in_parts(x, y, share, profiles)
 
 
 def _product(rows: Float[Tensor, "b n h"], columns: Float[Tensor, "b n w"]) -> Float[Tensor, "b h w"]:
-    """``rows.T @ columns`` with sum 1."""
-    # the product's sum is known before the product is made: normalising thin rows spares two passes over the map
+    """Return ``rows.T @ columns``, normalised to sum 1."""
+    # the product's sum follows from its factors: normalising these spares two passes over the map
     mass = (rows.sum(2) * columns.sum(2)).sum(1)[:, None, None].clamp_min(torch.finfo(rows.dtype).tiny).sqrt()
     return torch.bmm(_normal(rows / mass).mT, _normal(columns / mass))
 
 
 def _normal(profiles: Tensor) -> Tensor:
-    """The profiles less what is so small that a product of two may underflow, which takes a hundred times as long."""
+    """Return profiles with values set to 0 that may underflow in a product, which takes a hundred times as long."""
     return torch.threshold(profiles, math.sqrt(torch.finfo(profiles.dtype).tiny), 0.0)
 
 
@@ -213,42 +224,42 @@ Profiles = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def _in_parts(x: Tensor, y: Tensor, share: Tensor, profiles: Profiles) -> Float[Tensor, "b h w"]:
-    """The density of many points whose profiles would fill the memory if they were there all at once."""
+    """Return the density of many points, part by part: the profiles of all at once would fill the memory."""
 
     def part(x: Tensor, y: Tensor, share: Tensor) -> Tensor:
         columns, rows = profiles(x, y)
         return torch.bmm(_normal(rows * share[..., None]).mT, _normal(columns))
 
-    first, *others = zip(*(t.split(MANY, dim=1) for t in (x, y, share)), strict=True)
-    total = part(*first)
-    for each in others:
-        total = total + part(*each)
+    first_points, *other_points = zip(*(t.split(MANY, dim=1) for t in (x, y, share)), strict=True)
+    total = part(*first_points)
+    for points in other_points:
+        total = total + part(*points)
     return total / total.sum((1, 2), keepdim=True).clamp_min(torch.finfo(total.dtype).tiny)
 
 
 def _one_of_many(
     x: Float[Tensor, "1 n"], y: Float[Tensor, "1 n"], share: Float[Tensor, "1 n"], profiles: Profiles
 ) -> Float[Tensor, "1 h w"]:
-    """The density of one image's many points, through the table of their distinct coordinates where that is smaller.
+    """Return the density of one image's many points, from a table of their distinct coordinates where it is smaller.
 
     Thousands of points of a mouse trace have a few hundred different x and y. The sum over points is then
     ``rows.T @ table @ columns`` over the distinct ones, exactly.
     """
-    across, column = x.unique(return_inverse=True)
-    down, row = y.unique(return_inverse=True)
-    if 4 * len(across) * len(down) > x.shape[1] ** 2:
+    distinct_x, column = x.unique(return_inverse=True)
+    distinct_y, row = y.unique(return_inverse=True)
+    if 4 * len(distinct_x) * len(distinct_y) > x.shape[1] ** 2:
         return _in_parts(x, y, share, profiles)
-    table = share.new_zeros(1, len(down), len(across))
+    table = share.new_zeros(1, len(distinct_y), len(distinct_x))
     table[0].index_put_((row[0], column[0]), share[0], accumulate=True)
-    columns, rows = profiles(across[None], down[None])
+    columns, rows = profiles(distinct_x[None], distinct_y[None])
     return _product(rows, table @ columns)
 
 
 def _sampled(x: Tensor, length: int, cells: int, sigma: float) -> Tensor:
     centres = torch.arange(cells, dtype=x.dtype, device=x.device)
-    far = centres - x[..., None]
+    distance = centres - x[..., None]
     # close to underflow, exp takes twenty times as long
-    return torch.exp((far * far * (-0.5 / sigma**2)).clamp_min(0.9 * math.log(torch.finfo(x.dtype).tiny)))
+    return torch.exp((distance * distance * (-0.5 / sigma**2)).clamp_min(0.9 * math.log(torch.finfo(x.dtype).tiny)))
 
 
 def _integrated(x: Tensor, length: int, cells: int, sigma: float) -> Tensor:

@@ -1,4 +1,7 @@
-"""Where people and the machine looked at a few samples: the file that a run keeps for the report's gallery."""
+"""A run's folder: the names of its files, and how they are read back. Needs no torch.
+
+`haa.run` writes these files; `haa.study`, `haa.report` and `haa.predict` read them.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,113 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
+from haa.disk import write_whole
+from haa.errors import InputError
+
 SAMPLES = 64
+"""Test samples whose maps a run keeps."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MOVED = {
+    "haa.callbacks": "haa.run.callbacks",
+    "haa.conditions.predicted": "haa.predict.condition",
+    "haa.data.datamodule": "haa.data.loading.datamodule",
+    "haa.data.transforms": "haa.data.loading.transforms",
+    "haa.loggers": "haa.run.loggers",
+    "haa.module": "haa.tasks.aligned_module",
+    "haa.schedule": "haa.run.learning_rate",
+    "haa.study_console": "haa.study.console",
+    "haa.wandb_record": "haa.run.wandb",
+    "haa.weight_schedule": "haa.alignment.schedule",
+    **{
+        f"haa.data.{reader}": f"haa.data.readers.{reader}"
+        for reader in (
+            *("air_d", "capgaze", "cat2000", "coco_captions", "coco_search18", "cub", "daquar", "dhf1k", "dut_omron"),
+            *("duts", "ecssd", "flickr", "folder", "hollywood2", "mit1003", "osie", "pascal_s", "salicon"),
+            *("ucf_sports", "video_folder", "vqa_hat", "vqa_v2"),
+        )
+    },
+}
+"""Modules of version 0.1 that a config may name, and where their classes are now."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where the files of a run are.
+
+    Args:
+        path: The run's folder.
+
+    Example:
+        >>> RunFolder(Path("outputs/vqa/1")).last.as_posix()
+        'outputs/vqa/1/checkpoints/last.ckpt'
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def curves(self) -> Path:
+        """Losses and metrics by epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the epoch with the best value of the monitored metric."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint where a run that was cut off goes on."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def samples(self) -> Path:
+        """Values of every metric for every test sample."""
+        return self.path / "samples.parquet"
+
+    @property
+    def maps(self) -> Path:
+        """Human and machine maps of some test samples, see `Maps`."""
+        return self.path / "maps.npz"
+
+    @property
+    def metrics(self) -> Path:
+        """Results; written last, so that a run that has it is finished."""
+        return self.path / "metrics.json"
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of pictures."""
+        return self.path / "pictures"
+
+    @property
+    def log(self) -> Path:
+        """What a run of a study printed."""
+        return self.path / "log.txt"
+
+    @property
+    def error(self) -> Path:
+        """How a run of a study failed."""
+        return self.path / "error.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works on a run of a study."""
+        return self.path / ".lock"
+
+    @property
+    def overrides(self) -> Path:
+        """Words of the command line, as Hydra keeps them."""
+        return self.path / ".hydra" / "overrides.yaml"
 
 
 @dataclass(frozen=True)
@@ -18,14 +125,14 @@ class Maps:
     """What a run's maps.npz holds, a row for each of ``n`` samples of the split that was scored.
 
     Args:
-        id: ``(n,)`` as in samples.parquet.
+        id: ``(n,)`` names of the samples, as in samples.parquet.
         image: ``(n,)`` JPEG files.
         text: ``(n,)`` what was asked, or a reference caption.
         said: ``(n,)`` what the machine answered or wrote.
         human: ``(n, h, w)`` float16 densities, the largest value being 1; NaN where no gaze was recorded.
         machine: ``(n, i, j)`` float16 on the attention's own grid, the largest value being 1.
         words: ``(n, t, i, j)`` float16, the map of each word that was written; ``t`` is 0 for other tasks.
-        simulated: whether the gaze is simulated.
+        simulated: Whether the gaze is simulated.
     """
 
     id: NDArray[np.str_]
@@ -38,16 +145,20 @@ class Maps:
     simulated: bool
 
     def save(self, path: Path) -> None:
-        np.savez_compressed(path, **vars(self))
+        """Write the maps, whole or not at all."""
+        write_whole(path, lambda file: np.savez_compressed(file, **vars(self)))
 
     @classmethod
     def load(cls, path: Path) -> Maps:
+        """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             return cls(**{**{name: file[name] for name in file.files}, "simulated": bool(file["simulated"])})
 
 
 def chosen(count: int, samples: int = SAMPLES) -> list[int]:
-    """Which samples of a split are kept: drawn once and for all, so that every run on the same data keeps the same.
+    """Return which samples of a split are kept.
+
+    They are drawn once and for all, so that every run on the same data keeps the same.
 
     Example:
         >>> chosen(3), len(chosen(500)), chosen(500) == chosen(500)
@@ -56,8 +167,49 @@ def chosen(count: int, samples: int = SAMPLES) -> list[int]:
     return sorted(np.random.default_rng(0).permutation(count)[:samples].tolist())
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a run's config, with the names that its classes have now.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        config = yaml.load(path.read_text(), _LOADER)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read ({reason}): run again, or take the folder away") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path} holds no config: run again, or take the folder away")
+    return modern(config)
+
+
+def modern(config: Any) -> Any:
+    """Return a config of haa 0.1 with today's names; one of today as it is.
+
+    Classes have moved between modules (`MOVED`), and ``task.epochs_on_shapes`` is now a recipe's.
+
+    Example:
+        >>> modern({"data": {"_target_": "haa.data.osie.OSIE"}, "task": {"name": "sos", "epochs_on_shapes": 10}})
+        {'data': {'_target_': 'haa.data.readers.osie.OSIE'}, 'task': {'name': 'sos'}}
+    """
+    if isinstance(config, Mapping):
+        return {
+            key: _moved(value) if key == "_target_" else modern(value)
+            for key, value in config.items()
+            if key != "epochs_on_shapes"
+        }
+    return [modern(item) for item in config] if isinstance(config, list) else config
+
+
+def _moved(target: Any) -> Any:
+    if not isinstance(target, str):
+        return target
+    module, _, name = target.rpartition(".")
+    return f"{MOVED[module]}.{name}" if module in MOVED else target
+
+
 def class_name(node: Mapping[str, Any]) -> str:
-    """The class that a node builds, without its module.
+    """Return the class that a node of a config builds, without its module.
 
     Example:
         >>> class_name({"_target_": "haa.conditions.Shuffled", "seed": 1})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,21 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class StudySweeper(BasicSweeper):
-    """Runs every combination once, in a folder named by it, and none that is finished.
+    """Sweeper that runs every combination once, in a folder named by it, and none that is finished.
 
     Without alignment the condition changes nothing, so that a baseline is one run per seed however many conditions are
     swept. A run that fails does not stop the others.
 
     Args:
-        params: what is swept, beside what the command line says.
+        params: What is swept, beside what the command line says.
     """
 
     def __init__(self, params: DictConfig | None = None) -> None:
         super().__init__(max_batch_size=None, params=params)  # type: ignore[arg-type]
 
     def sweep(self, arguments: list[str]) -> Any:
+        from haa.cli.overrides import modern
+        from haa.disk import write_whole
         from haa.errors import InputError
         from haa.study import runs as study
 
@@ -33,7 +36,7 @@ class StudySweeper(BasicSweeper):
         assert self.launcher is not None
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        overrides = parser.parse_overrides(modern([*self._parse_config(), *arguments]))
         swept = {override.get_key_element().lstrip("+") for override in overrides if override.is_sweep_override()}
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,16 +49,16 @@ class StudySweeper(BasicSweeper):
                 if study.is_baseline(cfg):
                     words = [word for word in words if word.lstrip("+").split("=")[0].split(".")[0] != "condition"]
                     cfg = self._compose(words)
-                name = study.name(words, swept)
+                name = _name(folder, words, swept)
                 if name not in jobs:
                     jobs[name] = [*words, f"hydra.sweep.subdir='{name}'"]
                     states[name] = study.state(folder / name, study.resolved(cfg, (folder / name).absolute()))
         except InputError as error:
             sys.exit(f"haa: {error}")
-        study.write(folder / "study.json", json.dumps({"runs": list(jobs)}, indent=2) + "\n")
+        write_whole(folder / study.PLAN, json.dumps({"runs": list(jobs)}, indent=2) + "\n")
         todo = [words for name, words in jobs.items() if states[name] != "finished"]
-        words = {"finished": "finished before", "half": "half done"}
-        already = [f"{n} {words[kind]}" for kind in words if (n := list(states.values()).count(kind))]
+        labels = {"finished": "finished before", "half": "half done"}
+        already = [f"{n} {labels[state]}" for state in labels if (n := list(states.values()).count(state))]
         print(f"haa study: {len(jobs)} runs in {folder}" + (f" ({', '.join(already)})" if already else ""))
         print("    a line for each when it is over; what it prints goes to log.txt in its folder", flush=True)
         return self.launcher.launch(todo, initial_job_idx=0) if todo else []
@@ -64,3 +67,13 @@ class StudySweeper(BasicSweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         return self.hydra_context.config_loader.load_sweep_config(self.config, words)
+
+
+def _name(folder: Path, words: Sequence[str], swept: Collection[str]) -> str:
+    """Return the name of a run's folder: the one that version 0.1 gave it, where it is there, else today's."""
+    from haa.study.runs import name
+
+    before = {"loss": "alignment"}
+    old_words = [before.get(key, key) + equals + value for key, equals, value in (w.partition("=") for w in words)]
+    old = name(old_words, {before.get(key, key) for key in swept})
+    return old if (folder / old).is_dir() else name(words, swept)

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from haa import build
 from haa.alignment import Alignment
+from haa.batch import human_maps
 from haa.errors import InputError
 from haa.losses import Weighted, correlation, kl_divergence, nss
 
@@ -100,7 +101,7 @@ def test_a_negative_weight_is_refused():
 def test_every_option_is_an_alignment_that_falls_towards_people(path):
     alignment = build.make(OmegaConf.merge({"align_weight": 0.5}, {"node": OmegaConf.load(path)}).node)
     looks = batch(fixations=POINTS)
-    human, _ = alignment.human(looks, (4, 6))
+    human, _ = human_maps(looks, (4, 6), alignment.sigma)
     attention = torch.rand(3, 4, 6, generator=torch.Generator().manual_seed(0))
     assert alignment.weight == 0.5
     assert alignment(human, looks) < alignment(attention, looks)

@@ -65,7 +65,7 @@ def test_multirun_makes_a_run_per_job_and_the_report_a_row_per_condition(haa, ca
         (["backbone.chanels=3", "backbone=tiny"], "backbone.chanels is not an argument"),
         (["callbacks.checkpoint.moniter=x"], "did you mean monitor"),
         (["+extra._target_=os.system"], "not trusted"),
-        (["data._target_=haa.run.results.sys.exit"], "not trusted"),
+        (["data._target_=haa.run.session.sys.exit"], "not trusted"),
         (["resume=nowhere"], "resume=nowhere"),
         (["align_weight=0.5", "data.share_with_gaze=0"], "has gaze"),
         (["backbone=timm", "backbone.name=resnet5000"], "resnet5000"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from haa.alignment import Alignment
-from haa.batch import in_unit_range, maps_of_stills, stills
+from haa.batch import human_maps, in_unit_range, maps_of_stills, stills
 from haa.cli import main as cli
 from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
@@ -67,7 +67,7 @@ def test_the_map_is_the_human_one_where_somebody_looked_and_the_machines_elsewhe
     module.insert_human_maps()
     torch.manual_seed(1)
     shown = maps_of_stills(module.look(batch).attention, batch)
-    human, has = module.alignment.human(stills(batch), (8, 8))
+    human, has = human_maps(stills(batch), (8, 8), module.alignment.sigma)
     if kind is SOS:  # a gate is open where most looked, and no share
         human = human / human.amax((1, 2), keepdim=True)
     # the gate of saliency never closes quite; the density is pooled from the image's size
@@ -162,13 +162,14 @@ def test_a_transformer_that_is_only_read_is_refused_by_name():
 
 def test_an_oracle_is_marked_as_one_wherever_it_is_shown(haa, capsys):
     run = haa("train", "task=vqa", "condition=oracle", *SMALL)
-    assert json.loads((run / "metrics.json").read_text())["oracle"] is True
+    summary = json.loads((run / "metrics.json").read_text())
+    assert (summary["role"], summary["label"], summary["inserts_map"]) == ("oracle", "oracle", True)
     haa("train", "task=vqa", *SMALL, name="other")
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.count("an upper bound, no model") == 2
     again = haa("evaluate", f"checkpoint={run}/checkpoints/best.ckpt", "trainer=debug", name="again")
     scored, trained = (json.loads((folder / "metrics.json").read_text()) for folder in (again, run))
-    assert scored["oracle"] is True
+    assert (scored["role"], scored["inserts_map"]) == ("oracle", True)
     assert scored["metrics"] == pytest.approx(trained["metrics"], abs=1e-6)
     cli.main(["report", str(run), str(run.parent / "other")])
     out = capsys.readouterr().out

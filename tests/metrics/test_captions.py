@@ -63,20 +63,27 @@ def test_by_hand():
 
 def test_classes_collect_batches_and_score_at_the_end():
     metric, single = CaptionScores(tokenize=False), CIDEr(tokenize=False)
+    assert metric.values_after == single.values_after == "compute"
     for i in range(4):
         metric.update(SAID[i : i + 1], MEANT[i : i + 1])
         single.update(SAID[i : i + 1], MEANT[i : i + 1])
+    assert metric.values is None
     values = metric.compute()
+    assert metric.values.keys() == values.keys()
     for name, (whole, each) in PEER.items():
         assert values[name].item() == pytest.approx(whole, abs=1e-6)
-        assert metric.per_image[name].tolist() == pytest.approx(each, abs=1e-9)
+        assert metric.values[name].tolist() == pytest.approx(each, abs=1e-9)
     assert single.compute() == values["cider"]
+    assert torch.equal(single.values, metric.values["cider"])
     bleu, rouge = BLEU(n=2, tokenize=False), ROUGEL(tokenize=False)
     for one in (bleu, rouge):
         one.update(SAID, MEANT)
     assert bleu.compute() == values["bleu2"]
     assert rouge.compute() == values["rouge_l"]
     metric.reset()
+    single.reset()
+    assert metric.values is None
+    assert single.values is None
     metric.update(["a é \u2028 b"], [["a é \u2028 b\n"]])
     assert metric.compute()["rouge_l"] == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -39,8 +40,8 @@ def test_update_waits_for_nobody_on_an_accelerator(metric):
         for name, default in instance._defaults.items():
             setattr(instance, name, torch.zeros(default.shape, dtype=default.dtype, device="cuda"))
         instance.update(*arguments(metric, "cuda"))
-        assert instance.values.device.type == "cuda"
-        assert instance.values.shape == (3,)
+        values = instance.values if isinstance(instance.values, dict) else {"only": instance.values}
+        assert {(value.device.type, value.shape) for value in values.values()} == {("cuda", (3,))}
 
 
 @pytest.mark.parametrize("metric", [*POINTS, *MAPS, M.SalientObjects, M.InformationGain])
@@ -53,7 +54,7 @@ def test_update_compiles_into_one_graph(metric):
     torch.testing.assert_close(compiled(*given), metric_values(metric, given), equal_nan=True, atol=1e-5, rtol=1e-5)
 
 
-def metric_values(metric: type[Metric], given: tuple[torch.Tensor, ...]) -> torch.Tensor:
+def metric_values(metric: type[Metric], given: tuple[torch.Tensor, ...]) -> torch.Tensor | dict[str, torch.Tensor]:
     instance = metric()
     instance.update(*given)
     return instance.values
@@ -72,6 +73,40 @@ def test_undefined_samples_are_counted_and_never_averaged():
     assert metric.undefined.item() == 0
     with pytest.warns(UserWarning, match="before the ``update``"):
         assert metric.compute().isnan()
+
+
+@pytest.mark.parametrize("metric", [M.NSS, M.SalientObjects, M.SMeasure, M.FMax])
+def test_values_have_the_form_of_the_score_and_are_none_before_update_and_after_reset(metric):
+    instance = metric()
+    assert instance.values_after == "update"
+    assert instance.values is None
+    instance.update(*arguments(metric))
+    score, values = instance.compute(), instance.values
+    if isinstance(score, dict):
+        assert score.keys() == values.keys()
+        score, values = score["mae"], values["mae"]
+    assert values.shape == (3,)
+    if metric is not M.FMax:  # whose score is the maximum of a mean
+        torch.testing.assert_close(values.mean().float(), score)
+    instance.reset()
+    assert instance.values is None
+
+
+def test_a_device_without_float64_gets_a_float32_sum():
+    metric, like = M.NSS(), []
+    metric.update(*arguments(M.NSS))
+    score = metric.compute()
+
+    def move(tensor: torch.Tensor) -> torch.Tensor | SimpleNamespace:
+        like.append(tensor)  # the first call asks where the tensors go
+        return SimpleNamespace(device=torch.device("mps")) if len(like) == 1 else tensor
+
+    metric._apply(move)
+    assert metric.sum.dtype == torch.float32
+    assert all(tensor.dtype != torch.float64 for tensor in like)
+    torch.testing.assert_close(metric.compute(), score)
+    metric.reset()
+    assert (metric.sum.dtype, metric.sum.item()) == (torch.float32, 0)
 
 
 def test_a_collection_does_not_merge_metrics_whose_first_batch_was_undefined():

@@ -25,6 +25,9 @@ def test_top_k_is_counted(k):
     expected = [float(label in guesses) for label, guesses in zip(LABELS.tolist(), order.tolist(), strict=True)]
     assert values == expected
     assert metric.compute().item() == pytest.approx(np.mean(expected))
+    assert metric.values_after == "update"
+    metric.reset()
+    assert metric.values is None
 
 
 def test_class_accuracy_is_the_mean_over_classes_that_occur():

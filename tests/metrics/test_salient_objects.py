@@ -51,6 +51,8 @@ def test_the_class_takes_maxima_of_the_mean_curve():
     assert set(mine) == set(NAMES)
     for name, theirs in TABLE["together"].items():
         assert mine[name].item() == pytest.approx(theirs, abs=1e-6), name
+    assert torch.equal(f_max.values, together.values["f_max"])
+    assert together.values["f_max"].item() == pytest.approx(salient_objects(*case(seed))["f_max"].item())
     assert f_max.compute() == mine["f_max"]
     assert e_max.compute() == mine["e_max"]
 

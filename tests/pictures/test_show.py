@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from haa.alignment import Alignment
+from haa.batch import human_maps
 from haa.conditions import Center
 from haa.data.loading.samples import Samples
 from haa.data.loading.transforms import Transform
@@ -39,7 +40,7 @@ def test_what_is_drawn_is_what_is_in_the_data():
     (image, points, _), (human, _, density), (other, _, centred) = columns
     assert (image, human, other) == ("image, fixations", "simulated human map", "condition=center")
     assert torch.equal(points, dataset.gaze(3).points)
-    expected = Alignment().human(batch, (64, 64))[0][0]
+    expected = human_maps(batch, (64, 64), Alignment().sigma)[0][0]
     assert torch.equal(density, expected)
     assert density.sum().item() == pytest.approx(1, abs=1e-3)
     # people look at an object off the centre; the condition at the centre

@@ -16,7 +16,8 @@ from haa.conditions import Center, Corrupted, Inverted, Predicted, Random, Shuff
 from haa.conditions.draw import sample
 from haa.data.shapes import Shapes
 from haa.gaze import counts
-from haa.predict.predictor import CELLS, Predictor, at_size, predicted_maps
+from haa.predict.cache import CELLS, predicted_maps
+from haa.predict.predictor import Predictor, at_size
 
 SMALL = (
     "trainer=debug",
@@ -68,7 +69,7 @@ def test_maps_are_computed_once_and_not_for_another_checkpoint_or_dataset(salien
     data = Shapes("train", task="vqa", train=3)
     first = predicted_maps(saliency, data, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("haa.predict.predictor.Predictor", lambda *_: pytest.fail("computed again"))
+        patch.setattr("haa.predict.cache.Predictor", lambda *_: pytest.fail("computed again"))
         again = predicted_maps(saliency, Shapes("train", task="vqa", train=3), tmp_path)
     assert torch.equal(first.map(2), again.map(2))
     assert torch.equal(pickle.loads(pickle.dumps(first)).map(1), first.map(1))
@@ -110,7 +111,12 @@ def test_data_without_gaze_is_aligned_with_predictions(haa, saliency, capsys, co
     shown = " ".join(capsys.readouterr().out.split())
     assert "predicted gaze, not recorded" in shown
     assert "attention_nss and its like are undefined" in shown
-    assert condition == "predicted" or f"condition={condition.removeprefix('predicted_')} of predicted" in shown
+    control = condition.removeprefix("predicted").removeprefix("_")
+    assert f"condition={control} predicted".replace("= ", "=") in shown
+    assert (summary["role"], summary["label"]) == (
+        "control" if control else "treatment",
+        f"{control} predicted".strip(),
+    )
 
 
 @pytest.mark.parametrize("control", [Shuffled, Random, Center, Inverted, Corrupted])

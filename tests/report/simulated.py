@@ -18,6 +18,7 @@ from haa.report.collect import Run
 from haa.run_folder import Maps
 
 SD_SEED, SD_ARM, SD_INTERACTION = 0.03, 0.06, 0.1
+ROLES = {"human": "treatment", "predicted": "treatment", "corrupted": "less gaze", "subset": "less gaze"}
 
 
 def config(weight: float, condition: str, seed: int) -> dict[str, Any]:
@@ -73,6 +74,9 @@ def study_runs(
             summary = {
                 "split": "test",
                 "samples": samples,
+                "role": ROLES.get(condition, "control") if weight else "baseline",
+                "label": condition if weight else "baseline",
+                "higher_is_better": {"accuracy": True, "attention_nss": True, "loss": False},
                 "simulated_gaze": True,
                 "undefined": {"accuracy": 0, "attention_nss": 0},
                 "metrics": {"accuracy": right.mean(), "attention_nss": nss.mean(), "loss": 1.0 - right.mean()},

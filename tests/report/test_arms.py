@@ -9,6 +9,7 @@ from tests.report.simulated import Drawn, study_runs
 from haa.errors import InputError
 from haa.report.arms import per_sample, studies
 from haa.report.caveats import caveats
+from haa.report.verdict import claims
 
 HUMAN, SHUFFLED = (0.5, "human"), (0.5, "shuffled")
 
@@ -80,10 +81,14 @@ def test_a_metric_that_is_no_mean_over_samples_is_not_resampled(runs):
 
 
 def test_an_oracle_is_one_arm_whatever_the_weight_and_no_part_of_the_answer(runs):
-    bound = [Drawn(r.folder, r.config, {**r.summary, "oracle": True}, r.columns) for r in runs if r.kind != "baseline"]
+    bound = [
+        Drawn(r.folder, r.config, {**r.summary, "role": "oracle", "label": "oracle"}, r.columns)
+        for r in runs
+        if r.role != "baseline"
+    ]
     (study,) = studies([*runs, *bound])
     oracle = study.arms[-1]
-    assert (oracle.label, oracle.kind, oracle.oracle) == ("oracle (upper bound)", "other", True)
+    assert (oracle.label, oracle.role, oracle.oracle) == ("oracle (upper bound)", "oracle", True)
     assert len(oracle.runs) == 3
     assert study.repeated == 0
     assert any("Oracle runs are given human gaze at test time" in text for text in caveats(study))
@@ -104,10 +109,52 @@ def test_faithfulness_on_other_samples_is_told(runs):
 
 def test_predicted_gaze_has_its_own_controls(runs):
     def predicted(run: Drawn) -> Drawn:
-        own = {} if run.kind == "treatment" else {"control": run.config["condition"]}
-        return changed(run, condition={"_target_": "haa.conditions.Predicted", "checkpoint": "a.ckpt", **own})
+        label = "predicted" if run.role == "treatment" else "shuffled predicted"
+        return Drawn(run.folder, run.config, {**run.summary, "label": label, "gaze": "predicted"}, run.columns)
 
-    (study,) = studies([*runs, *(predicted(run) for run in runs if run.kind != "baseline")])
+    (study,) = studies([*runs, *(predicted(run) for run in runs if run.role != "baseline")])
     controls = {arm.condition: [other.condition for other in study.controls(arm)] for arm in study.of("treatment")}
     assert controls == {"human": ["shuffled"], "predicted": ["shuffled predicted"]}
     assert any("Predicted gaze comes from a saliency model" in text for text in caveats(study))
+
+
+def described(run: Drawn, **summary) -> Drawn:
+    return Drawn(run.folder, run.config, {**run.summary, **summary}, run.columns)
+
+
+def test_a_control_of_ones_own_takes_its_part_and_has_to_be_beaten():
+    alike = {HUMAN: 0.2, (0.5, "mine"): 0.2}
+    runs = study_runs(np.random.default_rng(0), alike, 8, samples=200, sd_arm=0.01)
+    (study,) = studies(runs)
+    assert [arm.condition for arm in study.of("control")] == ["mine"]
+    (claim,) = claims(study)
+    assert claim.word == "unspecific"
+    (claim,) = claims(
+        studies([described(run, role="less gaze") if run.condition == "mine" else run for run in runs])[0]
+    )
+    assert claim.word == "uncontrolled"
+
+
+def test_the_run_says_which_way_a_metric_is_better_and_the_verdict_follows():
+    gain = {HUMAN: 0.2, SHUFFLED: 0.0}
+    runs = study_runs(np.random.default_rng(0), gain, 8, samples=200, sd_arm=0.01)
+    task = {"name": "vqa", "monitor": "val/earth_movers_distance", "mode": "min"}
+
+    def renamed(run: Drawn, lower: bool | None) -> Drawn:
+        metrics = {"earth_movers_distance": run.summary["metrics"]["accuracy"]}
+        columns = {"id": run.columns["id"], "earth_movers_distance": run.columns["accuracy"]}
+        better = {"earth_movers_distance": None if lower is None else not lower}
+        summary = {**run.summary, "metrics": metrics, "higher_is_better": better}
+        return Drawn(run.folder, {**run.config, "task": task}, summary, columns)
+
+    assert claims(studies([renamed(run, lower=False) for run in runs])[0])[0].word == "helps"
+    assert claims(studies([renamed(run, lower=True) for run in runs])[0])[0].word == "harms"
+    # the class does not say it: the task's own metric has a mode
+    assert claims(studies([renamed(run, lower=None) for run in runs])[0])[0].word == "harms"
+
+
+def test_a_metric_of_which_nothing_says_whether_more_is_better_gets_no_verdict(runs):
+    runs = [described(run, higher_is_better={"accuracy": True}) for run in runs]
+    assert studies(runs)[0].sign("loss") == 0
+    with pytest.raises(InputError, match="metric=loss: nothing says whether more of it is better"):
+        studies(runs, "loss")

@@ -24,7 +24,7 @@ def test_runs_are_read_once_and_in_the_order_of_their_numbers(folder):
 
 def test_what_a_run_says(folder):
     run = collect([folder / "2"])[0]
-    assert (run.condition, run.kind, run.weight, run.seed) == ("human", "treatment", 0.5, 0)
+    assert (run.condition, run.role, run.weight, run.seed) == ("human", "treatment", 0.5, 0)
     assert run.samples["accuracy"].mean() == pytest.approx(run.summary["metrics"]["accuracy"])
     assert run.history["val/accuracy"][9] == pytest.approx(run.summary["metrics"]["accuracy"], abs=1e-4)
     assert "loader.batch_size" in run.settings
@@ -32,11 +32,17 @@ def test_what_a_run_says(folder):
 
 
 @pytest.mark.parametrize(
-    ("target", "extra", "condition", "kind"),
+    ("target", "extra", "condition", "role"),
     [
+        ("haa.conditions.Human", {}, "human", "treatment"),
         ("haa.conditions.Shuffled", {"seed": 3}, "shuffled", "control"),
-        ("haa.conditions.Corrupted", {"p": 0.5}, "corrupted p=0.5", "other"),
-        ("haa.conditions.Predicted", {"root": "/maps"}, "predicted", "treatment"),
+        ("haa.conditions.Random", {"keep_shape": False}, "random", "control"),
+        ("haa.conditions.Random", {"keep_shape": True}, "random keep_shape=True", "control"),
+        ("haa.conditions.Corrupted", {"p": 0.5}, "corrupted p=0.5", "less gaze"),
+        ("haa.conditions.Corrupted", {}, "corrupted p=0.5", "less gaze"),
+        ("haa.conditions.Subset", {"share": 0.1}, "subset share=0.1", "less gaze"),
+        ("haa.conditions.Predicted", {"checkpoint": "a.ckpt", "cache": ".cache"}, "predicted", "treatment"),
+        ("mine.Upside", {}, "upside", "control"),
         (
             "haa.conditions.Predicted",
             {"control": {"_target_": "haa.conditions.Shuffled"}},
@@ -45,10 +51,30 @@ def test_what_a_run_says(folder):
         ),
     ],
 )
-def test_conditions_have_names_and_kinds(folder, target, extra, condition, kind):
+def test_a_run_of_version_0_1_does_not_say_its_part_and_its_condition_is_known_by_name(
+    folder, target, extra, condition, role
+):
     run = collect([folder / "2"])[0]
+    for key in ("role", "label", "higher_is_better"):
+        del run.summary[key]
     run.config["condition"] = {"_target_": target, **extra}
-    assert (run.condition, run.kind) == (condition, kind)
+    assert (run.condition, run.role) == (condition, role)
+    assert [run.higher_is_better(name) for name in ("accuracy", "loss", "attention_kl")] == [True, False, False]
+
+
+def test_an_oracle_of_version_0_1_says_so_itself(folder):
+    run = collect([folder / "0"])[0]
+    for key in ("role", "label"):
+        del run.summary[key]
+    run.summary["oracle"] = True
+    run.config["condition"] = {"_target_": "haa.conditions.Oracle"}
+    assert (run.condition, run.role, run.weight) == ("oracle (upper bound)", "oracle", 0)
+
+
+def test_a_config_of_version_0_1_is_read_with_todays_names(folder):
+    path = folder / "2" / "config.yaml"
+    path.write_text(path.read_text().replace("haa.data.shapes.Shapes", "haa.data.osie.OSIE"))
+    assert collect([folder / "2"])[0].settings["data._target_"] == "haa.data.readers.osie.OSIE"
 
 
 def test_unfinished_runs(folder):

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 from rich.console import Console
-from tests.report.simulated import study_runs, write
+from tests.report.simulated import Drawn, study_runs, write
 
 from haa.report.arms import studies
 from haa.report.collect import collect
@@ -48,3 +48,22 @@ def test_what_no_run_has_a_value_of_is_told_once_and_has_no_row(tmp_path):
     (study,) = studies(collect([tmp_path]))
     assert "attention_nss" not in study.metrics
     assert study.attention is None  # deletion says nothing of people
+
+
+def test_runs_that_differ_in_more_than_their_arm_have_a_table_of_their_own(tmp_path):
+    def with_backbone(run, name):
+        backbone = {"_target_": f"haa.models.backbone.{name}"}
+        return Drawn(run.folder, {**run.config, "backbone": backbone}, run.summary, run.columns)
+
+    effects = {(0.5, "human"): 0.0, (0.5, "shuffled"): 0.0}
+    tiny = [with_backbone(run, "Tiny") for run in study_runs(np.random.default_rng(0), effects, 2, samples=20)]
+    timm = [with_backbone(run, "Timm") for run in study_runs(np.random.default_rng(1), effects, 2, samples=20)]
+    write([*tiny, *timm], tmp_path)
+    out = io.StringIO()
+    show([tmp_path], Console(file=out, width=120))
+    text = out.getvalue()
+    assert text.count("backbone=Tiny") == text.count("backbone=Timm") == 1
+    for runs in (tiny, timm):
+        baseline = [run.summary["metrics"]["accuracy"] for run in runs if run.weight == 0]
+        assert f"{np.mean(baseline):.3f} ± {np.std(baseline, ddof=1):.3f}" in text
+    assert [line.split() for line in text.splitlines() if line.startswith("seeds")] == [["seeds", "2", "2", "2"]] * 2

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+import wandb as service
 import yaml
 from wandb.proto.wandb_internal_pb2 import Record
 
 from haa.cli import main as cli
 from haa.cli.overrides import conf
+from haa.conditions import Oracle, Predicted, Shuffled, Subset
 from haa.run import loggers
 
 
@@ -138,3 +140,35 @@ def test_the_command_of_wandbs_agent_is_one_that_haa_takes(monkeypatch, tmp_path
         values = node.get("values", [node.get("value")])
         if (conf() / key).is_dir():
             assert all((conf() / key / f"{value}.yaml").is_file() for value in values)
+
+
+@pytest.mark.parametrize(
+    ("condition", "weight", "name", "role"),
+    [
+        (Predicted("a.ckpt"), 0.5, "predicted 0.5", "treatment"),
+        (Predicted("a.ckpt", Shuffled()), 0.5, "shuffled predicted 0.5", "control"),
+        (Subset(share=0.1), 0.5, "subset share=0.1 0.5", "less gaze"),
+        (Subset(share=0.5), 0.5, "subset share=0.5 0.5", "less gaze"),
+        (Oracle(), 0, "oracle", "oracle"),
+        (Shuffled(), 0, "baseline", "baseline"),
+        (None, 0.5, "human 0.5", "treatment"),
+    ],
+)
+def test_wandb_names_and_groups_a_run_by_its_own_arm(tmp_path, monkeypatch, condition, weight, name, role):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    logger = loggers.wandb(str(tmp_path), condition=condition, align_weight=weight, seed=3)
+    try:
+        run = logger.experiment
+        assert run.name == f"{name} seed 3"
+        assert (run.config["arm"], run.config["role"]) == (name, role)
+    finally:
+        service.finish()
+
+
+def test_wandb_learns_the_condition_from_the_config(haa, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    small = ("task=vqa", "trainer=debug", "data.train=8", "data.val=8", "data.test=8", "loader.batch_size=4")
+    folder = haa("train", *small, "logger=wandb", "condition=oracle", "callbacks.pictures=null")
+    (path,) = folder.glob("wandb/offline-run-*/*.wandb")
+    (run,) = of("run", path)
+    assert run.display_name == "oracle seed 0"

@@ -13,7 +13,7 @@ import yaml
 from haa import build
 from haa.cli.overrides import conf
 from haa.errors import InputError
-from haa.run import results as run
+from haa.run import train as training
 from haa.study import runs as study
 
 TINY = ("task=vqa", "trainer=cpu", "epochs=2", "data.train=8", "data.val=8", "data.test=8", "loader.batch_size=4")
@@ -67,7 +67,7 @@ def test_metrics_cut_off_while_they_were_written_are_not_a_finished_run(tmp_path
 def test_score_is_the_best_of_the_monitored_metric(tmp_path):
     (tmp_path / "config.yaml").write_text("task: {monitor: val/loss, mode: min}")
     (tmp_path / "metrics.csv").write_text("epoch,val/loss,train/loss\n0,0.5,\n0,,1.0\n1,0.25,\n1,,0.9\n2,0.375,\n")
-    assert study.score(tmp_path) == 0.25
+    assert study.best_value(tmp_path) == 0.25
 
 
 def test_a_study_trains_each_run_once_and_is_taken_up_and_extended(haa, capsys, monkeypatch):
@@ -81,8 +81,8 @@ def test_a_study_trains_each_run_once_and_is_taken_up_and_extended(haa, capsys, 
     assert "haa vqa" in (folder / "align_weight=0" / "log.txt").read_text()
 
     trained = []
-    train = run.train
-    monkeypatch.setattr(run, "train", lambda cfg: trained.append(cfg.output_dir) or train(cfg))
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda cfg: trained.append(cfg.output_dir) or train(cfg))
     (folder / "align_weight=0" / "metrics.json").unlink()
     haa("train", "-m", *TINY, "condition=human,shuffled,center", "align_weight=0,0.5")
     assert [Path(place).name for place in trained] == ["align_weight=0", "condition=center,align_weight=0.5"]
@@ -187,8 +187,8 @@ def test_a_search_finds_its_runs_again(haa, capsys, monkeypatch):
     folder = haa("train", *search, "hydra.sweeper.n_trials=2")
     first = results(folder)
     trained = []
-    train = run.train
-    monkeypatch.setattr(run, "train", lambda cfg: trained.append(cfg.output_dir) or train(cfg))
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda cfg: trained.append(cfg.output_dir) or train(cfg))
     haa("train", *search, "hydra.sweeper.n_trials=3")
     assert len(first) == 2
     assert len(trained) == 1

@@ -1,19 +1,18 @@
-"""Alignment: a loss between the machine's map and the human one, times a weight, over the samples that have gaze."""
+"""Alignment: a loss between the machine's map and the human map, times a weight, over the samples that have gaze."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.alignment.schedule import GradientNorm, WeightSchedule, constant
-from haa.batch import Batch, maps_of_stills, stills
+from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
 from haa.errors import InputError
-from haa.gaze import Size, density, resize, valid
+from haa.gaze import Size, resize
 from haa.losses import asks_for, kl_divergence
 
 Loss = Callable[..., Tensor]
@@ -21,7 +20,7 @@ Loss = Callable[..., Tensor]
 
 
 class Alignment(nn.Module):
-    """The alignment loss of a batch.
+    """Alignment loss of a batch.
 
     What a loss compares the machine's map with depends on how it names its second parameter. ``human`` is the density
     of the fixations, made on the device at the resolution of the machine's map; ``fixations`` are the points
@@ -29,12 +28,11 @@ class Alignment(nn.Module):
     across all processes.
 
     Args:
-        loss: compares the two, one value per sample.
-        weight: what the loss is multiplied with before it is added to the task loss; 0 is the baseline, for which no
-            graph is kept.
-        sigma: standard deviation of the Gaussian around a fixation, as a share of the image's longer side. The default
+        loss: Compares the two maps, one value per sample.
+        weight: Factor of the loss when it is added to the task loss. 0 is the baseline, for which no graph is kept.
+        sigma: Standard deviation of the Gaussian around a fixation, as a share of the image's longer side. The default
             is OSIE's 24 px of 800.
-        schedule: a factor of ``weight`` as a function of how much of the training is done, or `GradientNorm`; see
+        schedule: Factor of ``weight`` as a function of how much of the training is done, or `GradientNorm`; see
             `haa.alignment.schedule`.
 
     Example:
@@ -57,16 +55,16 @@ class Alignment(nn.Module):
         self._forms = asks_for(loss)
 
     def forward(self, attention: Float[Tensor, "b *t h w"], batch: Batch) -> Float[Tensor, ""]:
-        """The unweighted alignment loss: the mean over the samples (for clips: the frames) with gaze; 0 without any."""
+        """Return the unweighted alignment loss: its mean over samples with gaze (of clips, frames); 0 without any."""
         attention, batch = maps_of_stills(attention, batch), stills(batch)
         grid = (attention.shape[1], attention.shape[2])
-        human, has = self.human(batch, grid)
+        human, has_human = human_maps(batch, grid, self.sigma)
         gaze = {"human": human}
         if "fixations" in self._forms:
             gaze["fixations"] = self.points(batch, grid)
         values = self.loss(attention, *(gaze[form].to(attention.device) for form in self._forms))
         # where, not a product: 0 * NaN is NaN
-        total, count = torch.where(has, values, 0.0).sum(), has.sum().to(values.dtype)
+        total, count = torch.where(has_human, values, 0.0).sum(), has_human.sum().to(values.dtype)
         if self.training and torch.distributed.is_available() and torch.distributed.is_initialized():
             # gradients are averaged over processes afterwards, which must come out as the mean over all samples
             torch.distributed.all_reduce(count)
@@ -74,25 +72,33 @@ class Alignment(nn.Module):
         return total / count.clamp_min(1)
 
     def weight_at(self, progress: float) -> float:
-        """The weight in force when this share of the training is done; `GradientNorm` multiplies it batch by batch."""
+        """Return the weight in force at this share of training; `GradientNorm` multiplies it batch by batch."""
         if self.weight == 0 or isinstance(self.schedule, GradientNorm):
             return self.weight
         return self.weight * self.schedule(progress)
 
-    def progress(self, trainer: Any) -> float:
-        """The share of a Trainer's optimiser steps that are done; 0 where the weight does not depend on it.
+    @property
+    def scheduled(self) -> bool:
+        """Whether the weight depends on how much of the training is done."""
+        return self.weight > 0 and self.schedule is not constant and not isinstance(self.schedule, GradientNorm)
+
+    def progress(self, step: int, steps: float) -> float:
+        """Return the share of training that is done, in [0, 1]; 0 where the weight does not depend on it.
+
+        Args:
+            step: Optimiser steps done.
+            steps: Optimiser steps in all.
 
         Raises:
-            InputError: if the weight follows a schedule, and training has no end to measure it by.
+            InputError: If the weight follows a schedule, and training has no end to measure it by.
         """
-        if trainer is None or self.weight == 0 or self.schedule is constant or isinstance(self.schedule, GradientNorm):
+        if not self.scheduled:
             return 0.0
-        steps = trainer.estimated_stepping_batches
         if not 0 < steps < math.inf:
             raise InputError(
                 "alignment.schedule needs to know how long training is: give trainer.max_epochs or trainer.max_steps"
             )
-        return min(1.0, trainer.global_step / steps)
+        return min(1.0, step / steps)
 
     def join(
         self,
@@ -102,20 +108,20 @@ class Alignment(nn.Module):
         progress: float = 0.0,
         parameters: Iterable[tuple[str, nn.Parameter]] = (),
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """The task loss with the weighted alignment added.
+        """Return the task loss with the weighted alignment added.
 
         Args:
-            task_loss: a scalar.
-            attention: the machine's map.
-            batch: with the image and the gaze.
-            progress: how much of the training is done, in [0, 1].
-            parameters: name and parameter of what is trained; only `GradientNorm` looks at them.
+            task_loss: Task loss, a scalar.
+            attention: The machine's maps.
+            batch: Batch with the image and the gaze.
+            progress: Share of the training that is done, in [0, 1].
+            parameters: Name and parameter of what is trained; only `GradientNorm` looks at them.
 
         Returns:
             The sum, and what to log: ``align_loss`` (unweighted) and ``align_weight`` (in force), detached.
 
         Raises:
-            InputError: if the weight is positive and the map has no gradient.
+            InputError: If the weight is positive and the map has no gradient.
         """
         weight = self.weight_at(progress)
         with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
@@ -134,30 +140,14 @@ class Alignment(nn.Module):
                 task_loss = task_loss + weight * aligned
         return task_loss, {"align_loss": aligned.detach(), "align_weight": force}
 
-    def human(self, batch: Batch, grid: Size) -> tuple[Float[Tensor, "b h w"], Bool[Tensor, " b"]]:
-        """The human maps of a batch on a grid (h, w), each cell holding its share of the density, and who has one."""
-        image = batch["image"]
-        has = batch.get("has_human")
-        if "fixations" in batch:
-            size = (image.shape[-2], image.shape[-1])
-            points = batch["fixations"]
-            seen = valid(points, size).any(1)
-            has = seen if has is None else has & seen
-            return density(points, size, self.sigma * max(size), grid=grid), has
-        if "density" in batch:
-            maps = nn.functional.adaptive_avg_pool2d(batch["density"][:, None], grid)[:, 0]
-            return maps, torch.ones_like(maps[:, 0, 0], dtype=torch.bool) if has is None else has
-        nobody = torch.zeros(len(image), dtype=torch.bool, device=image.device)
-        return image.new_zeros(len(image), *grid), nobody
-
     def points(self, batch: Batch, grid: Size) -> Float[Tensor, "b n 2"]:
-        """The fixations of a batch in pixels of a grid (h, w)."""
+        """Return the fixations of a batch in pixels of a grid (h, w); NaN for who has none."""
         image = batch["image"]
         if "fixations" in batch:
-            return resize(batch["fixations"], (image.shape[-2], image.shape[-1]), grid)
+            return resize(batch["fixations"], image_size(batch), grid)
         if "density" in batch:
             raise InputError(
                 "alignment.loss needs fixations, and this dataset publishes maps only: "
-                "choose a loss of maps, alignment=kl for one"
+                "choose a loss of maps, loss=kl for one"
             )
         return image.new_full((len(image), 1, 2), torch.nan)

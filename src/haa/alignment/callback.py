@@ -1,4 +1,4 @@
-"""AlignmentCallback: human attention for a LightningModule that has never heard of it."""
+"""Alignment as a Lightning callback, for a LightningModule that knows nothing of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor, nn
-from torch._dynamo import OptimizedModule
+from torch._dynamo import OptimizedModule  # what torch.compile makes of a module; it has no public name
 
 from haa.alignment import Alignment
 from haa.alignment.loop import Aligner, Reader, check_batch, is_source
@@ -17,24 +17,24 @@ from haa.errors import InputError
 
 
 class AlignmentCallback(pl.Callback):
-    """Adds the alignment to the loss that a module's ``training_step`` returns.
+    """Callback that adds the alignment to the loss that a module's ``training_step`` returns.
 
-    The step itself is wrapped, so the sum goes wherever the loss would have gone: gradient accumulation, mixed
-    precision, clipping and DDP treat it as they would have treated the loss. The module, its checkpoints and its
-    optimisers stay what they are. ``train/align_loss`` and ``train/align_weight`` are logged.
+    It wraps the step itself, so gradient accumulation, mixed precision, clipping and DDP treat the sum as they would
+    have treated the loss. The module, its checkpoints and its optimisers stay what they are. ``train/align_loss`` and
+    ``train/align_weight`` are logged.
 
     Args:
-        source: where the map comes from: one of `haa.attention`, or a function from the module to its last map.
-        alignment: the loss, its weight and its schedule.
-        model: dotted name of the part of the module that the source watches, the one that is called with the image and
-            returns the prediction. None is the module's only part that has parameters, or else the module itself.
-        batch: makes of the module's batch a mapping with ``image`` and ``fixations`` or ``density``; None where it is
-            one.
+        source: Source of the map: one of `haa.attention`, or a function from the module to its last map.
+        alignment: The loss, its weight and its schedule.
+        model: Dotted name of the part of the module that the source watches: the part that is called with the image and
+            returns the prediction. None takes the only part that has parameters, or else the module itself.
+        batch: Function from the module's batch to a mapping with ``image`` and ``fixations`` or ``density``. None takes
+            the batch as it is.
 
     Raises:
-        InputError: at the start of training, if the module optimises by hand (its loss never passes by), is compiled
-            (what is watched would be compiled away), has no part named ``model``, or no layer that the source names;
-            in training, if a batch has no image, or the map has no gradient.
+        InputError: If, at the start of training, the module optimises by hand (``training_step`` returns no loss then),
+            is compiled (hooks see nothing then), has no part named ``model``, or no layer that the source names. If, in
+            training, a batch has no image, or the map has no gradient.
 
     Example:
         >>> from haa.attention import GradCAM
@@ -62,17 +62,21 @@ class AlignmentCallback(pl.Callback):
                 "leaves training_step: add haa.align's term to it there"
             )
         _refuse_compiled(pl_module)
-        inner = pl_module.training_step
+        wrapped = pl_module.training_step
 
-        @functools.wraps(inner)
+        # a function, not an object with __call__: Lightning reads the code and the signature of a step
+        @functools.wraps(wrapped)
         def training_step(*args: Any, **kwargs: Any) -> Any:
-            output = inner(*args, **kwargs)
+            output = wrapped(*args, **kwargs)
             if self._aligner is None or output is None:  # None skips the batch
                 return output
             return self._add(pl_module, output, args[0] if args else next(iter(kwargs.values())))
 
-        # DDP calls training_step by its name on the module itself, so that it sees this one too
-        training_step.before = pl_module.__dict__.get("training_step")  # type: ignore[attr-defined]
+        # callbacks may leave in any order, see _undo: a wrapper knows which attribute of the module it replaced (None
+        # where the step was the class's) and whether its callback has left
+        training_step.before = vars(pl_module).get("training_step")  # type: ignore[attr-defined]
+        training_step.over = False  # type: ignore[attr-defined]
+        # DDP calls training_step by its name on the module itself, and so calls the wrapper
         self._wrapped = pl_module, training_step
         pl_module.training_step = training_step  # type: ignore[method-assign]
 
@@ -81,7 +85,7 @@ class AlignmentCallback(pl.Callback):
         _refuse_compiled(pl_module)
         watched = _part(pl_module, self.model)
         source: Any = self.source
-        # a function is given the module, whatever part of it a source would watch
+        # a function gets the whole module, even where a source would watch a part of it
         reader = source if is_source(source) else lambda _: source(pl_module)
         self._aligner = Aligner(watched, reader, self.alignment)
 
@@ -96,9 +100,12 @@ class AlignmentCallback(pl.Callback):
         batch = batch if self.batch is None else self.batch(batch)
         check_batch(batch)
         loss: Tensor = output["loss"] if isinstance(output, Mapping) else output
-        total = self._aligner(loss, batch, self.alignment.progress(pl_module.trainer))
-        log = {f"train/{name}": value for name, value in self._aligner.log.items()}
-        pl_module.log_dict(log, on_step=False, on_epoch=True, batch_size=len(batch["image"]))
+        trainer, progress = pl_module.trainer, 0.0
+        if self.alignment.scheduled:
+            progress = self.alignment.progress(trainer.global_step, trainer.estimated_stepping_batches)
+        total = self._aligner(loss, batch, progress)
+        logged_values = {f"train/{name}": value for name, value in self._aligner.log.items()}
+        pl_module.log_dict(logged_values, on_step=False, on_epoch=True, batch_size=len(batch["image"]))
         return {**output, "loss": total} if isinstance(output, Mapping) else total
 
     def _undo(self) -> None:
@@ -107,16 +114,16 @@ class AlignmentCallback(pl.Callback):
             self._aligner = None
         if self._wrapped is None:
             return
-        pl_module, mine = self._wrapped
+        pl_module, wrapper = self._wrapped
         self._wrapped = None
-        mine.over = True
-        # another callback may have wrapped this one since: then the last to leave takes all that are over away
-        step = pl_module.__dict__.get("training_step")
-        while getattr(step, "over", False):
-            step = step.before
+        wrapper.over = True
+        # a wrapper below that of another callback cannot be removed yet: the last callback to leave removes it too
+        outermost = vars(pl_module).get("training_step")
+        while getattr(outermost, "over", False):
+            outermost = outermost.before
             del pl_module.training_step
-            if step is not None:
-                pl_module.training_step = step
+            if outermost is not None:
+                pl_module.training_step = outermost
 
 
 def _part(pl_module: pl.LightningModule, name: str | None) -> nn.Module:
@@ -126,16 +133,19 @@ def _part(pl_module: pl.LightningModule, name: str | None) -> nn.Module:
     try:
         return pl_module.get_submodule(name)
     except AttributeError:
-        there = ", ".join(child for child, _ in pl_module.named_children())
-        raise InputError(f"model={name} is no part of {type(pl_module).__name__}: there are {there}") from None
+        parts_there = ", ".join(child for child, _ in pl_module.named_children())
+        raise InputError(f"model={name} is no part of {type(pl_module).__name__}: there are {parts_there}") from None
 
 
 def _refuse_compiled(pl_module: pl.LightningModule) -> None:
-    compiled = [name for name, module in pl_module.named_modules() if _is_compiled(module)]
-    if getattr(pl_module, "_compiler_ctx", None) is not None or compiled:
-        part = compiled[0] if compiled and compiled[0] else type(pl_module).__name__
-        raise InputError(f"{part} is compiled, and hooks do not see into what is compiled: train without torch.compile")
+    compiled_parts = [name for name, module in pl_module.named_modules() if _is_compiled(module)]
+    # Lightning says nowhere else that it was given the result of torch.compile(pl_module)
+    is_compiled = getattr(pl_module, "_compiler_ctx", None) is not None
+    if is_compiled or compiled_parts:
+        name = compiled_parts[0] if compiled_parts and compiled_parts[0] else type(pl_module).__name__
+        raise InputError(f"{name} is compiled, and hooks do not see into what is compiled: train without torch.compile")
 
 
 def _is_compiled(module: nn.Module) -> bool:
+    # module.compile() leaves no other trace than _compiled_call_impl
     return isinstance(module, OptimizedModule) or getattr(module, "_compiled_call_impl", None) is not None

@@ -1,4 +1,4 @@
-"""Alignment in a training loop of one's own: one call beside the model, one beside the loss."""
+"""Alignment in your own training loop: one call after the model is made, one where the loss is made."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from haa.errors import InputError
 from haa.losses import kl_divergence
 
 Reader = AttentionSource | Callable[[Any], Tensor]
-"""A source of `haa.attention`, or a function from the model to the map of its last forward pass."""
+"""Source of `haa.attention`, or function from the model to the map of its last forward pass."""
 
 
 class Aligner:
-    """Adds the alignment of a model's last forward pass to a loss; made by `align`.
+    """Callable that adds the alignment of a model's last forward pass to a loss; `align` makes it.
 
     Args:
-        model: is watched from now on, until `detach`.
-        source: where its map comes from.
-        alignment: compares the map with people's.
+        model: Model, which is watched from now on, until `detach`.
+        source: Source of its map.
+        alignment: Comparison of the map with people's.
 
     Attributes:
-        log: of the last call: ``align_loss`` (unweighted) and ``align_weight`` (in force), detached tensors.
+        log: Values of the last call: ``align_loss`` (unweighted) and ``align_weight`` (in force), detached tensors.
     """
 
     def __init__(self, model: nn.Module, source: Reader, alignment: Alignment) -> None:
@@ -39,23 +39,24 @@ class Aligner:
             source.attach(model)
 
     def __call__(self, task_loss: Float[Tensor, ""], batch: Any, progress: float = 0.0) -> Float[Tensor, ""]:
-        """The loss with the weighted alignment added.
+        """Return the loss with the weighted alignment added.
 
         Args:
-            task_loss: of the forward pass that was just made.
-            batch: a mapping that has, whatever else it has, ``image`` ``(b, c, h, w)`` and ``fixations`` ``(b, n, 2)``
-                (x, y in pixels of the image, NaN pads) or ``density`` ``(b, h, w)``; see `haa.batch.Batch`.
-            progress: how much of the training is done, in [0, 1]; only schedules look at it.
+            task_loss: Loss of the last forward pass, a scalar.
+            batch: Mapping with ``image`` ``(b, c, h, w)`` and with ``fixations`` ``(b, n, 2)`` (x, y in pixels of the
+                image, NaN pads) or ``density`` ``(b, h, w)``; see `haa.batch.Batch`. It may hold anything besides.
+            progress: Share of the training that is done, in [0, 1]; only schedules look at it.
 
         Raises:
-            InputError: if the batch has no image, or the source has no map of this pass, or none with a gradient.
+            InputError: If the batch has no image, or the source has no map of this pass, or none with a gradient.
         """
         check_batch(batch)
-        # the baseline measures the same map and keeps no graph; a derivative cannot be had without one
-        counts = self.alignment.weight_at(progress) > 0
-        with torch.set_grad_enabled(torch.is_grad_enabled() and (counts or getattr(self.source, "needs_graph", False))):
+        # the baseline measures the same map without a graph, unless the source needs one to differentiate
+        has_weight = self.alignment.weight_at(progress) > 0
+        needs_graph = has_weight or getattr(self.source, "needs_graph", False)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and needs_graph):
             attention = self.source.read() if is_source(self.source) else self.source(self.model)
-        attention = attention if counts else attention.detach()
+        attention = attention if has_weight else attention.detach()
         total, self.log = self.alignment.join(task_loss, attention, batch, progress, self.model.named_parameters())
         return total
 
@@ -82,9 +83,15 @@ def align(
     """Pull any model's attention to where people look, in any training loop.
 
     Args:
-        model: any module; it is watched, not changed.
-        source: where its map comes from: one of `haa.attention`, or a function from the model to its last map.
-        loss, weight, sigma, schedule: see `haa.alignment.Alignment`.
+        model: Any module; it is watched, not changed.
+        source: Source of its map: one of `haa.attention`, or a function from the model to its last map.
+        loss: Loss that compares the two maps, see `haa.alignment.Alignment`.
+        weight: Factor of the loss, see `haa.alignment.Alignment`.
+        sigma: Standard deviation of the Gaussian around a fixation, see `haa.alignment.Alignment`.
+        schedule: Factor of ``weight`` over the training, see `haa.alignment.Alignment`.
+
+    Returns:
+        The callable that adds the alignment to a loss.
 
     Example:
         >>> from haa.attention import GradCAM
@@ -101,12 +108,16 @@ def align(
 
 
 def is_source(reader: Reader) -> TypeGuard[AttentionSource]:
-    """Whether a reader is an attention source rather than a function."""
+    """Return whether a reader is an attention source rather than a function."""
     return all(hasattr(reader, name) for name in ("attach", "read", "detach"))
 
 
 def check_batch(batch: Any) -> None:
-    """Raise `InputError` where a batch is not a mapping with an image."""
+    """Refuse a batch that is not a mapping with an image.
+
+    Raises:
+        InputError: If it is not.
+    """
     if not isinstance(batch, Mapping) or "image" not in batch:
         keys = f"has {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else f"is a {type(batch).__name__}"
         raise InputError(f"the batch {keys}: alignment needs a mapping with image, and fixations or density")

@@ -1,7 +1,7 @@
-"""Schedules of the alignment weight: functions of how much of the training is done, so that resuming is exact.
+"""Schedules of the alignment weight, as functions of how much of the training is done.
 
-A schedule maps progress, optimiser steps done divided by all steps, to a factor of ``align_weight``. `GradientNorm`
-looks at the two losses instead; it keeps no state either.
+A schedule maps progress (optimiser steps done, divided by all steps) to a factor of ``align_weight``. `GradientNorm`
+looks at the two losses instead. Neither keeps state, so that resuming a run is exact.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from haa.errors import InputError
+
 WeightSchedule = Callable[[float], float]
-"""``progress in [0, 1] -> factor >= 0``."""
+"""Function ``progress in [0, 1] -> factor >= 0``."""
 
 
 def constant(progress: float) -> float:
-    """The weight as it is.
+    """Return 1: the weight stays as it is.
 
     Example:
         >>> constant(0.3)
@@ -29,11 +31,11 @@ def constant(progress: float) -> float:
 
 
 def linear_warmup(progress: float, share: float = 0.1) -> float:
-    """A straight line from 0 to the weight over the first part of training, and the weight from then on.
+    """Return a factor that rises in a straight line from 0 to 1 over the first part of training, and stays 1.
 
     Args:
-        progress: how much of the training is done.
-        share: of the training that warms up; the first step of all has no alignment.
+        progress: Share of the training that is done, in [0, 1].
+        share: Share of the training over which the factor rises. The very first step has no alignment.
 
     Example:
         >>> [linear_warmup(p, share=0.2) for p in (0.0, 0.1, 0.2, 1.0)]
@@ -43,14 +45,14 @@ def linear_warmup(progress: float, share: float = 0.1) -> float:
 
 
 def cosine_decay(progress: float, final: float = 0.0) -> float:
-    """Half a cosine from the weight down to ``final`` of it: people help at first, then the task has the last word.
+    """Return a factor that falls from 1 to ``final`` along half a cosine: people help at first, then the task decides.
 
     Chen et al., AiR (ECCV 2020), whose code has ``alpha (1 + cos(pi step / steps))``: their alpha is half of a weight
     here.
 
     Args:
-        progress: how much of the training is done.
-        final: what is left of the weight at the end, as a share.
+        progress: Share of the training that is done, in [0, 1].
+        final: Share of the weight that is left at the end.
 
     Example:
         >>> [round(cosine_decay(p), 3) for p in (0.0, 0.5, 1.0)]
@@ -60,21 +62,22 @@ def cosine_decay(progress: float, final: float = 0.0) -> float:
 
 
 class GradientNorm:
-    r"""Makes the alignment pull ``align_weight`` times as hard as the task, whatever the scales of the two losses.
+    r"""Schedule by which the alignment pulls ``align_weight`` times as hard as the task, whatever the losses' scales.
 
     .. math:: \lambda = w \frac{\|\nabla_\theta L_\mathrm{task}\|}{\|\nabla_\theta L_\mathrm{align}\|}
 
     over the parameters that both losses reach, batch by batch, as a constant to the gradient. Esser et al., VQGAN (CVPR
-    2021), weigh a second loss like this, at the last layer. It costs a backward pass of each loss, through
-    whatever lies between it and those parameters; ``only`` keeps that short. Under DDP the norms are averaged over
+    2021), weigh a second loss like this, at the last layer. It costs a backward pass of each loss, through all that
+    lies between the loss and those parameters; ``only`` keeps that short. Under DDP the norms are averaged over
     processes, so that all share one weight.
 
     Args:
-        only: a regular expression that names must match to count (``image_encoder\.layer4``); None is all.
-        maximum: of the ratio, for batches that the alignment has nothing to say about.
+        only: Regular expression that a parameter's name must match to count (``image_encoder\.layer4``); None takes
+            all.
+        maximum: Largest ratio, for batches in which the alignment hardly pulls.
 
     Raises:
-        ValueError: if no parameter is reached by both losses.
+        InputError: If no trainable parameter's name matches ``only``, or both losses reach no parameter together.
 
     Example:
         >>> w = nn.Parameter(torch.tensor([3.0, 4.0]))
@@ -89,22 +92,30 @@ class GradientNorm:
     def __call__(
         self, task_loss: Float[Tensor, ""], aligned: Float[Tensor, ""], parameters: Iterable[tuple[str, nn.Parameter]]
     ) -> Float[Tensor, ""]:
-        """The factor of the alignment weight for this batch, without gradient."""
+        """Return the factor of the alignment weight for this batch, without gradient."""
         chosen = [p for name, p in parameters if p.requires_grad and (self.only is None or self.only.search(name))]
         norms = self._norms(task_loss, aligned, chosen)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(norms)
-        task, alignment = norms.unbind()
-        # without pull there is nothing to balance: such a batch has no sample with gaze
-        return torch.where(alignment > 0, task / alignment.clamp_min(1e-30), 1.0).clamp_max(self.maximum)
+        task_norm, align_norm = norms.unbind()
+        # the alignment has no gradient where no sample of the batch has gaze: there is nothing to balance
+        return torch.where(align_norm > 0, task_norm / align_norm.clamp_min(1e-30), 1.0).clamp_max(self.maximum)
 
     def _norms(self, task_loss: Tensor, aligned: Tensor, chosen: list[nn.Parameter]) -> Tensor:
         if not chosen:
-            raise ValueError(f"no trainable parameter's name matches only={self.only.pattern if self.only else None}")
+            raise InputError(
+                f"no trainable parameter's name matches only={self.only.pattern}: give an expression that one matches"
+                if self.only
+                else "GradientNorm got no trainable parameter: train one, or choose another alignment.schedule"
+            )
         gradients = [
             torch.autograd.grad(loss, chosen, retain_graph=True, allow_unused=True) for loss in (task_loss, aligned)
         ]
         shared = [(t, a) for t, a in zip(*gradients, strict=True) if t is not None and a is not None]
         if not shared:
-            raise ValueError("no parameter is reached by both the task loss and the alignment: nothing can be balanced")
-        return torch.stack([torch.stack([g.float().norm() for g in side]).norm() for side in zip(*shared, strict=True)])
+            raise InputError(
+                "no parameter is reached by both the task loss and the alignment, so nothing can be balanced: let only "
+                "match such a parameter, or choose another alignment.schedule"
+            )
+        by_loss = zip(*shared, strict=True)
+        return torch.stack([torch.stack([g.float().norm() for g in gradient]).norm() for gradient in by_loss])

@@ -1,7 +1,8 @@
-"""Attention sources: a map of where a model looks, for models that do not return one; each enters a training loss.
+"""Attention sources: maps of where a model looks, read out of models that return none.
 
-A source is attached to a model once; after each forward pass ``read()`` gives the map of that pass, ``(b, i, j)``,
-non-negative, differentiable. `measure` reads any of them without touching the training.
+A source is attached to a model once. After each forward pass, ``read()`` returns the map of that pass: ``(b, i, j)``,
+non-negative and differentiable, so that it can enter a training loss. `measure` reads any source without touching the
+training.
 """
 
 from haa.attention.cross_attention import CrossAttention

@@ -1,4 +1,4 @@
-"""What the sources that read attention weights share: layers, heads, and one softmax per layer."""
+"""Base class of the sources that read attention weights: layers, heads, and one softmax per layer."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class AttentionWeights(Source):
     """Base of the sources that read the attention weights of layers.
 
     Args:
-        layers: names or patterns of attention modules, or of blocks with one attention each; None looks for them.
-        heads: which heads, by number; None takes all. Their mean is read.
-        grid, prefix: where the tokens lie, see `haa.attention.grid.Grid`.
+        layers: Names or patterns of attention modules, or of blocks with one attention each. None looks for them.
+        heads: Numbers of the heads whose mean is read; None takes all.
+        grid: Grid of the patches, see `haa.attention.grid.Grid`.
+        prefix: Number of tokens before the patches, see `haa.attention.grid.Grid`.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class AttentionWeights(Source):
         self._modules: dict[str, nn.Module] = {}
 
     def default_layers(self, model: nn.Module) -> dict[str, nn.Module]:
-        """Which layers are read where none is named."""
+        """Return the layers to read where none is named, by name."""
         raise NotImplementedError
 
     def watch(self, model: nn.Module) -> list[RemovableHandle]:
@@ -52,7 +53,17 @@ class AttentionWeights(Source):
         return handles
 
     def weights(self, layer: str, call: Call, rows: slice = ALL) -> Float[Tensor, "b rows k"]:
-        """The weights of a layer's queries, averaged over the chosen heads."""
+        """Return the attention weights of a layer's queries, averaged over the chosen heads.
+
+        Args:
+            layer: Name of the layer.
+            call: Attention that the layer computed.
+            rows: Queries to return.
+
+        Raises:
+            InputError: If batch and heads cannot be told apart, the weights are not one set for each image, or a head
+                is not there.
+        """
         weights = call.weights(rows)
         batch = self.grid.batch_of(layer) or (self._image[0] if self._image is not None else None)
         if call.folded:
@@ -68,7 +79,11 @@ class AttentionWeights(Source):
         return (weights if self.heads is None else weights[:, self.heads]).mean(1)
 
     def calls(self, layer: str) -> list[Call]:
-        """What a layer computed in the last forward pass, at least one."""
+        """Return the attentions that a layer computed in the last forward pass, at least one.
+
+        Raises:
+            InputError: If the layer did not run, or computed no attention that can be read.
+        """
         calls = self._taken.get(layer)
         if calls is None:
             raise unseen(self, f"layer {layer}")
@@ -81,7 +96,11 @@ class AttentionWeights(Source):
         return calls
 
     def only_call(self, layer: str) -> Call:
-        """What a layer computed in the last forward pass, exactly once."""
+        """Return the only attention that a layer computed in the last forward pass.
+
+        Raises:
+            InputError: If there is none, or more than one.
+        """
         calls = self.calls(layer)
         if len(calls) > 1:
             kind = type(self._modules[layer]).__name__
@@ -99,7 +118,7 @@ class AttentionWeights(Source):
             raise InputError(f"layer {layer} has {declared} heads but attends with {count}: haa cannot read it")
 
     def _around(self, layer: str) -> tuple[Any, Any]:
-        """The hooks before and after a layer, between which attention is taken note of."""
+        """Return the hooks that start and stop recording the attention of a layer, before and after it runs."""
         active: list[AttentionMode] = []
 
         def enter(module: nn.Module, args: object) -> None:
@@ -112,8 +131,8 @@ class AttentionWeights(Source):
                 return
             mode = active.pop()
             mode.__exit__(None, None, None)
-            # outside of the model's own forward pass (a part of it was called) every call is a pass of its own
-            fresh = self._depth == 0 and not self._recording
-            self._taken = {**self._taken, layer: ([] if fresh else self._taken.get(layer, [])) + mode.calls}
+            # where a part of the model is called by itself, every call counts as a forward pass
+            starts_a_pass = self._depth == 0 and not self._recording
+            self._taken = {**self._taken, layer: ([] if starts_a_pass else self._taken.get(layer, [])) + mode.calls}
 
         return enter, leave

@@ -1,4 +1,4 @@
-"""Attention of words to the image, in encoder-decoders and multimodal transformers."""
+"""Attention from words to the image, in encoder-decoders and multimodal transformers."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from haa.errors import InputError
 
 
 class CrossAttention(AttentionWeights):
-    r"""Where the words look in the image: the mean over layers and heads, per word or over the words.
+    r"""Attention from the words to the image: the mean over layers and heads, per word or over the words.
 
-    With teacher forcing one forward pass has all words. A captioner that writes word by word makes one pass per word:
-    read it within ``with source.recording():``, without beams. With a cache each pass has the new word only.
+    With teacher forcing, one forward pass has all words. A captioner that writes word by word makes one pass per word:
+    read it within ``with source.recording():``, without beams. With a cache, each pass has the new word only.
 
     Args:
-        layers: names or patterns of the attentions to the image; None takes all that are called cross-attention.
-        heads: which heads, by number; None takes all.
-        grid, prefix: where the image's tokens lie, see `haa.attention.grid.Grid`.
+        layers: Names or patterns of the attentions to the image; None takes all that are called cross-attention.
+        heads: Numbers of the heads to read; None takes all.
+        grid: Grid of the image's patches, see `haa.attention.grid.Grid`.
+        prefix: Number of tokens before the patches, see `haa.attention.grid.Grid`.
 
     Raises:
-        InputError: from `attach` where a layer is not there; from `read` where there is nothing to read.
+        InputError: If a layer is not there (from `attach`), or there is nothing to read (from `read`).
 
     Example:
         >>> model = nn.TransformerDecoderLayer(8, 2, batch_first=True)
@@ -37,28 +38,31 @@ class CrossAttention(AttentionWeights):
     """
 
     def default_layers(self, model: nn.Module) -> dict[str, nn.Module]:
-        found: dict[str, nn.Module] = {}
+        layers: dict[str, nn.Module] = {}
         for pattern in CROSS_ATTENTION:
             try:
-                found |= find_layers(model, pattern)
+                layers |= find_layers(model, pattern)
             except InputError as error:
-                if pattern == CROSS_ATTENTION[-1] and not found:
+                if pattern == CROSS_ATTENTION[-1] and not layers:
                     raise InputError(f"no layer is called cross-attention: {error}") from error
-        return found
+        return layers
 
     def read_words(self) -> Float[Tensor, "b t i j"]:
-        """The map of each word (query) of the last forward pass, or of all that were recorded, in their order."""
+        """Return the map of each word (query), in order, of the last forward pass or of all that were recorded."""
         maps = []
         for layer in list(self._modules) or ["cross-attention"]:
-            words = torch.cat([self.weights(layer, call) for call in self.calls(layer)], 1)
-            maps.append(self.grid.tokens(words, layer))
+            weights = torch.cat([self.weights(layer, call) for call in self.calls(layer)], 1)
+            maps.append(self.grid.tokens(weights, layer))
         return torch.stack(maps).mean(0)
 
     def read(self, words: Bool[Tensor, "b t"] | None = None) -> Float[Tensor, "b i j"]:
-        """The mean over the words, or over those that count.
+        """Return the mean map over the words, or over those that count.
 
         Args:
-            words: which words count; padding does not. None takes all.
+            words: True for each word that counts; padding does not. None takes all.
+
+        Raises:
+            InputError: If ``words`` has another shape than the maps that were read.
         """
         maps = self.read_words()
         if words is None:

@@ -1,4 +1,4 @@
-"""The size of a layer's features."""
+"""Norm of a layer's features."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from haa.errors import InputError
 
 
 class FeatureNorm(Source):
-    r"""How strongly a layer responds at each place: the Euclidean norm over channels.
+    r"""Strength of a layer's response at each place: the Euclidean norm over channels.
 
     .. math:: A_{ij} = \Big(\sum_c F_{cij}^2\Big)^{1/2}
 
     Args:
-        layer: name, or pattern with one match, of a layer that gives maps or tokens on a grid.
-        grid, prefix: where tokens lie, see `haa.attention.grid.Grid`.
+        layer: Name, or pattern with one match, of a layer that gives maps or tokens on a grid.
+        grid: Grid of the patches, see `haa.attention.grid.Grid`.
+        prefix: Number of tokens before the patches, see `haa.attention.grid.Grid`.
 
     Raises:
-        InputError: from `attach` where the layer is not there; from `read` where it did not run.
+        InputError: If the layer is not there (from `attach`), or did not run (from `read`).
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1))
@@ -45,10 +46,10 @@ class FeatureNorm(Source):
         self._name = layer
 
     def watch(self, model: nn.Module) -> list[RemovableHandle]:
-        found = find_layers(model, self.layer)
-        if len(found) > 1:
-            raise InputError(f"layer {self.layer} means several layers, {', '.join(found)}: name one")
-        ((self._name, module),) = found.items()
+        matches = find_layers(model, self.layer)
+        if len(matches) > 1:
+            raise InputError(f"layer {self.layer} means several layers, {', '.join(matches)}: name one")
+        ((self._name, module),) = matches.items()
         return [module.register_forward_hook(self._take)]
 
     def read(self) -> Float[Tensor, "b i j"]:
@@ -56,8 +57,8 @@ class FeatureNorm(Source):
             raise unseen(self, f"layer {self._name}")
         features = self._taken["features"]
         features = features.to(torch.promote_types(features.dtype, torch.float32))
-        image = None if self._image is None else self._image[-2:]
-        return torch.linalg.vector_norm(self.grid.features(features, self._name, image), dim=1)
+        image_size = None if self._image is None else self._image[-2:]
+        return torch.linalg.vector_norm(self.grid.features(features, self._name, image_size), dim=1)
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
         if not self.watching:
@@ -65,5 +66,5 @@ class FeatureNorm(Source):
         features = first_tensor(output)
         if features is None:
             raise InputError(f"layer {self._name} ({type(module).__name__}) gives no tensor: name another layer")
-        self._taken = {**self._taken, "features": features.clone()}  # what follows may change it in place
+        self._taken = {**self._taken, "features": features.clone()}  # later layers may change it in place
         return None

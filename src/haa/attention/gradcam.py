@@ -19,25 +19,28 @@ from haa.errors import InputError
 
 
 class GradCAM(GradientSource):
-    r"""The feature maps of a layer, weighed by how much the score gains from each.
+    r"""Sum of a layer's feature maps, each weighed by how much the score gains from it.
 
     .. math:: \mathrm{ReLU}\Big(\sum_c \Big(\frac{1}{ij} \sum_{ij} \frac{\partial y}{\partial F_{cij}}\Big) F_c\Big)
 
-    Differentiable: with gradients enabled, `read` keeps the graph of the derivative, and a loss of the map trains the
-    model through second derivatives.
+    The map is differentiable: with gradients enabled, `read` keeps the graph of the derivative, and a loss of the map
+    trains the model through second derivatives.
 
     Args:
-        layer: name, or pattern with one match, of a layer that gives maps ``(b, c, i, j)`` or ``(b, i, j, c)``, or
-            tokens ``(b, n, c)`` on a grid. The last stage is the custom; a transformer's last block gives nothing where
-            only the class token goes on: take the one before, or its first normalisation (``blocks.11.norm1``).
-        target: from the model's output to the score y, one per sample. The default is the logit of the predicted class.
-        second_order: compute what follows the layer with kernels that can be differentiated twice; fused attention
-            cannot. False is faster where maps are only looked at.
-        grid, prefix: where tokens lie, see `haa.attention.grid.Grid`.
+        layer: Name, or pattern with one match, of a layer that gives maps ``(b, c, i, j)`` or ``(b, i, j, c)``, or
+            tokens ``(b, n, c)`` on a grid. The last stage is customary. In a transformer where only the class token
+            goes on, the last block gives nothing: take the block before it, or its first normalisation
+            (``blocks.11.norm1``).
+        target: Function from the model's output to the score y, one value per sample. The default is the logit of the
+            predicted class.
+        second_order: Whether the layers after this one run on kernels that can be differentiated twice, which fused
+            attention cannot. False is faster where maps are only looked at.
+        grid: Grid of the patches, see `haa.attention.grid.Grid`.
+        prefix: Number of tokens before the patches, see `haa.attention.grid.Grid`.
 
     Raises:
-        InputError: from `attach` where the layer is not there; from `read` where the layer did not run, ran without
-            gradients, or the score does not depend on it.
+        InputError: If the layer is not there (from `attach`); if it did not run, ran without gradients, or the score
+            does not depend on it (from `read`).
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
@@ -63,27 +66,27 @@ class GradCAM(GradientSource):
         self._name = layer
 
     def watch(self, model: nn.Module) -> list[RemovableHandle]:
-        found = find_layers(model, self.layer)
-        if len(found) > 1:
-            raise InputError(f"layer {self.layer} means several layers, {', '.join(found)}: name one")
-        ((self._name, module),) = found.items()
+        matches = find_layers(model, self.layer)
+        if len(matches) > 1:
+            raise InputError(f"layer {self.layer} means several layers, {', '.join(matches)}: name one")
+        ((self._name, module),) = matches.items()
         return [module.register_forward_hook(self._take)]
 
     def read(self, score: Tensor | None = None) -> Float[Tensor, "b i j"]:
-        """The map of the last forward pass.
+        """Return the map of the last forward pass.
 
         Args:
-            score: what to differentiate, one value per sample or their sum, instead of ``target`` of the output.
+            score: Score to differentiate, one value per sample or their sum. None takes ``target`` of the output.
         """
         if "features" not in self._taken:
             raise unseen(self, f"layer {self._name}")
         features = self._taken["features"]
         gradient = self.gradient(features, score, f"layer {self._name}")
-        image = None if self._image is None else self._image[-2:]
+        image_size = None if self._image is None else self._image[-2:]
         with torch.autocast(features.device.type, enabled=False):
             dtype = torch.promote_types(features.dtype, torch.float32)
-            maps = self.grid.features(features.to(dtype), self._name, image)
-            weights = self.grid.features(gradient.to(dtype), self._name, image).mean((2, 3), keepdim=True)
+            maps = self.grid.features(features.to(dtype), self._name, image_size)
+            weights = self.grid.features(gradient.to(dtype), self._name, image_size).mean((2, 3), keepdim=True)
             return (weights * maps).sum(1).relu()
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
@@ -95,11 +98,11 @@ class GradCAM(GradientSource):
         if not torch.is_grad_enabled() or not features.is_floating_point():
             self._taken = {**self._taken, "features": features}
             return None
-        if not features.requires_grad:  # a frozen backbone: its features are as good a place to start from
+        if not features.requires_grad:  # a frozen backbone: the derivative is taken from its features on
             features = features.detach().requires_grad_()
         self._taken = {**self._taken, "features": features}
         self.follow()
-        # what follows may change its input in place (ReLU does), and the map is of the output as it was
+        # the next layer may change its input in place (ReLU does), and the map is of the output as it was
         return _replaced(output, features.clone())
 
 

@@ -1,4 +1,4 @@
-"""What the sources that differentiate a score share."""
+"""Base class of the sources that differentiate a score."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from haa.errors import InputError
 
 
 class GradientSource(Source):
-    """Base of the sources whose map is made of the derivative of a score; parameters' ``.grad`` is never touched.
+    """Base of the sources that make their map from the derivative of a score; they never touch parameters' ``.grad``.
 
     Args:
-        target: from the model's output to the score, one per sample.
-        second_order: compute what follows the place of the derivative with kernels that can be differentiated twice.
-        grid: where tokens lie.
+        target: Function from the model's output to the score, one value per sample.
+        second_order: Whether all that runs after the tensor to differentiate by uses kernels that can be differentiated
+            twice.
+        grid: Grid that tokens are put on.
     """
 
     needs_graph: ClassVar[bool] = True
@@ -40,7 +41,7 @@ class GradientSource(Source):
         return args, kwargs
 
     def follow(self) -> None:
-        """From here on, in this forward pass, second derivatives are needed."""
+        """Allow second derivatives of whatever runs from here on in this forward pass."""
         if self._mode is not None:
             self._mode.active = True
 
@@ -51,7 +52,17 @@ class GradientSource(Source):
             self._mode = None
 
     def gradient(self, x: Tensor, score: Tensor | None, what: str) -> Tensor:
-        """The derivative of the score by ``x``, with a graph of its own where gradients are enabled."""
+        """Return the derivative of the score by ``x``, with a graph of its own where gradients are enabled.
+
+        Args:
+            x: Tensor to differentiate by.
+            score: Score, one value per sample or their sum. None takes ``target`` of the output.
+            what: Name of ``x`` in messages.
+
+        Raises:
+            InputError: If the forward pass ran without gradients or has no output, or the score does not depend on
+                ``x``.
+        """
         if not x.requires_grad:
             raise InputError(
                 f"{type(self).__name__} needs the derivative by {what}, but the forward pass ran without gradients "
@@ -59,11 +70,11 @@ class GradientSource(Source):
             )
         if score is None and self._output is None:
             raise unseen(self, "the model's output")
-        further = torch.is_grad_enabled()
-        with torch.enable_grad():  # the score has to reach back to x, whatever becomes of the derivative
+        keeps_graph = torch.is_grad_enabled()
+        with torch.enable_grad():  # the score needs a graph back to x, even if the derivative needs none
             total = (self.target(self._output) if score is None else score).sum()
         try:
-            (gradient,) = torch.autograd.grad(total, x, create_graph=further, retain_graph=True, allow_unused=True)
+            (gradient,) = torch.autograd.grad(total, x, create_graph=keeps_graph, retain_graph=True, allow_unused=True)
         except RuntimeError as error:
             if "does not require grad" not in str(error):
                 raise

@@ -1,4 +1,4 @@
-"""Where a model's tokens lie in the image: class and register tokens apart, the patches on their grid."""
+"""Grid of a model's tokens in the image: patches on their grid, without class and register tokens."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ _SHUFFLED = {"ViltEmbeddings": "draws its patches in random order"}
 
 
 class Grid:
-    """Finds the patch grid of the last forward pass and puts tokens on it.
+    """Patch grid of the last forward pass, on which tokens are put.
 
-    The grid is what the patch embedding of the model (a convolution whose stride is its kernel) gave out, so any image
-    size and shape is right. What comes before the patches is what the model declares: class, distillation and register
-    tokens. Where tokens do not add up to that, it raises and asks, and never guesses.
+    The grid is the shape of what the model's patch embedding gave (a convolution whose stride is its kernel), so it is
+    right for any image size and shape. The tokens before the patches are those that the model declares: class,
+    distillation and register tokens. Where the tokens do not add up to that, it raises and asks, and never guesses.
 
     Args:
-        grid: ``(i, j)``, or the name of the layer whose output ``(b, c, i, j)`` has it; None looks for it.
-        prefix: tokens before the patches; None goes by what the model declares.
+        grid: Rows and columns ``(i, j)``, or the name of the layer whose output ``(b, c, i, j)`` has them. None looks
+            for that layer.
+        prefix: Number of tokens before the patches; None takes what the model declares.
     """
 
     def __init__(self, grid: Sequence[int] | str | None = None, prefix: int | None = None) -> None:
         self.grid, self.prefix = grid, prefix
         self.batch: int | None = None
-        """The batch size of the last forward pass, where the grid was measured in it."""
+        """Batch size of the last forward pass, where the grid was measured in it."""
         self._model: nn.Module | None = None
         self._measured: dict[str, torch.Size] = {}
 
     def attach(self, model: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
-        """Start to measure; the handles end it."""
+        """Start to measure the grid in each forward pass, and return the handles of the hooks that do so."""
         self._model, self._measured = model, {}
         if isinstance(self.grid, str):
             layers = find_layers(model, self.grid)
@@ -50,24 +51,35 @@ class Grid:
         return [module.register_forward_hook(self._measure(name)) for name, module in layers.items()]
 
     def clear(self) -> None:
+        """Forget the last forward pass."""
         self._measured.clear()
 
     def batch_of(self, layer: str) -> int | None:
-        """How many images the patch embedding nearest to a layer saw."""
+        """Return how many images the patch embedding nearest to a layer saw; None without a patch embedding."""
         name = nearest(layer, list(self._measured))
         return None if name is None else self._measured[name][0]
 
     def tokens(self, x: Float[Tensor, "*b n"], layer: str) -> Float[Tensor, "*b i j"]:
-        """The last dimension, one value per token, put on the grid.
+        """Put the last dimension, one value per token, on the grid.
 
         Raises:
-            InputError: where the tokens are not what the grid and the prefix add up to.
+            InputError: If the number of tokens is not what the grid and the prefix add up to.
         """
         size, prefix = self.size(layer), self.prefix_of(x.shape[-1], layer)
         return x[..., prefix : prefix + size[0] * size[1]].unflatten(-1, size)
 
     def features(self, x: Tensor, layer: str, image: Sequence[int] | None = None) -> Float[Tensor, "b c i j"]:
-        """A layer's output with channels first: maps as they are, ``(b, i, j, c)`` turned, tokens on the grid."""
+        """Return a layer's output with channels first: maps as they are, ``(b, i, j, c)`` turned, tokens on the grid.
+
+        Args:
+            x: Output of the layer.
+            layer: Name of the layer.
+            image: Height and width of the image, which tell the two orders of dimensions apart. None takes channels to
+                be first.
+
+        Raises:
+            InputError: If the output is neither maps nor tokens, or has not the image's shape.
+        """
         if x.ndim == 3:
             return self.tokens(x.transpose(1, 2), layer)
         if x.ndim != 4:
@@ -81,7 +93,11 @@ class Grid:
         raise InputError(f"layer {layer} gives {tuple(x.shape)}, which has not the shape of an image of {tuple(image)}")
 
     def size(self, layer: str) -> tuple[int, int]:
-        """The grid (i, j) that a layer's tokens lie on."""
+        """Return the grid (i, j) that a layer's tokens lie on.
+
+        Raises:
+            InputError: If no patch embedding was seen, or the model draws its patches in random order.
+        """
         self._refuse_shuffled(layer)
         if self.grid is not None and not isinstance(self.grid, str):
             rows, columns = self.grid
@@ -96,7 +112,11 @@ class Grid:
         return shape[-2], shape[-1]
 
     def prefix_of(self, count: int, layer: str) -> int:
-        """How many of ``count`` tokens come before the patches."""
+        """Return how many of ``count`` tokens come before the patches.
+
+        Raises:
+            InputError: If ``count`` is not what the grid and the prefix add up to.
+        """
         rows, columns = self.size(layer)
         patches = rows * columns
         if self.prefix is not None:
@@ -114,7 +134,7 @@ class Grid:
         return declared
 
     def has_class_token(self, count: int, layer: str) -> bool:
-        """Whether the first of ``count`` tokens is a class token, not a register or a patch."""
+        """Return whether the first of ``count`` tokens is a class token, not a register or a patch."""
         prefix = self.prefix_of(count, layer)
         return prefix > 0 if self.prefix is not None else self._declared(layer)[1]
 
@@ -127,9 +147,10 @@ class Grid:
             count = getattr(module, "num_prefix_tokens", None)
             if isinstance(count, int):
                 return count, getattr(module, "cls_token", None) is not None
-            own = {n: p for n, p in module.named_parameters(recurse=False) if n in _EXTRA}
-            if own:
-                return sum(p.shape[1] if p.ndim == 3 else 1 for p in own.values()), any(n.startswith("cl") for n in own)
+            tokens = {n: p for n, p in module.named_parameters(recurse=False) if n in _EXTRA}
+            if tokens:
+                total = sum(p.shape[1] if p.ndim == 3 else 1 for p in tokens.values())
+                return total, any(n.startswith("cl") for n in tokens)
             if not name:
                 return 0, False
             name = name.rpartition(".")[0]
@@ -154,7 +175,7 @@ class Grid:
 
 
 def first_tensor(output: object) -> Tensor | None:
-    """The tensor that a layer's output is or begins with.
+    """Return the tensor that a layer's output is or begins with; None where there is none.
 
     Example:
         >>> first_tensor((torch.zeros(2), None)).shape
@@ -178,5 +199,5 @@ def _embeds_patches(name: str, module: nn.Module) -> bool:
 
 
 def _alike(grid: Sequence[int], image: Sequence[int]) -> bool:
-    """Whether a grid has an image's shape, up to a cell of rounding."""
+    """Return whether a grid has an image's shape, up to a cell of rounding."""
     return abs(grid[0] * image[1] - grid[1] * image[0]) <= max(image)

@@ -1,4 +1,4 @@
-"""A source beside a model that is hosted: attached for the length of one step, so that nothing stays on the model."""
+"""Source that is attached to a model for the length of one step, so that nothing stays on the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from haa.attention.target import top_class
 
 @contextmanager
 def watching(source: AttentionSource, model: nn.Module) -> Iterator[AttentionSource]:
-    """The source watches the model while the context lasts.
+    """Let the source watch the model while the context lasts.
 
     Example:
         >>> from haa.attention import FeatureNorm
@@ -38,15 +38,15 @@ def watching(source: AttentionSource, model: nn.Module) -> Iterator[AttentionSou
 
 @contextmanager
 def evaluating(source: AttentionSource, model: nn.Module, batch: Any) -> Iterator[tuple[AttentionSource, Any]]:
-    """A source that watches an evaluation step and the batch to run it with.
+    """Let a copy of the source watch an evaluation step, and yield the copy and the batch to run the step with.
 
-    Where the source needs a graph the step is run with one, under ``no_grad`` and ``inference_mode`` too; parameters'
-    ``.grad`` is not touched, and the model's mode is the caller's business.
+    Where the source needs a graph, the step runs with one, under ``no_grad`` and ``inference_mode`` too. Parameters'
+    ``.grad`` is not touched. The model's mode is left to the caller.
 
     Args:
-        source: is left as it is; what watches is another like it, which takes no second derivatives.
-        model: in evaluation mode.
-        batch: whatever the model is called with.
+        source: Source to copy. It is left as it is; its copy watches, and takes no second derivatives.
+        model: Model in evaluation mode.
+        batch: Whatever the model is called with.
 
     Example:
         >>> from haa.attention import InputGradient
@@ -59,9 +59,13 @@ def evaluating(source: AttentionSource, model: nn.Module, batch: Any) -> Iterato
     probe: Any = source.unattached() if hasattr(source, "unattached") else source
     if hasattr(probe, "second_order"):
         probe.second_order = False
-    graph = getattr(probe, "needs_graph", False)
-    with torch.inference_mode(torch.is_inference_mode_enabled() and not graph), torch.set_grad_enabled(graph):
-        if graph:  # tensors made in inference mode cannot be differentiated; copies of them can
+    needs_graph = getattr(probe, "needs_graph", False)
+    with (
+        torch.inference_mode(torch.is_inference_mode_enabled() and not needs_graph),
+        torch.set_grad_enabled(needs_graph),
+    ):
+        if needs_graph:  # tensors made in inference mode cannot be differentiated; copies of them can
+            # tree_map_only has no public name, but it knows the output classes that transformers registers with torch
             batch = tree_map_only(Tensor, lambda x: x.clone() if x.is_inference() else x, batch)
         with watching(probe, model):
             yield probe, batch
@@ -70,15 +74,16 @@ def evaluating(source: AttentionSource, model: nn.Module, batch: Any) -> Iterato
 def read(
     source: AttentionSource, score: Float[Tensor, " b"] | None = None, words: Tensor | None = None
 ) -> Float[Tensor, "b i j"]:
-    """The source's map, given what its `read` asks for by name.
+    """Return the source's map, and hand its `read` the arguments that it asks for by name.
 
     Args:
-        source: after the forward pass.
-        score: what an attribution explains, unless the source has a target of its own.
-        words: which queries of a cross-attention count.
+        source: Source, after the forward pass.
+        score: Score that an attribution explains, unless the source has a target of its own.
+        words: True for each query of a cross-attention that counts.
     """
-    given = (
-        {"words": words} if getattr(source, "target", top_class) is not top_class else {"score": score, "words": words}
-    )
-    wanted = inspect.signature(source.read).parameters
-    return source.read(**{name: value for name, value in given.items() if value is not None and name in wanted})
+    arguments = {"score": score, "words": words}
+    if getattr(source, "target", top_class) is not top_class:
+        del arguments["score"]
+    parameters = inspect.signature(source.read).parameters
+    asked_for = {name: value for name, value in arguments.items() if value is not None and name in parameters}
+    return source.read(**asked_for)

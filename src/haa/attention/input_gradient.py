@@ -1,4 +1,4 @@
-"""Derivatives of the score by the image itself."""
+"""Sources that differentiate the score by the image itself."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from haa.errors import InputError
 
 
 class InputGradient(GradientSource):
-    r"""How much the score changes with each pixel.
+    r"""Sensitivity of the score to each pixel.
 
     .. math:: \max_c \Big|\frac{\partial y}{\partial x_{cij}}\Big|
 
-    Differentiable by double backward. The image is taken as it comes into the attached model: attach the source to the
-    module that is called with it.
+    The map is differentiable by double backward. The image is taken as it comes into the attached model: attach the
+    source to the module that is called with it.
 
     Args:
-        target: from the model's output to the score y, one per sample. The default is the logit of the predicted class.
-        second_order: compute with kernels that can be differentiated twice; fused attention cannot. False is faster
-            where maps are only looked at.
-        input: position or name of the image among the model's arguments; None takes the first of shape (b, c, h, w).
-        channels: ``"max"`` of the absolute values, as published, or their ``"sum"``.
+        target: Function from the model's output to the score y, one value per sample. The default is the logit of the
+            predicted class.
+        second_order: Whether the model runs on kernels that can be differentiated twice, which fused attention cannot.
+            False is faster where maps are only looked at.
+        input: Position or name of the image among the model's arguments; None takes the first of shape (b, c, h, w).
+        channels: How channels are joined: ``"max"`` of the absolute values, as published, or their ``"sum"``.
 
     Raises:
-        InputError: from `read` where the forward pass had no image or ran without gradients.
+        InputError: If ``channels`` is neither; from `read`, if the forward pass had no image or ran without gradients.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -61,30 +62,30 @@ class InputGradient(GradientSource):
         return []
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        where = self._where(args, kwargs)
-        if where is None:
+        key = self._where(args, kwargs)
+        if key is None:
             return args, kwargs
-        image = kwargs[where] if isinstance(where, str) else args[where]
+        image = kwargs[key] if isinstance(key, str) else args[key]
         if torch.is_grad_enabled() and not image.requires_grad:
             image = image.detach().requires_grad_()
         self._taken = {"image": image}
         args, kwargs = super().begin(args, kwargs)
         self.follow()
-        # what follows may change the image in place
-        given = image.clone() if image.requires_grad else image
-        if isinstance(where, str):
-            return args, {**kwargs, where: given}
-        return (*args[:where], given, *args[where + 1 :]), kwargs
+        # the model may change the image in place
+        model_input = image.clone() if image.requires_grad else image
+        if isinstance(key, str):
+            return args, {**kwargs, key: model_input}
+        return (*args[:key], model_input, *args[key + 1 :]), kwargs
 
     def read(self, score: Tensor | None = None) -> Float[Tensor, "b h w"]:
-        """The map of the last forward pass, at the image's resolution.
+        """Return the map of the last forward pass, at the image's resolution.
 
         Args:
-            score: what to differentiate, one value per sample or their sum, instead of ``target`` of the output.
+            score: Score to differentiate, one value per sample or their sum. None takes ``target`` of the output.
         """
         _, gradient = self._derive(score)
-        size = gradient.abs()
-        return size.amax(1) if self.channels == "max" else size.sum(1)
+        magnitude = gradient.abs()
+        return magnitude.amax(1) if self.channels == "max" else magnitude.sum(1)
 
     def _derive(self, score: Tensor | None) -> tuple[Tensor, Tensor]:
         if "image" not in self._taken:
@@ -95,20 +96,22 @@ class InputGradient(GradientSource):
         return image.to(dtype), gradient.to(dtype)
 
     def _where(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | str | None:
-        every: dict[int | str, Any] = dict([*enumerate(args), *kwargs.items()])
-        for key in every if self.input is None else [self.input]:
-            if is_image(every.get(key)):
+        arguments: dict[int | str, Any] = dict([*enumerate(args), *kwargs.items()])
+        for key in arguments if self.input is None else [self.input]:
+            if is_image(arguments.get(key)):
                 return key
         return None
 
 
 class GradientTimesInput(InputGradient):
-    r"""How much each pixel contributes to the score, to first order.
+    r"""Contribution of each pixel to the score, to first order.
 
     .. math:: \Big|\sum_c x_{cij} \frac{\partial y}{\partial x_{cij}}\Big|
 
     Args:
-        target, second_order, input: as for `InputGradient`.
+        target: Function from the model's output to the score y, as in `InputGradient`.
+        second_order: Whether the model runs on kernels that can be differentiated twice, as in `InputGradient`.
+        input: Position or name of the image among the model's arguments, as in `InputGradient`.
 
     Example:
         >>> model = nn.Flatten()

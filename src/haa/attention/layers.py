@@ -1,4 +1,4 @@
-"""Layers of a model by dotted name or pattern."""
+"""Layers of a model, found by dotted name or pattern."""
 
 from __future__ import annotations
 
@@ -13,38 +13,43 @@ from torch import nn
 from haa.errors import InputError
 
 CROSS_ATTENTION = ("*cross*att*", "*encoder_attn", "*EncDecAttention", "*multihead_attn")
-"""How timm, torch and Hugging Face call the attention of a decoder to its encoder."""
+"""Names that timm, torch and Hugging Face give the attention of a decoder to its encoder."""
 
 
 def find_layers(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn.Module]:
-    """The layers that a dotted name or a pattern (``*`` matches dots too) means, in the model's order.
+    """Return the layers that a dotted name or a pattern (``*`` matches dots too) means, in the model's order.
 
     A match inside another match is dropped: ``blocks.*`` means the blocks, not what is in them.
 
     Args:
-        model: where to look.
-        patterns: one or several, as `fnmatch` reads them.
+        model: Model to search.
+        patterns: One name or pattern, or several, as `fnmatch` reads them.
 
     Raises:
-        InputError: where a pattern means nothing; the message has the names there are.
+        InputError: If a pattern means nothing; the message has the names there are.
 
     Example:
         >>> list(find_layers(nn.Sequential(nn.Sequential(nn.ReLU()), nn.ReLU()), "*"))
         ['0', '1']
     """
     modules = {name: module for name, module in model.named_modules() if name}
-    found: set[str] = set()
+    matching: set[str] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         matches = {pattern} if pattern in modules else set(fnmatch.filter(modules, pattern))
         if not matches:
             raise InputError(f"layer {pattern} is not in {type(model).__name__}{_suggestion(pattern, list(modules))}")
-        found |= matches
-    return {name: module for name, module in modules.items() if name in found and not _ancestors(name) & found}
+        matching |= matches
+    return {name: module for name, module in modules.items() if name in matching and not _ancestors(name) & matching}
 
 
 def refuse_compiled(model: nn.Module) -> None:
-    """Raise `InputError` where a module is compiled: its layers run where no hook sees them."""
+    """Refuse a model of which a part is compiled: no hook sees its layers.
+
+    Raises:
+        InputError: If a module is compiled by torch.compile or torch.jit.
+    """
     for module in model.modules():
+        # torch has no public name for a compiled module; it keeps the original one as _orig_mod
         if hasattr(module, "_orig_mod") or isinstance(module, torch.jit.ScriptModule):
             raise InputError(
                 f"{type(module).__name__} is compiled and hides its layers: attach the attention source to the module "
@@ -53,29 +58,33 @@ def refuse_compiled(model: nn.Module) -> None:
 
 
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The innermost modules whose class is called attention, without pooling and attention to another sequence.
+    """Return the innermost modules whose class is called attention, by name.
 
-    In a model that has a part called ``backbone`` they are that part's: what else attends there reads words.
+    Pooling, and attention to another sequence, are left out. In a model that has a part called ``backbone``, only that
+    part is searched: the attention outside of it reads words.
+
+    Raises:
+        InputError: If there is none; the message has the names there are.
     """
     part = "backbone." if isinstance(getattr(model, "backbone", None), nn.Module) else ""
     pools = {name for name, module in model.named_modules() if name and "pool" in type(module).__name__.lower()}
-    named = {
+    attending = {
         name: module
         for name, module in model.named_modules()
         if name.startswith(part) and name and _attends(name, module) and not (_ancestors(name) | {name}) & pools
     }
-    outer = set().union(*(_ancestors(name) for name in named)) if named else set()
-    inner = {name: module for name, module in named.items() if name not in outer}
-    if not inner:
+    containers = set().union(*(_ancestors(name) for name in attending)) if attending else set()
+    innermost = {name: module for name, module in attending.items() if name not in containers}
+    if not innermost:
         raise InputError(
             f"no layer of {part.rstrip('.') or type(model).__name__} is called attention: "
             f"name one{_suggestion('', [name for name in _names(model) if name.startswith(part)])}"
         )
-    return inner
+    return innermost
 
 
 def nearest(name: str, candidates: Sequence[str]) -> str | None:
-    """The candidate that shares most of the dotted path with ``name``; the first of equals; None without any.
+    """Return the candidate that shares most of the dotted path with ``name``; the first of equals; None without any.
 
     Example:
         >>> nearest("vision.blocks.0", ["text.embed", "vision.embed"])
@@ -108,7 +117,7 @@ def _names(model: nn.Module) -> list[str]:
 
 def _suggestion(pattern: str, names: list[str]) -> str:
     close = difflib.get_close_matches(pattern, names, n=3)
-    if len(names) > 40:  # numbered layers are told once: blocks.*.attn
+    if len(names) > 40:  # numbered layers are listed once: blocks.*.attn
         names = list(dict.fromkeys(re.sub(r"(?<=\.)\d+|^\d+", "*", name) for name in names))
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
     return f"{hint}; there are: {', '.join(names) or 'no layers'}"

@@ -1,4 +1,4 @@
-"""An attribution as a measurement: nothing of the training is touched."""
+"""Measurement of where a model looks, which touches nothing of the training."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from haa.attention.source import Source
 
 
 def measure(source: Source, model: nn.Module, *args: Any, **kwargs: Any) -> Float[Tensor, "b i j"]:
-    """The map that a source reads in a forward pass of its own, in evaluation mode, without a graph.
+    """Return the map that a source reads in a forward pass of its own, in evaluation mode, without a graph.
 
-    Random state, dropout, gradients, buffers (batch-norm statistics), modes and what this or other sources hold of the
-    training's last forward pass are as before. It works under ``no_grad`` and ``inference_mode`` too.
+    Random state, dropout, gradients, buffers (batch-norm statistics) and modes are as before, and so is what this or
+    another source holds of the training's last forward pass. It works under ``no_grad`` and ``inference_mode`` too.
 
     Args:
-        source: any source of `haa.attention`; it may, but need not, watch the model.
-        model: what the source is about.
-        args, kwargs: what the model is called with.
+        source: Any source of `haa.attention`. It may watch the model already, but need not.
+        model: Model to run.
+        *args: Positional arguments that the model is called with.
+        **kwargs: Named arguments that the model is called with.
 
     Example:
         >>> from haa.attention import InputGradient
@@ -35,11 +36,12 @@ def measure(source: Source, model: nn.Module, *args: Any, **kwargs: Any) -> Floa
     probe = source.unattached()
     if hasattr(probe, "second_order"):
         probe.second_order = False
-    outer = Source._alone
+    previous = Source._alone
     Source._alone = probe
     try:
         with torch.inference_mode(False), torch.set_grad_enabled(probe.needs_graph), untouched(model):
             # tensors made in inference mode cannot be differentiated; copies of them can
+            # tree_map_only has no public name, but it knows the output classes that transformers registers with torch
             args, kwargs = tree_map_only(Tensor, _usable, (args, kwargs))
             probe.attach(model)
             try:
@@ -48,7 +50,7 @@ def measure(source: Source, model: nn.Module, *args: Any, **kwargs: Any) -> Floa
             finally:
                 probe.detach()
     finally:
-        Source._alone = outer
+        Source._alone = previous
 
 
 def _usable(x: Tensor) -> Tensor:
@@ -74,12 +76,13 @@ def untouched(model: nn.Module) -> Iterator[None]:
     with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
         try:
             for module, _ in modes:
-                module.training = False  # not eval(): a module may have more in mind than its mode
+                module.training = False  # not eval(), which a module may override to do more
             yield
         finally:
             for module, mode in modes:
                 module.training = mode
             with torch.no_grad():
-                for buffer, version, kept in buffers:
-                    if buffer._version != version:  # writing what is unchanged would spoil a graph that needs it
-                        buffer.copy_(kept)
+                for buffer, version, saved in buffers:
+                    # a write, even of equal values, breaks a graph that needs the buffer
+                    if buffer._version != version:
+                        buffer.copy_(saved)

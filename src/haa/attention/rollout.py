@@ -1,4 +1,4 @@
-"""Attention rollout."""
+"""Attention rollout: attention weights multiplied over the layers."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from haa.errors import InputError
 
 
 class Rollout(AttentionWeights):
-    r"""How much of each patch arrives at the class token, if attention were all that mixes tokens.
+    r"""Share of each patch in the class token, if attention alone mixed the tokens.
 
     .. math:: \tilde A_l = (1 - r) \bar A_l + r I, \qquad R = \tilde A_L \cdots \tilde A_1
 
     where :math:`\bar A_l` is the mean over heads.
 
     Args:
-        layers: names or patterns, in the order of the model; None takes every attention of it.
-        heads: which heads, by number; None takes all.
-        query: ``"class"`` is the class token's row of R, ``"mean"`` the mean over the patches' rows.
-        residual: r, the share of the skip connection.
-        grid, prefix: where the tokens lie, see `haa.attention.grid.Grid`.
+        layers: Names or patterns of layers, taken in the order of the model. None takes every attention of it.
+        heads: Numbers of the heads to read; None takes all.
+        query: Row of R to read: ``"class"`` is the class token's, ``"mean"`` the mean over the patches'.
+        residual: Share r of the skip connection, 0 <= r < 1.
+        grid: Grid of the patches, see `haa.attention.grid.Grid`.
+        prefix: Number of tokens before the patches, see `haa.attention.grid.Grid`.
 
     Raises:
-        InputError: as `haa.attention.SelfAttention`, and where the layers differ in their number of tokens.
+        InputError: If `haa.attention.SelfAttention` would raise it, ``residual`` is out of range, or the layers differ
+            in their number of tokens.
 
     Example:
         >>> import timm
@@ -63,20 +65,20 @@ class Rollout(AttentionWeights):
     def read(self) -> Float[Tensor, "b i j"]:
         names = list(self._modules) or ["attention"]
         last = names[-1]
-        # the rows that are read go through the layers from the last to the first: vectors, not products of matrices
-        first = self.weights(last, self.only_call(last), slice(0, 1) if self.query == "class" else slice(None))
-        count = first.shape[-1]
+        # rows are multiplied from the last layer to the first: a vector times a matrix, never matrix times matrix
+        weights = self.weights(last, self.only_call(last), slice(0, 1) if self.query == "class" else slice(None))
+        count = weights.shape[-1]
         prefix = self.grid.prefix_of(count, last)
         if self.query == "class" and not self.grid.has_class_token(count, last):
             raise no_class_token(last)
         rows, columns = self.grid.size(last)
-        start = torch.zeros(count, dtype=first.dtype, device=first.device)
+        start = torch.zeros(count, dtype=weights.dtype, device=weights.device)
         if self.query == "class":
             start[0] = 1
-            row = (1 - self.residual) * first[:, 0] + self.residual * start
+            row = (1 - self.residual) * weights[:, 0] + self.residual * start
         else:
             start[prefix : prefix + rows * columns] = 1 / (rows * columns)
-            row = (1 - self.residual) * (start @ first) + self.residual * start
+            row = (1 - self.residual) * (start @ weights) + self.residual * start
         for name in names[-2::-1]:
             weights = self.weights(name, self.only_call(name))
             if weights.shape[1:] != (count, count):

@@ -1,4 +1,4 @@
-"""Self-attention of a vision transformer as a map."""
+"""Self-attention of a vision transformer, as a map."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ Query = Literal["class", "mean"]
 
 
 class SelfAttention(AttentionWeights):
-    r"""Where the class token looks, or where the patches look on average, in one layer or several.
+    r"""Attention of the class token, or the mean attention of the patches, in one layer or several.
 
     .. math:: A_{ij} = \frac{1}{|L| |H|} \sum_{l \in L, h \in H} \mathrm{softmax}(s Q_{lh} K_{lh}^\top)_{q, ij}
 
-    The weights are those before dropout. They are recomputed from the queries and keys of the layers that are read, for
-    the rows that are read; the model goes on with its fused kernel. They do not sum to 1 where class and register
+    The weights are those before dropout. They are computed again from the queries and keys of the layers that are read,
+    for the rows that are read, while the model keeps its fused kernel. They do not sum to 1 where class and register
     tokens take a share.
 
     Args:
-        layers: names or patterns; their mean is read. None takes the last attention of the model.
-        heads: which heads, by number; None takes all.
-        query: ``"class"`` is the class token's row, ``"mean"`` the mean over the patches' rows.
-        grid, prefix: where the tokens lie, see `haa.attention.grid.Grid`.
+        layers: Names or patterns of the layers whose mean is read. None takes the last attention of the model.
+        heads: Numbers of the heads to read; None takes all.
+        query: Row to read: ``"class"`` is the class token's, ``"mean"`` the mean over the patches'.
+        grid: Grid of the patches, see `haa.attention.grid.Grid`.
+        prefix: Number of tokens before the patches, see `haa.attention.grid.Grid`.
 
     Raises:
-        InputError: from `attach` where a layer is not there; from `read` where there is nothing to read.
+        InputError: If a layer is not there (from `attach`), or there is nothing to read (from `read`).
 
     Example:
         >>> import timm
@@ -69,19 +70,24 @@ class SelfAttention(AttentionWeights):
                 if not self.grid.has_class_token(row.shape[-1], layer):
                     raise no_class_token(layer)
             else:
-                rows = self.weights(layer, call).mT  # keys first: the grid is cut out of the queries
+                # keys first: what lies in the last dimension is put on the grid, and here these are the queries
+                rows = self.weights(layer, call).mT
                 row = self.grid.tokens(rows, layer).flatten(-2).mean(-1)
             maps.append(self.grid.tokens(row, layer))
         return torch.stack(maps).mean(0)
 
 
 def check_query(query: Query) -> Query:
-    """``query`` itself where it is one."""
+    """Return ``query`` if it is a known one.
+
+    Raises:
+        InputError: If it is neither ``"class"`` nor ``"mean"``.
+    """
     if query not in ("class", "mean"):
         raise InputError(f"query={query} is not known: take class or mean")
     return query
 
 
 def no_class_token(layer: str) -> InputError:
-    """What to raise where the class token's row is asked for and there is none."""
+    """Return the error to raise where the class token's row is asked for and there is none."""
     return InputError(f"layer {layer} has no class token before its patches: take query=mean")

@@ -1,4 +1,4 @@
-"""The softmax of an attention layer, seen while the layer runs or recomputed from its queries and keys."""
+"""Softmax of an attention layer, recorded while the layer runs or computed again from its queries and keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 Weights = Callable[[slice], Tensor]
-"""Gives the weights of some queries, ``(b, heads, queries, keys)`` or with batch and heads in one dimension."""
+"""Function from queries to their weights: ``(b, heads, queries, keys)``, or with batch and heads in one dimension."""
 
 _SOFTMAX = {F.softmax, torch.softmax, Tensor.softmax}
 _SAME = {
@@ -27,20 +27,24 @@ _PRODUCT = {torch.matmul, torch.bmm, torch.einsum, Tensor.matmul, Tensor.bmm, Te
 
 @dataclass
 class Call:
-    """One attention that a layer computed."""
+    """Attention that a layer computed once.
+
+    Attributes:
+        weights: Function that gives the weights of some queries.
+        folded: Whether batch and heads share the first dimension.
+    """
 
     weights: Weights
     folded: bool
-    """Whether batch and heads share the first dimension."""
 
 
 class AttentionMode(TorchFunctionMode):
-    """While it is active, takes note of every attention that is computed; computes nothing and changes nothing.
+    """Recorder of every attention that is computed while it is active; it computes nothing and changes nothing.
 
-    Fused kernels (`scaled_dot_product_attention`, `nn.MultiheadAttention`) leave no softmax behind: their queries,
-    keys, mask and scale are kept, which already carry normalisation, rotary embeddings and the like, and the softmax is
-    computed when it is read, for the rows that are read. Otherwise the softmax itself is kept, provided that it weighs
-    the values as it is, but for dropout. Both are the weights before dropout.
+    Fused kernels (`scaled_dot_product_attention`, `nn.MultiheadAttention`) leave no softmax behind. Their queries,
+    keys, mask and scale are kept, which already carry normalisation, rotary embeddings and the like. The softmax is
+    computed when it is read, for the rows that are read. Elsewhere the softmax itself is kept, if it weighs the values
+    as it is (dropout aside). Both are the weights before dropout.
     """
 
     def __init__(self) -> None:
@@ -60,7 +64,7 @@ class AttentionMode(TorchFunctionMode):
         elif func in _SAME and id(args[0]) in self._seen:
             self._seen[id(output)] = (output, self._seen[id(args[0])][1])
         elif func in _PRODUCT:
-            # only a softmax that weighs the values is attention: gates and mixtures of heads are not
+            # a softmax is attention only if it weighs values; gates and mixtures of heads do not
             for operand in args:
                 if id(operand) in self._seen:
                     self.calls.append(_unfused(self._seen[id(operand)][1]))
@@ -68,7 +72,7 @@ class AttentionMode(TorchFunctionMode):
 
 
 class SecondOrder(TorchFunctionMode):
-    """While ``active``, attention runs on a kernel that can be differentiated twice; the fused ones cannot."""
+    """Mode that, while ``active``, runs attention on a kernel that can be differentiated twice; fused ones cannot."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,19 +93,20 @@ def attention_weights(
     scale: float | None = None,
     rows: slice = slice(None),
 ) -> Float[Tensor, "*b rows k"]:
-    r"""The weights that `torch.nn.functional.scaled_dot_product_attention` gives the values, without dropout.
+    r"""Return the weights that `torch.nn.functional.scaled_dot_product_attention` gives the values, without dropout.
 
     .. math:: \mathrm{softmax}(s\, Q K^\top + M)
 
     Args:
-        query, key: of each head; several heads of queries may share a head of keys.
-        mask: True where a key may be looked at, or a number to add.
-        is_causal: queries see keys up to their own position.
-        scale: s, by default ``d ** -0.5``.
-        rows: which queries.
+        query: Queries Q of each head.
+        key: Keys K of each head. Several heads of queries may share a head of keys.
+        mask: Mask M: True where a key may be looked at, or a number to add to the score.
+        is_causal: Whether queries see only keys up to their own position.
+        scale: Scale s; None is ``d ** -0.5``.
+        rows: Queries whose weights are returned.
 
     Returns:
-        In float32 at least, whatever the autocast. A query that may look at nothing gives zeros.
+        Weights in float32 at least, whatever the autocast. A query that may look at nothing gives zeros.
 
     Example:
         >>> attention_weights(torch.zeros(1, 2, 3), torch.zeros(1, 2, 3), is_causal=True)
@@ -145,8 +150,8 @@ def _multi_head(args: Any, kwargs: Any) -> Weights:
     bound.arguments |= {"is_causal": False} if bound.arguments.get("attn_mask") is None else {}
 
     def weights(rows: slice) -> Tensor:
-        found: Tensor = F.multi_head_attention_forward(*bound.args, **bound.kwargs)[1]  # type: ignore[assignment]
-        return (found if found.ndim == 4 else found[None])[..., rows, :]
+        per_head: Tensor = F.multi_head_attention_forward(*bound.args, **bound.kwargs)[1]  # type: ignore[assignment]
+        return (per_head if per_head.ndim == 4 else per_head[None])[..., rows, :]
 
     return weights
 

@@ -1,4 +1,4 @@
-"""What an attention source is, and what all of them share: hooks that come and go with `attach` and `detach`."""
+"""Protocol and base class of attention sources: hooks that come with `attach` and go with `detach`."""
 
 from __future__ import annotations
 
@@ -12,38 +12,50 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
+from torch.utils.module_tracker import ModuleTracker
 
 from haa.attention.grid import Grid
 from haa.attention.layers import refuse_compiled
 from haa.errors import InputError
 
+# never entered, so that it tracks no module: it only tells whether a backward pass is running
+_AUTOGRAD = ModuleTracker()
+
 
 class AttentionSource(Protocol):
-    """Where a map comes from, for a model that does not return one itself."""
+    """Source of attention, for a model that does not return it itself."""
 
     def attach(self, model: nn.Module) -> None:
-        """Begin to watch a model; `InputError` with the names there are if the layer is not there."""
+        """Begin to watch a model.
+
+        Raises:
+            InputError: If a layer is not there; the message has the names there are.
+        """
 
     def read(self) -> Float[Tensor, "b i j"]:
-        """The map of the last forward pass, non-negative and differentiable; `InputError` if there is none."""
+        """Return the map of the last forward pass, non-negative and differentiable.
+
+        Raises:
+            InputError: If there is none.
+        """
 
     def detach(self) -> None:
         """Leave the model as it was."""
 
 
 class Source(ABC):
-    """Base of the sources: watches the model's forward passes and forgets one when the next begins.
+    """Base of the sources, which watch the model's forward passes and forget each when the next begins.
 
-    A subclass registers hooks on its layers in `watch` and keeps what they see of a forward pass in ``_taken``. Nothing
-    is watched while a backward pass recomputes a checkpointed block, or while `haa.attention.measure` runs another
-    source on the same model.
+    A subclass registers hooks on its layers in `watch`, and keeps in ``_taken`` what they see of a forward pass.
+    Nothing is watched while a backward pass computes a checkpointed block again, or while `haa.attention.measure` runs
+    another source on the same model.
 
     Args:
-        grid: where tokens lie.
+        grid: Grid that tokens are put on.
     """
 
     needs_graph: ClassVar[bool] = False
-    """Whether the forward pass must be run with gradients for the map to exist at all."""
+    """Whether there is a map only if the forward pass runs with gradients."""
 
     _alone: ClassVar[Source | None] = None
 
@@ -59,18 +71,22 @@ class Source(ABC):
 
     @abstractmethod
     def watch(self, model: nn.Module) -> list[RemovableHandle]:
-        """Register the hooks; raises `InputError` before any of them where a layer is not there."""
+        """Register the hooks, and return their handles.
+
+        Raises:
+            InputError: If a layer is not there; no hook is registered then.
+        """
 
     @abstractmethod
     def read(self) -> Float[Tensor, "b i j"]:
-        """The map of the last forward pass, non-negative and differentiable."""
+        """Return the map of the last forward pass, non-negative and differentiable."""
 
     def attach(self, model: nn.Module) -> None:
         """Begin to watch a model.
 
         Raises:
-            InputError: if the layer is not there (the message has the names there are), if the model is compiled, or if
-                the source watches another model already.
+            InputError: If a layer is not there (the message has the names there are), the model is compiled, or the
+                source watches a model already.
         """
         if self._model is not None:
             raise InputError(f"{type(self).__name__} watches a {type(self._model).__name__} already: detach() it first")
@@ -81,7 +97,7 @@ class Source(ABC):
         except InputError:
             self._model = None
             raise
-        # the first to come is the last to go, so that sources which change how torch functions act are nested
+        # the first source to begin is the last to end, so that the torch function modes of several sources nest
         self._handles += [
             model.register_forward_pre_hook(self._begin, with_kwargs=True),
             model.register_forward_hook(self._end, with_kwargs=True, always_call=True, prepend=True),
@@ -93,7 +109,7 @@ class Source(ABC):
         self.grid.clear()
 
     def detach(self) -> None:
-        """Leave the model as it was, and forget what was seen."""
+        """Leave the model as it was, and forget the last forward pass."""
         for handle in self._handles:
             handle.remove()
         self._handles, self._model, self._depth = [], None, 0
@@ -101,7 +117,7 @@ class Source(ABC):
 
     @contextmanager
     def recording(self) -> Iterator[Self]:
-        """Keep what several forward passes show, such as those of a captioner that writes word by word."""
+        """Keep the attention of several forward passes, such as those of a captioner that writes word by word."""
         self.clear()
         self._recording = True
         try:
@@ -111,15 +127,15 @@ class Source(ABC):
 
     @property
     def watching(self) -> bool:
-        """Whether what runs now is a forward pass of the model's own."""
-        return Source._alone in (None, self) and torch._C._current_graph_task_id() == -1
+        """Whether this source is to watch what runs now: no backward pass, and no measurement by another source."""
+        return Source._alone in (None, self) and not _AUTOGRAD.is_bw
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Before the model runs: what it is to be called with."""
+        """Prepare for a forward pass, and return the arguments that the model is to be called with."""
         return args, kwargs
 
     def end(self, output: Any) -> None:
-        """After the model has run, or failed (then the output is None)."""
+        """Keep the output of a forward pass; it is None where the model failed."""
         self._output = output
 
     def _begin(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -130,8 +146,8 @@ class Source(ABC):
             return None
         if not self._recording:
             self.clear()
-        every = (x.shape for x in (*args, *kwargs.values()) if is_image(x))
-        self._image = next(every, None)
+        image_shapes = (x.shape for x in (*args, *kwargs.values()) if is_image(x))
+        self._image = next(image_shapes, None)
         return self.begin(args, kwargs)
 
     def _end(self, model: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
@@ -142,25 +158,25 @@ class Source(ABC):
             self.end(output)
 
     def unattached(self) -> Self:
-        """A source like this one that watches nothing."""
-        other = copy.copy(self)
-        other._handles, other._model, other._depth, other._recording = [], None, 0, False
-        other.grid = copy.copy(self.grid)
-        return other
+        """Return a copy of this source that watches nothing."""
+        twin = copy.copy(self)
+        twin._handles, twin._model, twin._depth, twin._recording = [], None, 0, False
+        twin.grid = copy.copy(self.grid)
+        return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        # a copy of the model (an average of weights, another process) copies its hooks, and with them this object:
-        # the last forward pass stays behind
+        # a copy of the model (for averaged weights, for another process) copies its hooks, and this object with them;
+        # the copy does not carry the last forward pass
         return {**self.__dict__, "_taken": {}, "_output": None, "_image": None}
 
 
 def is_image(x: Any) -> bool:
-    """Whether an argument of a model is a batch of images (b, c, h, w)."""
+    """Return whether an argument of a model is a batch of images (b, c, h, w)."""
     return isinstance(x, Tensor) and x.ndim == 4 and x.is_floating_point()
 
 
 def unseen(source: Source, what: str) -> InputError:
-    """What to raise where the last forward pass left nothing to read."""
+    """Return the error to raise where the last forward pass left nothing to read."""
     name = type(source).__name__
     if source._model is None:
         return InputError(f"{name} watches no model: attach(model) before the forward pass")

@@ -1,4 +1,4 @@
-"""Targets: from a model's output to the score that a gradient is taken of."""
+"""Targets: functions from a model's output to the score that is differentiated."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from haa.errors import InputError
 
 
 def logits_of(output: Any) -> Float[Tensor, "b n"]:
-    """The logits of a model's output: itself, its ``logits``, or what a tuple begins with.
+    """Return the logits of a model's output: itself, its ``logits``, or the first element of a tuple or list.
 
     Raises:
-        InputError: where there are none of shape (b, n).
+        InputError: If there are none of shape (b, n).
 
     Example:
         >>> import torch
@@ -29,13 +29,17 @@ def logits_of(output: Any) -> Float[Tensor, "b n"]:
     elif isinstance(output, tuple | list) and output:
         logits = output[0]
     if not isinstance(logits, Tensor) or logits.ndim != 2:
-        what = f"has shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"is a {type(output).__name__}"
-        raise InputError(f"the model's output {what}, not logits (b, n): give the source a target, output -> (b,)")
+        description = (
+            f"has shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"is a {type(output).__name__}"
+        )
+        raise InputError(
+            f"the model's output {description}, not logits (b, n): give the source a target, output -> (b,)"
+        )
     return logits
 
 
 def top_class(output: Any) -> Float[Tensor, " b"]:
-    """The logit of the class that the model predicts.
+    """Return the logit of the class that the model predicts.
 
     Example:
         >>> import torch

@@ -1,0 +1,1 @@
+"""Command line: which command does what, and what its words mean. Nothing heavy is imported here."""

@@ -1,4 +1,4 @@
-"""Words of the command line, ``key=value``: which of them belong somewhere, and what Hydra is to be told."""
+"""Words of the commands that compose a config, ``key=value``: which belong somewhere, and what Hydra is told."""
 
 from __future__ import annotations
 
@@ -9,11 +9,49 @@ from typing import NoReturn
 
 from haa.errors import suggest
 
+OLD = {
+    "alignment": "loss",
+    "hydra.sweeper.params.alignment": "hydra.sweeper.params.loss",
+    "experiment=align_action": "experiment=align_study task=action",
+    "experiment=align_captioning": "experiment=align_study task=captioning",
+    "experiment=align_finegrained": "experiment=align_study task=finegrained",
+    "experiment=align_saliency": "experiment=align_study task=saliency faithfulness=0",
+    "experiment=align_sos": "experiment=align_study task=sos",
+    "experiment=align_vqa": "experiment=align_study task=vqa",
+}
+"""Keys and words of version 0.1, and those that say the same today."""
+
 
 def conf() -> Path:
-    """The folder of the configs: inside the package when installed, beside src/ in a checkout."""
+    """Return the folder of the configs: inside the package when installed, beside src/ in a checkout."""
     inside = Path(__file__).parents[1] / "conf"
     return inside if inside.is_dir() else Path(__file__).parents[3] / "conf"
+
+
+def modern(words: list[str]) -> list[str]:
+    """Put today's words of ``haa train`` in the place of those of version 0.1 (`OLD`).
+
+    Example:
+        >>> modern(["alignment=kl,cc", "alignment.sigma=0.05"])
+        ['loss=kl,cc', 'alignment.sigma=0.05']
+        >>> modern(["experiment=align_vqa"])
+        ['experiment=align_study', 'task=vqa']
+        >>> modern(["experiment=align_vqa", "task=sos"])
+        ['experiment=align_study', 'task=sos']
+    """
+    keys = {_key(word) for word in words}
+    out = []
+    for word in words:
+        key, value = _key(word), word.partition("=")[2]
+        if value and word in OLD:
+            first, *others = OLD[word].split()
+            out += [first, *(other for other in others if _key(other) not in keys)]
+        # a value in braces is no option of the group, but the node itself
+        elif value and key in OLD and not value.startswith("{"):
+            out.append(word.replace(key, OLD[key], 1))
+        else:
+            out.append(word)
+    return out
 
 
 def open_signatures(name: str, overrides: list[str]) -> list[str]:
@@ -21,8 +59,12 @@ def open_signatures(name: str, overrides: list[str]) -> list[str]:
 
     Defaults live in signatures, so a composed config does not list them. `haa.build.check` holds every key against
     its signature later, when importing the code has a purpose.
+
+    Args:
+        name: The command's name, which is its config's.
+        overrides: Words of the command line.
     """
-    known = _keys(name)
+    known = _known(name)
     own_config = any(re.match(r"(-cd|--config-dir|-cn|--config-name|-cp|--config-path)\b", word) for word in overrides)
     out = []
     for word in overrides:
@@ -36,21 +78,13 @@ def open_signatures(name: str, overrides: list[str]) -> list[str]:
     return out
 
 
-def _keys(name: str) -> list[str]:
-    import yaml
-
-    text = yaml.safe_load((conf() / f"{name}.yaml").read_text())
-    groups = [key for item in text["defaults"] if isinstance(item, dict) for key in item]
-    groups = [key.removeprefix("optional ").split("@")[0] for key in groups]
-    return sorted({key for key in [*groups, *text] if key not in ("defaults", "hydra") and " " not in key})
-
-
 def resumed(overrides: list[str]) -> list[str]:
-    """``resume=RUN`` continues a run in its own folder, with the command line that it was started with."""
-    given = {word.split("=", 1)[0].lstrip("+"): word.split("=", 1)[1] for word in overrides if "=" in word}
-    if given.get("resume") in (None, "", "null"):
+    """Return the words of ``haa train``; ``resume=RUN`` adds those that the run was started with, and its folder."""
+    overrides = modern(overrides)
+    values = {_key(word): word.partition("=")[2] for word in overrides if "=" in word}
+    if values.get("resume") in (None, "", "null"):
         return overrides
-    path = Path(given["resume"].strip("'\""))
+    path = Path(values["resume"].strip("'\""))
     checkpoint = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
     if not checkpoint.is_file():
         stop(f"resume={path}: no {checkpoint.name} there: give a run folder, or a checkpoint that haa train wrote")
@@ -59,12 +93,41 @@ def resumed(overrides: list[str]) -> list[str]:
     if (folder / ".hydra" / "overrides.yaml").is_file():
         import yaml
 
-        stored = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text()) or []
-    mine = [word for word in stored if word.split("=", 1)[0].lstrip("+") not in given]
+        stored = modern(yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text()) or [])
+    first = [word for word in stored if _key(word) not in values]
     rest = [word for word in overrides if not word.startswith("resume=")]
-    return [*mine, *rest, f"resume='{checkpoint.resolve()}'", f"hydra.run.dir='{folder}'", "hydra.mode=RUN"]
+    return [*first, *rest, f"resume='{checkpoint.resolve()}'", f"hydra.run.dir='{folder}'", "hydra.mode=RUN"]
+
+
+def shown(words: list[str]) -> list[str]:
+    """Return the words of ``haa show`` as Hydra takes them: to it ``0,1`` is a sweep, and ``task`` a group elsewhere.
+
+    Example:
+        >>> shown(["index=0,1", "task=vqa"])
+        ['index=[0,1]', 'task.name=vqa']
+    """
+    out = []
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "index" and value.replace(",", "").isdigit():
+            word = f"index=[{value}]"
+        out.append(f"task.name={value}" if key == "task" else word)
+    return out
 
 
 def stop(message: object) -> NoReturn:
     """End the program, its status being 1, with one line that says why."""
     sys.exit(f"haa: {message}")
+
+
+def _known(name: str) -> list[str]:
+    import yaml
+
+    config = yaml.safe_load((conf() / f"{name}.yaml").read_text())
+    groups = [key for item in config["defaults"] if isinstance(item, dict) for key in item]
+    groups = [re.split("[@/]", key)[0] for key in groups]
+    return sorted({key for key in [*groups, *config] if key not in ("defaults", "hydra") and " " not in key})
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+")

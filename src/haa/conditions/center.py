@@ -1,4 +1,4 @@
-"""The control of the centre bias."""
+"""Control of the centre bias."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ class Center(Fitted[Tensor]):
     fixations too, as one share among all. Samples without gaze stay without.
 
     Args:
-        seed: draws the fixations.
-        points: how many; a smooth map needs more than one stimulus has. All of the split's, where it has fewer.
+        seed: Seed of the draw of the fixations.
+        points: Number of fixations; a smooth map needs more than one stimulus has. All of the split's, where it has
+            fewer.
 
     Raises:
-        InputError: if ``points`` is not positive.
+        InputError: If ``points`` is not positive.
     """
+
+    role = "control"
 
     def __init__(self, seed: int = 0, points: int = 500) -> None:
         if points < 1:
@@ -41,7 +44,7 @@ class Center(Fitted[Tensor]):
         return per_frame(own, lambda still: Gaze(place(self.fitted(dataset), still.size), still.size))
 
     def fit(self, dataset: GazeDataset) -> Float[Tensor, "n 2"]:
-        """Fixations of the split in shares of their stimulus' sides."""
+        """Return fixations of the split in shares of their stimulus' sides."""
         pool = [torch.zeros(0, 2)]
         for index in range(len(dataset)):
             gaze = dataset.gaze(index)

@@ -2,35 +2,113 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import torch
 
 from haa.data.dataset import GazeDataset
+from haa.data.loading.samples import GazeSource
+from haa.errors import InputError
 from haa.gaze import Gaze, Size
 
 T = TypeVar("T")
 
+Role = Literal["treatment", "control", "oracle", "less gaze"]
+"""Part of a condition in a comparison.
 
-class Condition(Protocol):
-    """Where the fixations that the training sees come from."""
+- ``treatment``: the question is whether its gaze helps.
+- ``control``: its gaze does not say where people looked at the image at hand; a treatment has to beat it.
+- ``oracle``: an upper bound, which uses human gaze at test time.
+- ``less gaze``: human gaze of fewer people, at fewer pictures, or of lower quality; shown beside the others.
+"""
 
+UNTOLD = ("seed", "root", "folder", "path", "checkpoint", "cache", "batch_size", "control")
+"""Arguments of a condition that its label leaves out: they say where things are, not what the condition is."""
+
+
+class Condition(GazeSource, ABC):
+    """Where the fixations that training sees come from, and which part that plays in a comparison.
+
+    A subclass implements `gaze`, and says its `role`. Console, Weights & Biases and the report learn from here what an
+    arm is called and which part it plays, so that a condition of your own takes its part in the verdict.
+
+    Example:
+        >>> class Corner(Condition):
+        ...     '''A control: everybody looked at the first pixel.'''
+        ...     role = "control"
+        ...     def gaze(self, dataset, index):
+        ...         return Gaze(torch.zeros(1, 2), dataset.gaze(index).size)
+        >>> Corner().label, arm(Corner(), 0.5), arm(Corner(), 0.0)
+        ('corner', Arm(role='control', label='corner'), Arm(role='baseline', label='baseline'))
+    """
+
+    role: Role
+    """Part that a run with this condition and a positive weight plays: see `Role`."""
+    inserts: ClassVar[bool] = False
+    """Whether the human map takes the place of the model's attention, in training and in evaluation."""
+
+    @property
+    def label(self) -> str:
+        """Name of the condition where people read of it: its class, and the arguments that are not at their default.
+
+        Arguments that change nothing of what the condition is (`UNTOLD`) are left out.
+        """
+        words = [type(self).__name__.lower()]
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            value = getattr(self, name, parameter.default)
+            if name not in UNTOLD and value != parameter.default:
+                words.append(f"{name}={value}")
+        return " ".join(words)
+
+    @abstractmethod
     def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
-        """The fixations to train sample ``index`` with, in pixels of its own stimulus; None where there are none."""
-        ...
+        """Return the fixations to train sample ``index`` with; None where there are none.
+
+        Points are in pixels of the sample's own stimulus.
+        """
 
 
-class Human:
+class Arm(NamedTuple):
+    """Part that a run plays in a comparison, and the name of its condition there."""
+
+    role: Role | Literal["baseline"]
+    label: str
+
+
+def arm(condition: Condition, align_weight: float) -> Arm:
+    """Return which arm a run belongs to.
+
+    Without a weight nothing is aligned, whatever the condition, and the run is a baseline; but a condition that inserts
+    its map needs no weight.
+
+    Raises:
+        InputError: If the condition does not say which part it plays.
+    """
+    if getattr(condition, "role", None) not in get_args(Role):
+        raise InputError(
+            f"condition {type(condition).__name__} does not say which part it plays: derive it from "
+            f"haa.conditions.Condition and give it a role, one of {', '.join(get_args(Role))}"
+        )
+    if align_weight == 0 and not condition.inserts:
+        return Arm("baseline", "baseline")
+    return Arm(condition.role, condition.label)
+
+
+class Human(Condition):
     """The fixations that were recorded for the sample itself."""
+
+    role: Role = "treatment"
+    exchanges = False
 
     def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
         return dataset.gaze(index)
 
 
 def per_frame(own: Gaze, change: Callable[[Gaze], Gaze]) -> Gaze:
-    """What ``change`` makes of a still's gaze; of a clip's, of each frame's that has any, for itself."""
+    """Return what ``change`` makes of a still's gaze; of a clip's gaze, frame by frame, where a frame has any."""
     if own.frame is None:
         return change(own)
     frames = own.inside().frame.unique().tolist()  # type: ignore[union-attr]
@@ -38,7 +116,7 @@ def per_frame(own: Gaze, change: Callable[[Gaze], Gaze]) -> Gaze:
 
 
 def join_frames(parts: Sequence[tuple[int, Gaze]], size: Size) -> Gaze:
-    """Frames and the gaze at each, as the gaze at a clip; who looked and for how long is left behind.
+    """Return frames and the gaze at each as the gaze at one clip, without who looked and for how long.
 
     Example:
         >>> clip = join_frames([(0, Gaze(torch.zeros(2, 2), (9, 9))), (5, Gaze(torch.ones(1, 2), (9, 9)))], (9, 9))
@@ -50,8 +128,8 @@ def join_frames(parts: Sequence[tuple[int, Gaze]], size: Size) -> Gaze:
     return Gaze(points, size, frame=frame)
 
 
-class Fitted(ABC, Generic[T]):
-    """A condition that has to look at the whole split once, at its first sample.
+class Fitted(Condition, Generic[T]):
+    """Condition that has to look at the whole split once, at its first sample.
 
     A subclass implements `fit` and asks for its result with `fitted`.
     """
@@ -61,10 +139,10 @@ class Fitted(ABC, Generic[T]):
 
     @abstractmethod
     def fit(self, dataset: GazeDataset) -> T:
-        """What the condition needs to know of a split."""
+        """Return what the condition needs to know of a split."""
 
     def fitted(self, dataset: GazeDataset) -> T:
-        """The result of `fit`, computed once per split."""
+        """Return the result of `fit`, computed once per split."""
         if self._known is None or self._known[0] is not dataset:
             self._known = dataset, self.fit(dataset)
         return self._known[1]

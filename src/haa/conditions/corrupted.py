@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from haa.conditions.condition import Condition
 from haa.conditions.draw import uniform
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
@@ -13,18 +14,18 @@ from haa.errors import InputError
 from haa.gaze import Gaze
 
 
-class Corrupted:
-    """A share of each sample's fixations is replaced by places drawn uniformly over the stimulus.
+class Corrupted(Condition):
+    """Human gaze of which a share is replaced by places drawn uniformly over the stimulus.
 
     Between `Human` (p = 0) and `Random` (p = 1): how good must gaze be? With one seed, what a smaller p replaces a
     larger one replaces too, by the same places.
 
     Args:
-        p: the share that is replaced, rounded to whole fixations.
-        seed: draws which fixations, and where to.
+        p: Share of each sample's fixations that is replaced, rounded to whole fixations.
+        seed: Seed of the draws: which fixations, and where to.
 
     Raises:
-        InputError: if p is not in [0, 1].
+        InputError: If p is not in [0, 1].
 
     Example:
         >>> from haa.data.shapes import Shapes
@@ -34,10 +35,16 @@ class Corrupted:
         0.2
     """
 
+    role = "less gaze"
+
     def __init__(self, p: float = 0.5, seed: int = 0) -> None:
         if not 0 <= p <= 1:
             raise InputError(f"condition.p={p}: give a share between 0 and 1")
         self.p, self.seed = p, seed
+
+    @property
+    def label(self) -> str:
+        return f"corrupted p={self.p:g}"
 
     def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
         own = dataset.gaze(index)

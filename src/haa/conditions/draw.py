@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from haa.gaze import Size
 
 
 def uniform(count: int, size: Size, generator: torch.Generator) -> Float[Tensor, "n 2"]:
-    """``count`` independent points, each anywhere on a stimulus of ``size`` (h, w) with the same probability.
+    """Draw ``count`` independent points, each anywhere on a stimulus of ``size`` (h, w) with the same probability.
 
     Example:
         >>> points = uniform(1000, (2, 8), torch.Generator().manual_seed(0))
@@ -21,7 +21,7 @@ def uniform(count: int, size: Size, generator: torch.Generator) -> Float[Tensor,
 
 
 def place(relative: Float[Tensor, "n 2"], size: Size) -> Float[Tensor, "n 2"]:
-    """Points of the unit square, in pixels of a stimulus of ``size`` (h, w), never beyond its border.
+    """Return points of the unit square in pixels of a stimulus of ``size`` (h, w), never beyond its border.
 
     Example:
         >>> place(torch.tensor([[0.0, 0.0], [0.5, 0.5]]), (2, 8))
@@ -35,7 +35,7 @@ def place(relative: Float[Tensor, "n 2"], size: Size) -> Float[Tensor, "n 2"]:
 
 
 def sample(density: Float[Tensor, "p q"], count: int, size: Size, generator: torch.Generator) -> Float[Tensor, "n 2"]:
-    """``count`` points of a density stretched over a stimulus of ``size`` (h, w).
+    """Draw ``count`` points of a density stretched over a stimulus of ``size`` (h, w).
 
     Systematic sampling: a cell of probability p gets ``floor(count * p)`` points or one more, the expectation being
     exact, so that far fewer points than independent ones would need tell the density.
@@ -47,7 +47,25 @@ def sample(density: Float[Tensor, "p q"], count: int, size: Size, generator: tor
     """
     mass = density.double().flatten().cumsum(0)
     steps = torch.arange(count, dtype=torch.float64) + torch.rand(1, generator=generator, dtype=torch.float64)
-    cell = torch.searchsorted(mass, steps / count * mass[-1], right=True).clamp_max(len(mass) - 1)
-    corner = torch.stack([cell % density.shape[1], cell // density.shape[1]], 1)
-    within = torch.rand(count, 2, generator=generator, dtype=torch.float64)
-    return place((corner + within) / torch.tensor([density.shape[1], density.shape[0]]), size)
+    cells = torch.searchsorted(mass, steps / count * mass[-1], right=True).clamp_max(len(mass) - 1)
+    return within_cells(cells, (density.shape[0], density.shape[1]), size, generator)
+
+
+def within_cells(cells: Int[Tensor, " n"], grid: Size, size: Size, generator: torch.Generator) -> Float[Tensor, "n 2"]:
+    """Draw a point anywhere within each of these cells of a grid (h, w) over a stimulus of ``size`` (h, w).
+
+    Args:
+        cells: Numbers of the cells, row by row.
+        grid: Height and width of the grid.
+        size: Height and width of the stimulus in pixels.
+        generator: Draws the points.
+
+    Example:
+        >>> points = within_cells(torch.tensor([0, 3]), (2, 2), (8, 8), torch.Generator().manual_seed(0))
+        >>> ((points + 0.5) // 4).int()
+        tensor([[0, 0],
+                [1, 1]], dtype=torch.int32)
+    """
+    corner = torch.stack([cells % grid[1], cells // grid[1]], 1)
+    within = torch.rand(len(cells), 2, generator=generator, dtype=torch.float64)
+    return place((corner + within) / torch.tensor([grid[1], grid[0]]), size)

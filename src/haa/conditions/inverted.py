@@ -1,18 +1,18 @@
-"""The control of looking where people do not."""
+"""Control of looking where people do not."""
 
 from __future__ import annotations
 
 import torch
 
-from haa.conditions.condition import per_frame
-from haa.conditions.draw import place
+from haa.conditions.condition import Condition, per_frame
+from haa.conditions.draw import within_cells
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
 from haa.errors import InputError
 from haa.gaze import Gaze, density
 
 
-class Inverted:
+class Inverted(Condition):
     """A control: each sample has fixations where people did not look.
 
     Gaze travels as points, so these are points too, drawn with replacement from the inverted density
@@ -21,15 +21,17 @@ class Inverted:
     not where people look.
 
     Args:
-        seed: draws the fixations.
-        points: how many for each sample.
-        sigma: standard deviation of the Gaussian around a fixation, as a share of the stimulus' longer side, as in
+        seed: Seed of the draw of the fixations.
+        points: Number of fixations for each sample.
+        sigma: Standard deviation of the Gaussian around a fixation, as a share of the stimulus' longer side, as in
             `haa.alignment.Alignment`.
-        cells: along the longer side, at which the density is computed.
+        cells: Number of cells along the longer side, at which the density is computed.
 
     Raises:
-        InputError: if a number is not positive.
+        InputError: If a number is not positive.
     """
+
+    role = "control"
 
     def __init__(self, seed: int = 0, points: int = 200, sigma: float = 0.03, cells: int = 64) -> None:
         for name, value in (("points", points), ("sigma", sigma), ("cells", cells)):
@@ -54,7 +56,5 @@ class Inverted:
         human = density(own.points[None].double(), own.size, self.sigma * longer, grid=grid)[0].flatten()
         # a density that is the same everywhere is its own inverse
         share = human.max() - human if human.max() > human.min() else torch.ones_like(human)
-        cell = torch.multinomial(share, self.points, replacement=True, generator=rng)
-        corner = torch.stack([cell % grid[1], cell // grid[1]], 1)
-        within = torch.rand(self.points, 2, generator=rng, dtype=torch.float64)
-        return Gaze(place((corner + within) / torch.tensor([grid[1], grid[0]]), own.size), own.size)
+        cells = torch.multinomial(share, self.points, replacement=True, generator=rng)
+        return Gaze(within_cells(cells, grid, own.size, rng), own.size)

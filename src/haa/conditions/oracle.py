@@ -6,10 +6,13 @@ from haa.conditions.condition import Human
 
 
 class Oracle(Human):
-    """The human map inserted as the attention itself, in training and in evaluation: what perfect alignment could give.
+    """An upper bound: the human map inserted as the attention itself, in training and in evaluation.
 
     It uses human gaze at test time, so it is an upper bound and no model. `AlignedModule` inserts the map
     where the model's own attention would be (its ``forward`` takes ``attention=``); samples without gaze keep the
     machine's. There is nothing left to align, so the weight has no effect, and the attention metrics are the human
     map's own, on the model's grid.
     """
+
+    role = "oracle"
+    inserts = True

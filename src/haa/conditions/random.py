@@ -1,4 +1,4 @@
-"""The control of fixations without structure."""
+"""Control of fixations without structure."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from dataclasses import replace
 
 import torch
 
+from haa.conditions.condition import Condition
 from haa.conditions.draw import place, uniform
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
 from haa.gaze import Gaze
 
 
-class Random:
+class Random(Condition):
     """A control: each sample has as many fixations, by as many people, as long as its own, anywhere on the stimulus.
 
     Does alignment help because people know where to look, or as any regulariser would? Random cues have matched human
     ones before (Shrestha et al., ACL 2020).
 
     Args:
-        seed: draws the places.
-        keep_shape: False draws every fixation for itself, uniformly over the stimulus. True moves all of a sample's
-            fixations together, by a random distance with what leaves at one border coming back at the other: the map
-            keeps its clusters, its entropy and its contrast, and says nothing about the picture.
+        seed: Seed of the draw of the places.
+        keep_shape: Whether a sample's fixations stay together. False draws every fixation for itself, anywhere on the
+            stimulus. True moves all of a sample's fixations together, by a random distance, with what leaves at one
+            border coming back at the other: the map keeps its clusters, its entropy and its contrast, and says nothing
+            about the picture.
 
     Example:
         >>> from haa.data.shapes import Shapes
@@ -31,6 +33,8 @@ class Random:
         >>> len(mine.points) == len(theirs.points), torch.equal(mine.points, theirs.points)
         (True, False)
     """
+
+    role = "control"
 
     def __init__(self, seed: int = 0, keep_shape: bool = False) -> None:
         self.seed, self.keep_shape = seed, keep_shape

@@ -1,11 +1,14 @@
-"""The control of another picture's gaze."""
+"""Control of another picture's gaze."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 
 from haa.conditions.condition import Fitted, join_frames
 from haa.data.dataset import GazeDataset
+from haa.errors import InputError
 from haa.gaze import Gaze
 
 
@@ -17,11 +20,13 @@ class Shuffled(Fitted[dict[int, int]]):
     frames of a clip that have gaze get that of the partner's, in order, stretched in time where their numbers differ.
 
     Args:
-        seed: draws the partners.
+        seed: Seed of the draw of the partners.
 
     Raises:
-        ValueError: if all samples with gaze show one and the same stimulus.
+        InputError: If more than half of the samples with gaze show one and the same stimulus.
     """
+
+    role = "control"
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
@@ -35,7 +40,7 @@ class Shuffled(Fitted[dict[int, int]]):
         return _in_step(other.resized(own.size), own)
 
     def fit(self, dataset: GazeDataset) -> dict[int, int]:
-        """A cyclic shift of a random order: nobody is paired with their own stimulus, everybody serves once."""
+        """Return each sample's partner: nobody is paired with their own stimulus, and everybody serves once."""
         seen = [i for i in range(len(dataset)) if dataset.gaze(i) is not None]
         generator = torch.Generator().manual_seed(self.seed)
         order = [seen[k] for k in torch.randperm(len(seen), generator=generator).tolist()]
@@ -43,12 +48,15 @@ class Shuffled(Fitted[dict[int, int]]):
         order.sort(key=_rank([dataset.stimulus(i) for i in order], order))
         longest = max(_group_sizes(dataset, order).values(), default=0)
         if 2 * longest > len(order):
-            raise ValueError(f"condition=shuffled needs several stimuli: {longest} of {len(order)} samples share one")
+            raise InputError(
+                f"condition=shuffled needs several stimuli, and {longest} of {len(order)} samples with gaze share one: "
+                "give data with gaze at more pictures, or another control, condition=random for one"
+            )
         return dict(zip(order, order[longest:] + order[:longest], strict=True))
 
 
 def _in_step(other: Gaze, own: Gaze) -> Gaze:
-    """The partner's gaze at the very frames at which the sample itself has some."""
+    """Return the partner's gaze at the very frames at which the sample itself has some."""
     if own.frame is None or other.frame is None:
         return other
     theirs, mine = other.inside().frame.unique(), own.inside().frame.unique()  # type: ignore[union-attr]
@@ -56,7 +64,7 @@ def _in_step(other: Gaze, own: Gaze) -> Gaze:
     return join_frames([(frame, other.at(int(partner))) for frame, partner in pairs], own.size)
 
 
-def _rank(stimuli: list[str], order: list[int]):
+def _rank(stimuli: list[str], order: list[int]) -> Callable[[int], int]:
     first = {name: k for k, name in reversed(list(enumerate(stimuli)))}
     place = {i: first[name] for i, name in zip(order, stimuli, strict=True)}
     return place.__getitem__

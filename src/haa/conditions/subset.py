@@ -1,4 +1,4 @@
-"""Less human gaze."""
+"""Condition of less human gaze."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ class Subset(Fitted[set[str]]):
     With one seed, a smaller subset is part of a larger one.
 
     Args:
-        observers: keep this many people per sample, drawn among those who looked at it; all, where they are fewer. None
+        observers: Number of people kept per sample, drawn among those who looked at it; all, where they are fewer. None
             keeps everybody.
-        share: keep the gaze at this share of the pictures that have any, rounded to whole pictures, at least one; all
-            samples that show a picture go with it. Others are trained on without gaze.
-        seed: draws people and pictures.
+        share: Share kept of the pictures that have gaze, rounded to whole pictures, at least one; all samples that show
+            a picture go with it. Others are trained on without gaze.
+        seed: Seed of the draws of people and pictures.
 
     Raises:
-        InputError: if nothing would be left out, or nothing kept; or, at the first sample, if the data does not tell
+        InputError: If nothing would be left out, or nothing kept; or, at the first sample, if the data does not tell
             people apart and ``observers`` is given.
     """
+
+    role = "less gaze"
 
     def __init__(self, observers: int | None = None, share: float | None = None, seed: int = 0) -> None:
         if observers is None and share is None:
@@ -53,7 +55,7 @@ class Subset(Fitted[set[str]]):
         return own.of(*people[order[: self.observers]].tolist())
 
     def fit(self, dataset: GazeDataset) -> set[str]:
-        """The names of the pictures at which gaze is kept."""
+        """Return the names of the pictures at which gaze is kept."""
         assert self.share is not None
         with_gaze = (dataset.stimulus(i) for i in range(len(dataset)) if dataset.gaze(i) is not None)
         pictures = list(dict.fromkeys(with_gaze))

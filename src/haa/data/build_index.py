@@ -1,4 +1,4 @@
-"""Building an index: scan the annotations, look at every image once, check, divide into splits, write."""
+"""Builder of an index: scans the annotations, looks at every image once, checks, divides into splits and writes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import inspect
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, ClassVar, NamedTuple, NotRequired, Protocol, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -19,19 +19,20 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from haa.data.dataset import Split
 from haa.data.files.image import image_size
 from haa.data.splits import assign_splits, same_picture
 from haa.errors import InputError
-
-if TYPE_CHECKING:
-    from haa.data.index import IndexedDataset
 
 BATCH = 256
 """Rows of a record batch: row n is in batch n // BATCH."""
 
 MAPPED = "index.arrow"
+"""Name of the file that is mapped, in the index's folder."""
 
 TEXTS = ("question", "answers", "captions", "label")
+"""Columns that a sample carries as they are."""
+
 _STRINGS, _NUMBERS, _COUNTS = pa.list_(pa.string()), pa.list_(pa.float32()), pa.list_(pa.int32())
 COLUMNS: Mapping[str, pa.DataType] = {
     **dict.fromkeys(("id", "image", "stimulus", "split", "mask", "question"), pa.string()),
@@ -40,23 +41,49 @@ COLUMNS: Mapping[str, pa.DataType] = {
     **dict.fromkeys(("x", "y", "duration"), _NUMBERS),
     **dict.fromkeys(("subject", "frame"), _COUNTS),
 }
-"""What `IndexedDataset.scan` may yield; columns that no sample has are left out."""
+"""Keys that `Scannable.scan` may yield, with their types; columns that no sample has are left out."""
 
 EXAMPLES = 20
-"""Messages kept of each kind of fault; all are counted."""
+"""Number of messages kept of each kind of fault; all faults are counted."""
+
+
+class Scannable(Protocol):
+    """A data set that an index can be built of: `haa.data.index.IndexedDataset` is one."""
+
+    root: Path
+    """Folder that holds the data set; paths of samples are relative to it."""
+
+    classes: list[str]
+    """Names of the classes that ``label`` counts; `scan` may set them on the way."""
+
+    columns: ClassVar[Mapping[str, pa.DataType]]
+    """Further keys of `scan`'s samples, with their types."""
+
+    shares: ClassVar[Mapping[Split, float]]
+    """Relative sizes of the splits that the rule makes (`haa.data.splits.assign_splits`)."""
+
+    def scan(self) -> Iterable[dict[str, Any]]:
+        """Yield every sample of all splits, in a fixed order, one plain dict each."""
+        ...
+
+    def sources(self) -> Sequence[Path]:
+        """Return the files (or folders, for their lists of files) that `scan` reads."""
+        ...
 
 
 class Fault(TypedDict):
+    """Faults of one kind: how many there are, and the first messages."""
+
     count: int
     examples: list[str]
     exchanged: NotRequired[int]
-    """Of fixations outside: how many would lie inside if x and y were exchanged."""
+    """For fixations outside: how many of them would lie inside if x and y were exchanged."""
     points: NotRequired[int]
-    """Of fixations outside: how many there are of all, those inside too."""
+    """For fixations outside: the number of all fixations, those inside too."""
 
 
 class Look(NamedTuple):
-    """What a look at an image file found; an absent file has -1 bytes, and a broken one no size."""
+    """Facts about an image file; an absent file has -1 bytes, and a broken one no height and width."""
 
     bytes: int
     modified: int
@@ -65,15 +92,24 @@ class Look(NamedTuple):
     width: int | None
 
 
-def ensure(dataset: IndexedDataset, arguments: Mapping[str, Any], cache: str | Path | None) -> Path:
-    """The folder of a data set's index, built if there is none or if anything has changed since."""
-    place = Path(cache or os.environ.get("HAA_CACHE") or ".cache").expanduser() / "index"
+def ensure(dataset: Scannable, arguments: Mapping[str, Any], cache: str | Path | None) -> Path:
+    """Return the folder of a data set's index; build the index if there is none or if anything has changed since.
+
+    Args:
+        dataset: The data set.
+        arguments: The data set's own attributes, which are part of the index's name.
+        cache: Folder that holds all indices; None is the folder that ``HAA_CACHE`` names, else ``.cache``.
+
+    Raises:
+        InputError: If the cache cannot be written, or the splits or classes of the data cannot be used.
+    """
+    indices = Path(cache or os.environ.get("HAA_CACHE") or ".cache").expanduser() / "index"
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        indices.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{place} cannot be written ({error.strerror}): give data.cache, or set HAA_CACHE") from None
-    folder = place / f"{type(dataset).__name__.lower()}-{_key(dataset, arguments)}"
-    # the lock is the operating system's: it goes with a process that is killed
+        raise InputError(f"{indices} cannot be written ({error.strerror}): give data.cache, or set HAA_CACHE") from None
+    folder = indices / f"{type(dataset).__name__.lower()}-{_key(dataset, arguments)}"
+    # the operating system holds the lock, and frees it when the process is killed
     with FileLock(folder.with_suffix(".lock")):
         if folder.exists() and _changed(folder / MAPPED, dataset.root):
             shutil.rmtree(folder)
@@ -86,7 +122,7 @@ def ensure(dataset: IndexedDataset, arguments: Mapping[str, Any], cache: str | P
     return folder
 
 
-def _key(dataset: IndexedDataset, arguments: Mapping[str, Any]) -> str:
+def _key(dataset: Scannable, arguments: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for cls in type(dataset).__mro__:
         if cls.__module__.startswith(("torch", "builtins", "typing")):
@@ -102,7 +138,7 @@ def _key(dataset: IndexedDataset, arguments: Mapping[str, Any]) -> str:
 def _code(cls: type) -> bytes:
     try:
         return Path(inspect.getfile(cls)).read_bytes()
-    except (OSError, TypeError):  # typed into an interpreter
+    except (OSError, TypeError):  # a class that was typed into an interpreter has no file
         return b""
 
 
@@ -115,26 +151,29 @@ def _stat(path: str | Path) -> tuple[int, int]:
 
 
 def _changed(path: Path, root: Path) -> bool:
-    seen = None
+    previous = None
     with pa.memory_map(str(path)) as file:
         reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
-            for image, *found in zip(*(batch[key].to_pylist() for key in ("image", "bytes", "modified")), strict=True):
-                if image != seen and (*found,) != _stat(f"{root}/{image}"):
+            for image, *recorded in zip(*(batch[key].to_pylist() for key in ("image", "bytes", "modified")), strict=True):
+                if image != previous and (*recorded,) != _stat(f"{root}/{image}"):
                     return True
-                seen = image
+                previous = image
     return False
 
 
-def _build(dataset: IndexedDataset, folder: Path) -> None:
-    """Three passes, so that memory holds no more than one line a sample: annotations, images, and both together."""
+def _build(dataset: Scannable, folder: Path) -> None:
+    """Build an index in three passes: over the annotations, over the images, and over both together.
+
+    So memory holds no more than one line a sample.
+    """
     name, scanned = type(dataset).__name__, folder / "scanned.arrow"
     schema = pa.schema({**COLUMNS, **dataset.columns})
     dataset.classes = []
     faults: dict[str, Fault] = {}
-    bar = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*bar, console=Console(stderr=True)) as progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(f"index of {name}: samples", total=None)
         samples = progress.track(_usable(dataset, faults), task_id=task)
         with pa.OSFile(str(scanned), "wb") as file, pa.ipc.new_file(file, schema) as writer:
@@ -143,21 +182,20 @@ def _build(dataset: IndexedDataset, folder: Path) -> None:
         progress.update(task, total=progress.tasks[0].completed)
         with pa.memory_map(str(scanned)) as file:
             reader = pa.ipc.open_file(file)
-            # an image whose size every sample gives need not be opened for it
-            known: dict[str, bool] = {}
+            # where all samples of an image give its size, the image need not be opened for it
+            has_size: dict[str, bool] = {}
             for batch in _batches(reader):
-                for image, given in zip(
-                    batch["image"].to_pylist(), batch["height"].is_valid().to_pylist(), strict=True
-                ):
-                    known[image] = given and known.get(image, True)
-            images = progress.track(known.items(), description=f"index of {name}: images", total=len(known))
-            looks = {image: _look(dataset.root, image, given, faults) for image, given in images}
+                heights_valid = batch["height"].is_valid().to_pylist()
+                for image, valid in zip(batch["image"].to_pylist(), heights_valid, strict=True):
+                    has_size[image] = valid and has_size.get(image, True)
+            images = progress.track(has_size.items(), description=f"index of {name}: images", total=len(has_size))
+            looks = {image: _look(dataset.root, image, known, faults) for image, known in images}
             _write(_assemble(dataset, reader, looks, faults), folder)
     (folder / "summary.json").write_text(json.dumps({"classes": dataset.classes, "faults": faults}, indent=1))
     scanned.unlink()
 
 
-def _usable(dataset: IndexedDataset, faults: dict[str, Fault]) -> Iterator[dict[str, Any]]:
+def _usable(dataset: Scannable, faults: dict[str, Fault]) -> Iterator[dict[str, Any]]:
     for sample in dataset.scan():
         if "fault" in sample:
             _note(faults, sample["fault"], sample["message"])
@@ -190,7 +228,7 @@ def _look(root: Path, image: str, known: bool, faults: dict[str, Fault]) -> Look
         _note(faults, "absent image", f"{path} is absent")
     if size < 0 or path.is_dir():
         return Look(size, modified, None, None, None)
-    # a few parts tell files apart as well as the whole, and 100,000 photos are tens of gigabytes
+    # three parts of a file tell it apart as well as the whole, and 100,000 photos are tens of gigabytes
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
         for start in sorted({0, max(0, size // 2 - 2048), max(0, size - 4096)}):
@@ -206,7 +244,7 @@ def _look(root: Path, image: str, known: bool, faults: dict[str, Fault]) -> Look
 
 
 def _assemble(
-    dataset: IndexedDataset,
+    dataset: Scannable,
     reader: pa.ipc.RecordBatchFileReader,
     looks: Mapping[str, Look],
     faults: dict[str, Fault],
@@ -243,7 +281,11 @@ def _assemble(
 
 
 def _check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str) -> None:
-    """Leave out what lies outside the stimulus, and say so; a row whose lists disagree is the reader's mistake."""
+    """Leave out the fixations outside the stimulus, and note each as a fault.
+
+    Raises:
+        ValueError: If the lists of gaze differ in length, which is the reader's mistake.
+    """
     if row.get("x") is None or row["height"] is None:
         return
     keys = [key for key in ("x", "y", "duration", "subject", "frame") if row.get(key) is not None]
@@ -251,25 +293,25 @@ def _check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str) -> Non
         raise ValueError(f"{path}: lists of gaze differ in length: {[(key, len(row[key])) for key in keys]}")
     x, y = np.asarray(row["x"], dtype=np.float32), np.asarray(row["y"], dtype=np.float32)
     h, w = row["height"], row["width"]
-    on = (x >= -0.5) & (x < w - 0.5) & (y >= -0.5) & (y < h - 0.5)
-    if on.all():
+    inside = (x >= -0.5) & (x < w - 0.5) & (y >= -0.5) & (y < h - 0.5)
+    if inside.all():
         return
-    for i in np.flatnonzero(~on):
-        who = f" of subject {row['subject'][i]}" if row.get("subject") is not None else ""
+    for i in np.flatnonzero(~inside):
+        of_subject = f" of subject {row['subject'][i]}" if row.get("subject") is not None else ""
         _note(
             faults,
             "outside",
-            f"sample {row['id']}: a fixation{who} at x={x[i]:g}, y={y[i]:g} (from 0) lies outside {path} of {w} x {h} "
+            f"sample {row['id']}: a fixation{of_subject} at x={x[i]:g}, y={y[i]:g} (from 0) lies outside {path} of {w} x {h} "
             "pixels: fetch both again, or correct the file",
         )
-    exchanged = (y >= -0.5) & (y < w - 0.5) & (x >= -0.5) & (x < h - 0.5) & ~on
+    exchanged = (y >= -0.5) & (y < w - 0.5) & (x >= -0.5) & (x < h - 0.5) & ~inside
     faults["outside"]["exchanged"] = faults["outside"].get("exchanged", 0) + int(exchanged.sum())
     for key in keys:
-        row[key] = [value for value, keep in zip(row[key], on, strict=True) if keep]
+        row[key] = [value for value, keep in zip(row[key], inside, strict=True) if keep]
 
 
 def _write(batches: Iterator[pa.RecordBatch], folder: Path) -> None:
-    """The file that is mapped, and the same as parquet, compressed, for other tools."""
+    """Write the file that is mapped, and the same rows as compressed parquet for other tools."""
     first = next(batches)
     with (
         pa.OSFile(str(folder / MAPPED), "wb") as file,

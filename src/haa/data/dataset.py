@@ -1,4 +1,4 @@
-"""What every dataset is: stimuli with gaze, one class per published format."""
+"""Base class of every dataset: stimuli with gaze, one class per published format."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ class GazeDataset(Dataset[dict[str, Any]]):
     objects and 0 elsewhere), ``label`` (int, an index into ``classes``). Resizing, conditions and collating are
     `haa.data.loading.datamodule`'s work.
 
-    A sample of a video has ``clip`` (uint8 ``(t, 3, h, w)``) in the place of ``image``, the same number of frames for
-    all samples of a batch; its gaze says in `Gaze.frame` to which frame of the clip each fixation belongs. ``video``
-    (str) names the video that it was cut from: its clips share the name, which is also their `stimulus`.
+    A sample of a video has ``clip`` (uint8 ``(t, 3, h, w)``) in the place of ``image``, with the same number of frames
+    for all samples of a batch. Its gaze says in `Gaze.frame` to which frame of the clip each fixation belongs.
+    ``video`` (str) names the video from which it was cut: the video's clips share this name, which is also their
+    `stimulus`.
     `haa.data.files.video` decodes.
 
     A subclass implements `__len__`, `__getitem__`, `gaze`, and, where it has texts, `strings`.
     """
 
     classes: Sequence[str] = ()
-    """The names of the classes that ``label`` counts, the same in all splits; none where samples have no label."""
+    """Names of the classes that ``label`` counts, the same in all splits; empty where samples have no label."""
 
     simulated: ClassVar[bool] = False
-    """True where fixations come from a simulated observer: said wherever they are shown."""
+    """True where fixations come from a simulated observer; this is said wherever they are shown."""
 
     notes: Sequence[str] = ()
-    """What a run should say of the data, one line each: what is absent, what was left out."""
+    """Remarks that a run prints about the data, one line each: what is absent, what was left out."""
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -45,27 +46,33 @@ class GazeDataset(Dataset[dict[str, Any]]):
         return (self[index] for index in range(len(self)))
 
     def record(self, index: int) -> dict[str, Any]:
-        """Sample ``index`` without its image; overridden where that saves reading a file (cached features do)."""
+        """Return sample ``index`` without its image; override it where that saves reading a file (cached features do)."""
         return {key: value for key, value in self[index].items() if key != "image"}
 
     def gaze(self, index: int) -> Gaze | None:
-        """Where people looked at sample ``index``, without reading its image; None where nothing was recorded."""
+        """Return where people looked at sample ``index``, without reading its image; None where nothing was recorded."""
         raise NotImplementedError
 
     def looked(self, index: int) -> bool:
-        """Whether anybody is recorded to have looked at sample ``index``, without reading its image."""
+        """Return whether anybody is recorded to have looked at sample ``index``, without reading its image."""
         gaze = self.gaze(index)
         return gaze is not None and bool(valid(gaze.points, gaze.size).any())
 
     def stimulus(self, index: int) -> str:
-        """A name for the picture or video of sample ``index``: samples that share one (questions about a picture, clips
-        of a video) share a name."""
+        """Return a name for the picture or video of sample ``index``.
+
+        Samples that share a picture or video (questions about a picture, clips of a video) share its name.
+        """
         return str(index)
 
     def strings(self, key: str) -> Iterable[str]:
-        """All strings of the split under ``key`` (question, answers, captions), without reading images."""
+        """Return all strings of the split under ``key`` (question, answers, captions), without reading images.
+
+        Raises:
+            KeyError: If samples have no such strings.
+        """
         raise KeyError(f"{type(self).__name__} has no {key}")
 
     def fingerprint(self) -> str:
-        """Changes when the images or their order do: the feature cache is keyed by it."""
+        """Return a string that changes when the images or their order do: the feature cache is keyed by it."""
         raise NotImplementedError

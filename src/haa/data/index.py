@@ -1,4 +1,4 @@
-"""Readers that look through a data set once: what they find goes into an index on disk, which is then mapped."""
+"""Base class of readers that look through a data set once: what they find goes into an index on disk, then mapped."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from haa.gaze import Gaze, Size
 Missing = Literal["raise", "drop"]
 
 ABSENT = ("absent image", "image without annotation", "annotation without image")
-"""Kinds of faults that ``missing=drop`` allows for: an image, or what belongs to it, is not there."""
+"""Kinds of faults that ``missing=drop`` allows for: an image, or what belongs to it, is absent."""
 
 MOST_OUTSIDE = 0.1
-"""The share of a data set's fixations that ``outside = "drop"`` allows for."""
+"""Largest share of a data set's fixations that ``outside = "drop"`` leaves out."""
 
 _collecting: ContextVar[bool] = ContextVar("collecting", default=False)
 
 
 @contextmanager
 def collecting_faults() -> Iterator[None]:
-    """Within it a data set opens whatever is wrong with it; `IndexedDataset.faults` says what (`haa data check`)."""
+    """Let data sets open whatever is wrong with them; `IndexedDataset.faults` says what it is (`haa data check`)."""
     token = _collecting.set(True)
     try:
         yield
@@ -50,19 +50,19 @@ def collecting_faults() -> Iterator[None]:
 class IndexedDataset(GazeDataset):
     """A data set that is read through once, into an index from which any sample is then found in microseconds.
 
-    A subclass implements `scan` and `sources`; it sets attributes of its own, if any, before it calls this
+    A subclass implements `scan` and `sources`. If it has attributes of its own, it sets them before it calls this
     constructor, because they are part of the index's name. The index lies in the cache, never in ``root``, which may
-    be read-only. It is built anew when a source, an image, an argument or the reader's code has changed; workers and
+    be read-only. It is built anew when a source, an image, an argument or the reader's code has changed. Workers and
     processes map the same file.
 
     Args:
-        root: the data set's folder.
+        root: The data set's folder.
         split: ``train``, ``val`` or ``test``.
-        missing: what to do about annotations whose image is absent: ``raise``, or ``drop`` them and say how many.
-        cache: holds the index; None is the folder that ``HAA_CACHE`` names, else ``.cache``.
+        missing: What to do about annotations whose image is absent: ``raise``, or ``drop`` them and say how many.
+        cache: Folder that holds the index; None is the folder that ``HAA_CACHE`` names, else ``.cache``.
 
     Raises:
-        InputError: if something in the data cannot be used; it names the file and the sample.
+        InputError: If something in the data cannot be used; the message names the file and the sample.
 
     Example:
         >>> import tempfile
@@ -87,7 +87,7 @@ class IndexedDataset(GazeDataset):
     outside: Missing = "raise"
     """``drop`` where the publisher's own files hold fixations outside their stimulus: they are left out and counted.
 
-    More than `MOST_OUTSIDE` of all are refused even so: then the axes, or the pictures, are other ones.
+    More than `MOST_OUTSIDE` of all fixations are refused even so: then the axes or the pictures are other ones.
     """
 
     shares: ClassVar[Mapping[Split, float]] = SHARES
@@ -112,22 +112,27 @@ class IndexedDataset(GazeDataset):
         self.notes = list(self._judge())
 
     def scan(self) -> Iterable[dict[str, Any]]:
-        """Every sample of all splits, in a fixed order, one plain dict each; what does not apply is left out.
+        """Yield every sample of all splits, in a fixed order, one plain dict each; leave out what does not apply.
 
-        ``id`` (str) and ``image`` (path relative to the root of the file that holds the stimulus) are needed. Further:
-        ``height``, ``width`` (else read from the image's header), ``stimulus`` (the picture's name, else ``image``),
-        ``split`` (as published; ``train+val`` lets the rule divide it, absent is all three); gaze as flat lists ``x``,
-        ``y`` (0-based float pixels of the stimulus, in order), ``duration`` (ms), ``subject``, ``frame`` (int);
-        ``mask`` (path relative to the root), ``density`` (list of such paths of published maps of gaze: their mean);
-        ``question``, ``answers``, ``captions``, ``label``; and the subclass' own `columns`.
+        Every sample needs ``id`` (str) and ``image`` (path, relative to the root, of the file that holds the stimulus).
+        It may have:
+
+        - ``height``, ``width`` (else read from the image's header), ``stimulus`` (the picture's name, else ``image``);
+        - ``split`` (as published; ``train+val`` lets the rule divide it, absent is all three);
+        - gaze as flat lists: ``x``, ``y`` (0-based float pixels of the stimulus, in order), ``duration`` (ms),
+          ``subject``, ``frame`` (int);
+        - ``mask`` (path relative to the root), ``density`` (list of such paths of published maps of gaze, of which the
+          mean is taken);
+        - ``question``, ``answers``, ``captions``, ``label``;
+        - the subclass' own `columns`.
 
         A sample that cannot be used is ``{"fault": kind, "message": one line that names it and the cure}``: opening the
-        data set raises the message, and `haa data check` lists it. ``self.classes`` may be set on the way.
+        data set raises the message, and `haa data check` lists it. `scan` may set ``self.classes`` on the way.
         """
         raise NotImplementedError
 
     def sources(self) -> Sequence[Path]:
-        """The files (or folders, for their lists of files) from which `scan` reads: a change makes the index stale."""
+        """Return the files (or folders, for their lists of files) that `scan` reads: a change makes the index stale."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -137,8 +142,8 @@ class IndexedDataset(GazeDataset):
         sample = self.record(index)
         image = read_image(self.path(index))
         if "mask" in sample and sample["mask"].shape != image.shape[-2:]:
-            own, size = (" x ".join(map(str, raster.shape[-2:])) for raster in (sample["mask"], image))
-            raise InputError(f"the mask of {self.path(index)} is {own}, the image {size}: fetch both again")
+            mask_size, image_size = (" x ".join(map(str, raster.shape[-2:])) for raster in (sample["mask"], image))
+            raise InputError(f"the mask of {self.path(index)} is {mask_size}, the image {image_size}: fetch both again")
         return {**sample, "image": image}
 
     def record(self, index: int) -> dict[str, Any]:
@@ -176,27 +181,27 @@ class IndexedDataset(GazeDataset):
         return digest.hexdigest()
 
     def listed(self) -> Iterator[tuple[str, Split]]:
-        """The image of every sample of all splits, absent ones too, with the split."""
+        """Yield the image of every sample of all splits, absent images too, with the split."""
         for number in range(self._reader.num_record_batches):
             batch = self._reader.get_batch(number)
             yield from zip(batch["image"].to_pylist(), batch["split"].to_pylist(), strict=True)
 
     def path(self, index: int) -> Path:
-        """The file that holds the stimulus of sample ``index``."""
+        """Return the file that holds the stimulus of sample ``index``."""
         return self.root / self.row(index)["image"].as_py()
 
     def row(self, index: int) -> dict[str, Any]:
-        """Sample ``index`` in the index: columns and Arrow scalars."""
+        """Return the row of sample ``index`` in the index: an Arrow scalar for each column."""
         number = int(self._rows[index])
         columns = self._batches[number // build_index.BATCH]
         return dict(zip(self._columns, (column[number % build_index.BATCH] for column in columns), strict=True))
 
     def values(self, key: str) -> Iterator[Any]:
-        """One column of the index over the split, in order, without holding it all."""
-        place = self._columns.index(key)
+        """Yield the values of one column over the split, in order, without holding them all in memory."""
+        column_number = self._columns.index(key)
         batches = self._rows // build_index.BATCH
         for number in np.unique(batches):
-            column = self._reader.get_batch(int(number)).column(place)
+            column = self._reader.get_batch(int(number)).column(column_number)
             yield from column.take(pa.array(self._rows[batches == number] % build_index.BATCH)).to_pylist()
 
     @cached_property
@@ -205,7 +210,7 @@ class IndexedDataset(GazeDataset):
 
     @cached_property
     def _batches(self) -> list[list[pa.Array]]:
-        # views of the mapped file: they take a few kilobytes, and spare most of the time that finding a row takes
+        # views of the mapped file: they take a few kilobytes, and save most of the time that it takes to find a row
         return [self._reader.get_batch(number).columns for number in range(self._reader.num_record_batches)]
 
     @cached_property
@@ -214,15 +219,15 @@ class IndexedDataset(GazeDataset):
 
     @cached_property
     def _rows(self) -> np.ndarray:
-        keep = []
+        masks = []
         for number in range(self._reader.num_record_batches):
             batch = self._reader.get_batch(number)
-            there = (batch["bytes"].to_numpy() >= 0) & batch["height"].is_valid().to_numpy(zero_copy_only=False)
-            keep.append(there & (np.array(batch["split"].to_pylist(), dtype=object) == self.split))
-        return np.flatnonzero(np.concatenate(keep)) if keep else np.zeros(0, dtype=np.int64)
+            usable = (batch["bytes"].to_numpy() >= 0) & batch["height"].is_valid().to_numpy(zero_copy_only=False)
+            masks.append(usable & (np.array(batch["split"].to_pylist(), dtype=object) == self.split))
+        return np.flatnonzero(np.concatenate(masks)) if masks else np.zeros(0, dtype=np.int64)
 
     def _judge(self) -> Iterator[str]:
-        """What to say of the faults that are allowed for; the first that is not is raised."""
+        """Yield a note on each fault that is allowed for; raise the first that is not."""
         allowed = dict.fromkeys(ABSENT, self.missing == "drop") | {"outside": self.outside == "drop"}
         for kind, fault in self.faults.items():
             count, first = fault["count"], fault["examples"][0]
@@ -249,10 +254,16 @@ class IndexedDataset(GazeDataset):
 
 
 def mean_map(paths: Sequence[Path], size: Size) -> Float[Tensor, "h w"]:
-    """The mean of published maps of gaze, each made to sum to 1, at the size of their stimulus; zeros for none.
+    """Return the mean of published maps of gaze at the size of their stimulus; zeros where there is none.
+
+    Each map is made to sum to 1 before the mean is taken.
+
+    Args:
+        paths: Files of the maps.
+        size: (height, width) of the stimulus.
 
     Raises:
-        InputError: if a map has another shape than the stimulus: it is another picture's, or lies on its side.
+        InputError: If a map has another shape than the stimulus: it is another picture's, or lies on its side.
     """
     total = torch.zeros(size)
     for path in paths:

@@ -7,7 +7,7 @@ import torch
 
 
 def generator(*key: int) -> torch.Generator:
-    """A random generator that depends on these non-negative integers alone.
+    """Return a random generator that depends on these non-negative integers alone.
 
     Example:
         >>> torch.equal(torch.rand(2, generator=generator(0, 1)), torch.rand(2, generator=generator(0, 1)))

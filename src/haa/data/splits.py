@@ -10,14 +10,15 @@ from haa.data.dataset import Split
 from haa.errors import InputError
 
 SHARES: Mapping[Split, float] = {"train": 7, "val": 1, "test": 2}
+"""Relative sizes of the splits."""
 
 
 def same_picture(stimuli: Sequence[str], contents: Sequence[str | None]) -> list[str]:
-    """One name for all samples whose files have the same content: the first one's.
+    """Return a picture's name for each sample; samples whose files have the same content share the first one's.
 
     Args:
-        stimuli: each sample's picture, by name.
-        contents: a digest of each sample's file, or None where there is none.
+        stimuli: Name of each sample's picture.
+        contents: Digest of each sample's file, or None where there is none.
 
     Example:
         >>> same_picture(["a", "b", "c", "b"], ["1", "2", "1", "2"])
@@ -33,8 +34,8 @@ def same_picture(stimuli: Sequence[str], contents: Sequence[str | None]) -> list
     first: dict[str, str] = {}
     for name, content in zip(stimuli, contents, strict=True):
         if content is not None:
-            one, other = root(first.setdefault(content, name)), root(name)
-            parent[other] = one
+            first_root, name_root = root(first.setdefault(content, name)), root(name)
+            parent[name_root] = first_root
     return [root(name) for name in stimuli]
 
 
@@ -44,21 +45,21 @@ def assign_splits(
     labels: Sequence[Hashable] | None = None,
     shares: Mapping[Split, float] = SHARES,
 ) -> list[Split]:
-    """The split of every sample; samples of one picture share it wherever the publisher left it open.
+    """Return the split of every sample; samples of one picture share it wherever the publisher left it open.
 
-    The pictures of a pool are put in the order of the SHA-256 of their names (label by label in turn, where there are
-    labels, so that every split has its share of each), and cut by ``shares``: test first, then validation, then
-    training. It depends on neither the order of the samples nor chance.
+    The pictures of a pool are put in the order of the SHA-256 of their names. Where there are labels, they are taken
+    label by label in turn, so that every split has its share of each. Then they are cut by ``shares``: test first, then
+    validation, then training. The result depends on neither the order of the samples nor chance.
 
     Args:
-        pictures: each sample's picture, by name.
-        pools: each sample's split where it is published (``train``), or those among which the rule divides
+        pictures: Name of each sample's picture.
+        pools: Split of each sample where it is published (``train``), or the splits among which the rule divides
             (``train+val``); None is all three.
-        labels: each sample's class, if any.
-        shares: the relative size of each split.
+        labels: Class of each sample, if any.
+        shares: Relative size of each split.
 
     Raises:
-        InputError: if a pool names no split.
+        InputError: If a pool names no split.
 
     Example:
         >>> splits = assign_splits([f"{n}.jpg" for n in range(100)], [None] * 100)
@@ -70,15 +71,15 @@ def assign_splits(
     labels = [None] * len(pictures) if labels is None else labels
     choices = [_choices(pool) for pool in pools]
     fixed: dict[str, Split] = {}
-    open_: dict[str, tuple[tuple[Split, ...], Hashable]] = {}
+    undecided: dict[str, tuple[tuple[Split, ...], Hashable]] = {}
     for picture, choice, label in zip(pictures, choices, labels, strict=True):
         if len(choice) == 1:
             fixed.setdefault(picture, choice[0])
         else:
-            open_.setdefault(picture, (choice, label))
+            undecided.setdefault(picture, (choice, label))
     by_rule: dict[str, Split] = {}
-    for pool in dict.fromkeys(choice for choice, _ in open_.values()):
-        members = {picture: label for picture, (choice, label) in open_.items() if choice == pool}
+    for pool in dict.fromkeys(choice for choice, _ in undecided.values()):
+        members = {picture: label for picture, (choice, label) in undecided.items() if choice == pool}
         by_rule |= _cut(members, pool, shares)
     return [
         choice[0] if len(choice) == 1 else fixed[picture] if fixed.get(picture) in choice else by_rule[picture]
@@ -100,22 +101,25 @@ def _cut(members: Mapping[str, Hashable], pool: tuple[Split, ...], shares: Mappi
         by_label.setdefault(members[picture], []).append(picture)
     turn = {p: (rank + 0.5) / len(group) for group in by_label.values() for rank, p in enumerate(group)}
     ordered = sorted(members, key=lambda picture: (turn[picture], digests[picture]))
-    total, done, start = sum(shares[split] for split in pool), 0.0, 0
+    total, share_cut, start = sum(shares[split] for split in pool), 0.0, 0
     splits: dict[str, Split] = {}
     for split in sorted(pool, key=("test", "val", "train").index):
-        done += shares[split]
-        end = round(len(ordered) * done / total)
+        share_cut += shares[split]
+        end = round(len(ordered) * share_cut / total)
         splits |= dict.fromkeys(ordered[start:end], split)
         start = end
     return splits
 
 
 def published(parts: Iterable[str]) -> dict[str, str | None]:
-    """Among which of haa's splits the rule divides each part that a publisher gives out with its annotations.
+    """Return the pool of splits among which the rule divides each part that is published with its annotations.
 
-    All three parts are taken as they are. Where the third is kept for a benchmark, the one that is published beside the
-    training part (called validation or test) is the test split, because it is what papers report, and validation is
-    taken from the training part. A single part is divided into all three.
+    All three parts are taken as they are. Where the third is kept for a benchmark, the part that is published beside
+    the training part (called validation or test) is the test split, because papers report it; validation is taken from
+    the training part. A single part is divided into all three splits.
+
+    Args:
+        parts: Names of the parts that a publisher gives out with their annotations.
 
     Example:
         >>> published(["train", "val"])
@@ -123,9 +127,9 @@ def published(parts: Iterable[str]) -> dict[str, str | None]:
         >>> published(["train"])
         {'train': None}
     """
-    found = dict.fromkeys(parts)
-    if len(found) == 3:
-        return {part: part for part in found}
-    if len(found) == 2 and "train" in found:
-        return {part: "train+val" if part == "train" else "test" for part in found}
-    return dict.fromkeys(found, None)
+    unique = dict.fromkeys(parts)
+    if len(unique) == 3:
+        return {part: part for part in unique}
+    if len(unique) == 2 and "train" in unique:
+        return {part: "train+val" if part == "train" else "test" for part in unique}
+    return dict.fromkeys(unique, None)

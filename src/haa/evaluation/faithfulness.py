@@ -1,4 +1,4 @@
-"""Whether a trained module's maps show what its answers rest on: the answers without what the maps mark."""
+"""Faithfulness of a trained module's maps: what becomes of its answers without the pixels that the maps mark."""
 
 from __future__ import annotations
 
@@ -10,50 +10,54 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from haa.batch import Batch, Output, in_unit_range
+from haa.batch import Batch, Output
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.metrics import functional
+from haa.metrics.faithfulness import Comprehensiveness, Deletion, Insertion, Sufficiency
 from haa.metrics.functional.faithfulness import Score
 from haa.tasks.aligned_module import AlignedModule
 
 STEPS = 10
 """Parts in which the curves of deletion and insertion replace the pixels."""
 
+MEASURES = (Deletion, Insertion, Comprehensiveness, Sufficiency)
 
-def answers(module: AlignedModule) -> bool:
-    """Whether a task gives an answer, in which a model can be more or less confident."""
+
+def gives_answers(module: AlignedModule) -> bool:
+    """Return whether a task gives an answer, in which a model can be more or less confident."""
     return type(module).confidence is not AlignedModule.confidence
 
 
 def faithfulness(
     module: AlignedModule, data: DataModule, split: Split, indices: Sequence[int]
 ) -> dict[int, dict[str, float]]:
-    """Deletion, insertion, comprehensiveness and sufficiency of the maps of some samples.
+    """Measure deletion, insertion, comprehensiveness and sufficiency of the maps of some samples.
 
     What falls is `AlignedModule.confidence`: how probable the model finds the answer that it gave to the whole picture.
     Replaced pixels take the picture's mean colour. Of a clip, the pixels of all frames are ranked together. A map that
     is the same everywhere ranks nothing, and its pixels go in the order of reading.
 
     Args:
-        module: on its device.
-        data: what it is scored on.
-        split: of these data.
-        indices: of the samples that are measured, each by 26 forward passes beside the one that gives its map.
+        module: Module on its device.
+        data: Data that it is scored on.
+        split: Split of these data.
+        indices: Samples that are measured, each by 26 forward passes beside the one that gives its map.
 
     Returns:
         The values by the sample's place in the split; empty where the model has no attention, or the task no answer.
 
     Petsiuk et al., RISE, BMVC 2018; DeYoung et al., ERASER, ACL 2020 (see `haa.metrics.functional.faithfulness`).
     """
-    if not answers(module):
+    if not gives_answers(module):
         return {}
-    was_training = module.training
-    module.eval()
-    try:
+    with module.evaluation():
         return dict(_measured(module, data, split, indices))
-    finally:
-        module.train(was_training)
+
+
+def directions() -> dict[str, bool | None]:
+    """Return for each of the four measures, by its name in metrics.json, whether more of it is better."""
+    return {f"attention_{kind.__name__.lower()}": kind.higher_is_better for kind in MEASURES}
 
 
 def _measured(
@@ -61,20 +65,17 @@ def _measured(
 ) -> Iterator[tuple[int, dict[str, float]]]:
     for index in track(indices, description="faithfulness", transient=True):
         (raw,) = data.some(split, [index])
-        moved: Any = {key: value.to(module.device) if torch.is_tensor(value) else value for key, value in raw.items()}
-        batch = in_unit_range(moved)
-        with torch.no_grad():
-            given = module.look(batch)
-        if given.attention is None:
+        batch, output = module.probe(raw)
+        if output.attention is None:
             return
-        image, maps = _picture(batch, given.attention)
+        image, maps = _picture(batch, output.attention)
         colour = image.mean((2, 3), keepdim=True)
-        found = functional.faithfulness(_score(module, batch, given), image, maps, STEPS, baseline=colour)
-        yield index, {f"attention_{name}": value.item() for name, value in found.items()}
+        values = functional.faithfulness(_score(module, batch, output), image, maps, STEPS, baseline=colour)
+        yield index, {f"attention_{name}": value.item() for name, value in values.items()}
 
 
 def _picture(batch: Batch, attention: Tensor) -> tuple[Tensor, Tensor]:
-    """The one sample's image and map; a clip as one tall picture, its frames below each other."""
+    """Return the one sample's image and map; a clip as one tall picture, its frames below each other."""
     if "clip" not in batch:
         return batch["image"], attention
     clip = batch["clip"]
@@ -83,7 +84,7 @@ def _picture(batch: Batch, attention: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _score(module: AlignedModule, batch: Batch, given: Output) -> Score:
-    """The confidence in what was given, as a function of pictures alone."""
+    """Return the confidence in the answer given, as a function of pictures alone."""
 
     def score(images: Tensor) -> Tensor:
         count = len(images)

@@ -1,4 +1,4 @@
-"""The maps of a trained module for a few samples of a split."""
+"""Maps of a trained module for a few samples of a split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from haa.batch import Output, in_unit_range, middle
+from haa.batch import Batch, Output, human_maps, image_size, middle
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.run_folder import SAMPLES, Maps, chosen
@@ -25,60 +25,57 @@ WORDS = 16
 
 
 def gather(module: AlignedModule, data: DataModule, split: Split, samples: int = SAMPLES) -> Maps | None:
-    """The maps of a trained module, or None where its model has no attention.
+    """Return the maps of a trained module, or None where its model has no attention.
 
     Args:
-        module: on its device.
-        data: what it is scored on.
-        split: of these data.
-        samples: how many are kept.
+        module: Module on its device.
+        data: Data that it is scored on.
+        split: Split of these data.
+        samples: How many samples are kept.
     """
-    was_training = module.training
-    module.eval()
-    parts = []
-    with torch.no_grad():
-        for batch in data.some(split, chosen(len(data.dataset(split)), samples)):
-            moved = {key: value.to(module.device) if torch.is_tensor(value) else value for key, value in batch.items()}
-            parts.append(_rows(module, moved))
-            if parts[-1] is None:
-                break
-    module.train(was_training)
-    rows = [row for part in parts if part is not None for row in part]
+    rows: list[dict[str, Any]] = []
+    for batch in data.some(split, chosen(len(data.dataset(split)), samples)):
+        part = _rows(module, batch)
+        if not part:
+            return None
+        rows += part
     if not rows:
         return None
     stacked: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return Maps(**stacked, simulated=data.dataset(split).simulated)
 
 
-def _rows(module: AlignedModule, raw: dict[str, Any]) -> list[dict[str, Any]] | None:
-    batch = in_unit_range(raw)  # type: ignore[arg-type]
-    output = module.look(batch)
+def _rows(module: AlignedModule, raw: Batch) -> list[dict[str, Any]]:
+    """Return a row for each sample of a loader's batch; none where the model has no attention."""
+    batch, output = module.probe(raw)
     if output.attention is None:
-        return None
-    batch, machine = middle(batch, output.attention)
-    grid = output.attention.shape[-2:]
-    height, width = batch["image"].shape[-2:]
+        return []
+    texts = [_text(module, batch, i) for i in range(len(batch["id"]))]
+    pictures, machine = middle(batch, output.attention)
+    assert machine is not None
+    height, width = image_size(pictures)
     shrink = max(1.0, max(height, width) / HUMAN)
-    human, has = module.alignment.human(batch, (round(height / shrink), round(width / shrink)))
-    human = torch.where(has[:, None, None], human, torch.nan)
+    grid = (round(height / shrink), round(width / shrink))
+    human, has_human = human_maps(pictures, grid, module.alignment.sigma)
+    human = torch.where(has_human[:, None, None], human, torch.nan)
     words = _words(output)
-    said = _said(module, output, len(batch["id"]))
+    said = _said(module, output, len(texts))
     return [
         {
-            "id": raw["id"][i],
-            "image": _jpeg(batch["image"][i]),
-            "text": _text(module, raw, i),
+            "id": batch["id"][i],
+            "image": _jpeg(pictures["image"][i]),
+            "text": text,
             "said": said[i],
             "human": _half(human[i]),
             "machine": _half(machine[i]),
-            "words": np.zeros((0, *grid), np.float16) if words is None else _half(words[i]),
+            "words": np.zeros((0, *output.attention.shape[-2:]), np.float16) if words is None else _half(words[i]),
         }
-        for i in range(len(batch["id"]))
+        for i, text in enumerate(texts)
     ]
 
 
 def _half(values: Tensor) -> NDArray[np.float16]:
-    """Divided by the largest value, so that nothing underflows; words by their common one."""
+    """Return the values divided by the largest of them, so that nothing underflows; words by their common one."""
     values = values.float()
     return (values / values.amax().clamp_min(1e-30)).half().cpu().numpy()
 
@@ -102,7 +99,7 @@ def _said(module: AlignedModule, output: Output, count: int) -> list[str]:
     return [""] * count
 
 
-def _text(module: AlignedModule, batch: dict[str, Any], i: int) -> str:
+def _text(module: AlignedModule, batch: Batch, i: int) -> str:
     if "question" in batch:
         return f"{batch['question'][i]} {batch['answers'][i][0]}"
     if "captions" in batch:

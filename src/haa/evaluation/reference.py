@@ -1,11 +1,10 @@
-"""What a saliency model's scores are to be read beside: the centre prior, another image's gaze, and other people."""
+"""Rows beside which a model's scores are read: the centre prior, another image's gaze, and other people's gaze."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,10 +17,11 @@ from torchmetrics import MetricCollection
 
 from haa.conditions import Shuffled
 from haa.data.dataset import GazeDataset
+from haa.disk import write_whole
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, density, pad, resize
+from haa.metrics.saliency import saliency_metrics
 from haa.metrics.scoring import score
-from haa.tasks.saliency import saliency_metrics
 
 Row = dict[str, float]
 _TOGETHER = 16
@@ -39,7 +39,7 @@ def reference_rows(
     metrics: Callable[[], MetricCollection] = saliency_metrics,
     samples: int | None = None,
 ) -> dict[str, Row]:
-    """Scores of predictions that need no model, by the metrics and at the size by which models are scored.
+    """Score predictions that need no model, by the metrics and at the size by which models are scored.
 
     - ``centre prior``: the density of all training fixations, whatever the image. What a model must beat.
     - ``another image``: the human density of another test image. What attention learned from shuffled maps can reach.
@@ -47,19 +47,20 @@ def reference_rows(
       half's fixations. Only from data that tell people apart.
 
     Args:
-        train: the split whose fixations make the prior.
-        test: the split that is scored.
-        sigma: of the human densities, as a share of the stimulus' longer side, as in `haa.alignment.Alignment`.
-        seed: draws the other image and the halves.
-        points: how many training fixations the prior is made from at most (of evenly spaced images).
-        metrics: makes what the rows are scored by.
-        samples: how many test samples are scored at most (evenly spaced); None is all.
+        train: Split whose fixations make the prior.
+        test: Split that is scored.
+        sigma: Standard deviation of the human densities, as a share of the stimulus' longer side, as in
+            `haa.alignment.Alignment`.
+        seed: Seed of the draws of the other image and of the halves.
+        points: Greatest number of training fixations that the prior is made from (of evenly spaced images).
+        metrics: Makes the metrics that score the rows.
+        samples: Greatest number of test samples that are scored (evenly spaced); None is all.
 
     Returns:
         A row of metrics for each; a row that the data do not allow, and a metric that is never defined, are left out.
 
     Raises:
-        InputError: if the training split has no gaze.
+        InputError: If the training split has no gaze.
 
     Kümmerer, Wallis, Bethge, Information-theoretic model comparison unifies saliency metrics, PNAS 2015 (the centre
     prior and the gold standard as bounds); Judd, Durand, Torralba, A benchmark of computational models of saliency to
@@ -71,12 +72,12 @@ def reference_rows(
     for metric in [metric for row in rows_of.values() for metric in row.values()]:
         # one process computes the rows, and must not wait for what the others know
         metric.distributed_available_fn = lambda: False
-    seen = [index for index in range(len(test)) if test.gaze(index) is not None]
-    several = len({test.stimulus(index) for index in seen}) > 1
-    if samples is not None and len(seen) > samples:
-        seen = [seen[i * len(seen) // samples] for i in range(samples)]
+    with_gaze = [index for index in range(len(test)) if test.gaze(index) is not None]
+    several = len({test.stimulus(index) for index in with_gaze}) > 1
+    if samples is not None and len(with_gaze) > samples:
+        with_gaze = [with_gaze[i * len(with_gaze) // samples] for i in range(samples)]
     waiting: dict[tuple[str, Size], list[tuple[Tensor, Gaze]]] = {}
-    for index in seen:
+    for index in with_gaze:
         gaze = test.gaze(index)
         assert gaze is not None
         stranger = other.gaze(test, index) if several else None
@@ -105,11 +106,14 @@ def reference_rows(
 def cached_reference_rows(
     directory: str | Path, train: GazeDataset, test: GazeDataset, sigma: float, metrics: Callable[[], MetricCollection]
 ) -> dict[str, Row]:
-    """`reference_rows` on at most 100 test samples, computed once for the same gaze and metrics and then read.
+    """Return `reference_rows` of at most 100 test samples, computed once for the same gaze and metrics and then read.
 
     Args:
-        directory: where the rows are kept.
-        train, test, sigma, metrics: see `reference_rows`.
+        directory: Folder in which the rows are kept.
+        train: See `reference_rows`, as for the arguments that follow.
+        test: Split that is scored.
+        sigma: Standard deviation of the human densities.
+        metrics: Makes the metrics that score the rows.
     """
     names = ",".join(sorted(map(str, metrics())))
     digest = hashlib.sha256(f"{_VERSION} {sigma} {names}".encode())
@@ -125,20 +129,20 @@ def cached_reference_rows(
     if not path.is_file():
         rows = reference_rows(train, test, sigma, metrics=metrics, samples=100)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # written aside and moved: another process never reads a part of it
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(rows))
-        part.replace(path)
+        write_whole(path, json.dumps(rows))
     return json.loads(path.read_text())
 
 
 def centre_prior(train: GazeDataset, sigma: float = 0.03, points: int = 200_000) -> Float[Tensor, "1 h w"]:
-    """The density of a split's fixations taken together, at its commonest stimulus size (at most 256 cells a side).
+    """Return the density of all of a split's fixations, at its commonest stimulus size, of at most 256 cells a side.
 
     Args:
-        train: whose images may differ in size: points are stretched to the commonest.
-        sigma: of the Gaussian around each fixation, as a share of the longer side.
-        points: fixations that are used at most, from evenly spaced images.
+        train: Split whose images may differ in size: points are stretched to the commonest.
+        sigma: Standard deviation of the Gaussian around each fixation, as a share of the longer side.
+        points: Greatest number of fixations that are used, from evenly spaced images.
+
+    Raises:
+        InputError: If no image of the split has gaze.
     """
     gazes = [gaze for gaze in map(train.gaze, range(len(train))) if gaze is not None and len(gaze.inside().points)]
     if not gazes:
@@ -156,7 +160,7 @@ def centre_prior(train: GazeDataset, sigma: float = 0.03, points: int = 200_000)
 
 
 def split_people(gaze: Gaze, generator: torch.Generator) -> tuple[Gaze, Gaze] | None:
-    """The fixations of half of the people (the larger half) and of the others; None with fewer than two people.
+    """Return the fixations of half of the people (the larger half) and of the others; None with fewer than two people.
 
     Example:
         >>> gaze = Gaze(torch.rand(6, 2), (9, 9), subject=torch.tensor([1, 1, 2, 2, 3, 3]))
@@ -172,7 +176,7 @@ def split_people(gaze: Gaze, generator: torch.Generator) -> tuple[Gaze, Gaze] | 
 
 
 def _frame_by_frame(gaze: Gaze, *others: Gaze | None) -> Iterator[tuple[Gaze | None, ...]]:
-    """The gaze of several at each frame of a clip at which the first has some; of a still, once."""
+    """Yield the gaze of several at each frame of a clip at which the first has some; of a still, once."""
     if gaze.frame is None:
         yield gaze, *others
         return

@@ -1,7 +1,8 @@
 """Alignment losses: pure functions, one value per sample, one paper each, float32 inside any autocast.
 
-Most compare maps, ``(attention (b, h, w), human (b, h, w)) -> (b,)``; those of which the second argument is named
-``fixations`` take points ``(b, n, 2)`` in the attention's pixels. All fall as the machine comes closer to people.
+Most compare maps: ``(attention (b, h, w), human (b, h, w)) -> (b,)``. A loss whose second argument is named
+``fixations`` takes points ``(b, n, 2)`` in the attention's pixels. Every loss falls as the attention comes closer to
+people's.
 """
 
 from haa.losses.correlation import correlation

@@ -1,4 +1,4 @@
-"""Pearson's correlation between the human and the machine map, as a loss."""
+"""Pearson's correlation between attention and human map, as a loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from haa.losses.maps import centred, deviation
 def correlation(
     attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"], eps: float = 1e-6
 ) -> Float[Tensor, " b"]:
-    r"""One minus Pearson's correlation coefficient over the cells of the two maps.
+    r"""Return one minus Pearson's correlation coefficient over the cells of the two maps.
 
     .. math:: 1 - \frac{\mathrm{cov}(A, H)}{\sigma_A \sigma_H}
 
@@ -20,10 +20,10 @@ def correlation(
     It does not change when either map is scaled or shifted.
 
     Args:
-        attention: any real values.
-        human: any real values; a constant map gives 1 with zero gradient.
-        eps: added to each standard deviation relative to the map's largest magnitude, which keeps the gradient of a
-            flat attention map finite.
+        attention: The model's map, any real values.
+        human: Human map, any real values; a constant map gives 1 with zero gradient.
+        eps: Number added to each standard deviation, relative to the map's largest magnitude. It keeps the gradient of
+            a flat attention map finite.
 
     Returns:
         One value per sample in [0, 2], float32 (float64 for float64 input), differentiable in ``attention``.

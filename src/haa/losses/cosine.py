@@ -1,4 +1,4 @@
-"""Cosine distance between the human and the machine map."""
+"""Cosine distance between attention and human map."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from haa.losses.maps import floating
 
 
 def cosine(attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"], eps: float = 1e-6) -> Float[Tensor, " b"]:
-    r"""One minus the cosine of the angle between the two maps, taken as vectors.
+    r"""Return one minus the cosine of the angle between the two maps, taken as vectors.
 
     .. math:: 1 - \frac{\langle A, H \rangle}{\|A\| \|H\|}
 
-    Unlike `correlation` it does not subtract the means, so a uniform map is already close to every broad one.
+    Unlike `correlation`, it does not subtract the means, so a uniform map is already close to every broad one.
 
     Args:
-        attention: any real values.
-        human: any real values; an all-zero map gives 1 with zero gradient.
-        eps: added to each norm relative to the map's largest magnitude, which keeps the gradient of an empty attention
-            map finite.
+        attention: The model's map, any real values.
+        human: Human map, any real values; an all-zero map gives 1 with zero gradient.
+        eps: Number added to each norm, relative to the map's largest magnitude. It keeps the gradient of an empty
+            attention map finite.
 
     Returns:
         One value per sample in [0, 2], float32 (float64 for float64 input), differentiable in ``attention``.

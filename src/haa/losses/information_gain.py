@@ -1,4 +1,4 @@
-"""Information gain of the machine map over a baseline at people's fixations, as a loss."""
+"""Information gain of the attention over a baseline at people's fixations, as a loss."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ def information_gain(
     baseline: Float[Tensor, "i j"] | None = None,
     floor: float = 1e-6,
 ) -> Float[Tensor, " b"]:
-    r"""Minus the information gain, in bits per fixation, of the map as a density over a baseline.
+    r"""Return minus the information gain over a baseline, in bits per fixation, of the attention as a density.
 
     .. math:: -\frac1n \sum_{i=1}^n \log_2 A(x_i) - \log_2 B(x_i)
 
-    Kümmerer et al., PNAS 2015. The gradient is that of the fixations' likelihood, whatever the baseline,
-    which only moves the zero: below it the machine knows more than the baseline does.
+    Kümmerer et al., PNAS 2015. The gradient is that of the fixations' likelihood, whatever the baseline. The baseline
+    only moves the zero: below zero, the attention tells more of the fixations than the baseline does.
 
     Args:
-        attention: non-negative; need not sum to 1.
-        fixations: x, y in pixels of ``attention`` (`haa.gaze`'s convention); NaN pads, points outside count nowhere. A
-            sample without any gives 0 (mask it).
-        baseline: a positive map, resized to ``attention``'s size: a centre bias. None is the uniform density.
-        floor: the share of a uniform density that is mixed into ``attention``, so that a fixation where the machine
-            gives nothing costs a finite amount.
+        attention: The model's map, non-negative; it need not sum to 1.
+        fixations: Fixations, x and y in pixels of ``attention`` (`haa.gaze`'s convention). NaN pads; points outside
+            count nowhere. A sample without any gives 0 (mask it).
+        baseline: Positive map, such as a centre bias, which is resized to ``attention``'s size. None is the uniform
+            density.
+        floor: Share of a uniform density that is mixed into ``attention``, so that a fixation on a cell without
+            attention costs a finite amount.
 
     Returns:
         One value per sample, float32 (float64 for float64 input), differentiable in ``attention``.
@@ -49,5 +50,5 @@ def information_gain(
         else:
             prior = interpolate(baseline[None, None].to(gain), size, mode="bilinear", align_corners=False)[0]
             gain = gain - density(prior, floor).log2()
-        looks = counts(fixations.to(gain.dtype), size)
-        return -(looks * gain).sum((1, 2)) / looks.sum((1, 2)).clamp_min(1)
+        fixation_counts = counts(fixations.to(gain.dtype), size)
+        return -(fixation_counts * gain).sum((1, 2)) / fixation_counts.sum((1, 2)).clamp_min(1)

@@ -1,4 +1,4 @@
-"""Jensen-Shannon divergence between the human and the machine map."""
+"""Jensen-Shannon divergence between attention and human map."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from haa.losses.maps import density
 def jensen_shannon(
     attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"], floor: float = 1e-6
 ) -> Float[Tensor, " b"]:
-    r"""Jensen-Shannon divergence in nats, after both maps are normalised to sum to 1.
+    r"""Return the Jensen-Shannon divergence in nats, after both maps are normalised to sum to 1.
 
     .. math:: \tfrac12 \mathrm{KL}(A \| M) + \tfrac12 \mathrm{KL}(H \| M), \quad M = \tfrac12 (A + H)
 
-    Symmetric and bounded, unlike either direction of `kl_divergence`: maps that share no cell cost log 2. Lin,
-    Divergence measures based on the Shannon entropy, IEEE Transactions on Information Theory 1991, with
-    equal weights.
+    It is symmetric and bounded, unlike either direction of `kl_divergence`: maps that share no cell cost log 2. Lin,
+    Divergence measures based on the Shannon entropy, IEEE Transactions on Information Theory 1991, with equal weights.
 
     Args:
-        attention: non-negative; need not sum to 1.
-        human: non-negative; need not sum to 1. A sample whose map is all zero means nothing (mask it).
-        floor: the share of a uniform density that is mixed into ``attention``, which keeps the gradient finite.
+        attention: The model's map, non-negative; it need not sum to 1.
+        human: Human map, non-negative; it need not sum to 1. A sample with an all-zero map has no meaningful value
+            (mask it).
+        floor: Share of a uniform density that is mixed into ``attention``, which keeps the gradient finite.
 
     Returns:
         One value per sample in [0, log 2], float32 (float64 for float64 input), differentiable in ``attention``.
@@ -35,6 +35,6 @@ def jensen_shannon(
     with torch.autocast(attention.device.type, enabled=False):
         a, h = density(attention, floor), density(human)
         log_middle = ((a + h) / 2).log()
-        from_machine = (a * (a.log() - log_middle)).sum((1, 2))
+        from_attention = (a * (a.log() - log_middle)).sum((1, 2))
         from_human = (torch.special.xlogy(h, h) - h * log_middle).sum((1, 2))
-        return (from_machine + from_human) / 2
+        return (from_attention + from_human) / 2

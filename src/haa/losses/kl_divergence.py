@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence between the human and the machine map."""
+"""Kullback-Leibler divergence between attention and human map."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ def kl_divergence(
     floor: float = 1e-6,
     reverse: bool = False,
 ) -> Float[Tensor, " b"]:
-    r"""Divergence of the machine's map from the human one, in nats, after both are normalised to sum to 1.
+    r"""Return the divergence of the attention from the human map, in nats, after both are normalised to sum to 1.
 
     .. math:: \mathrm{KL}(H \| A) = \sum_i H_i (\log H_i - \log A_i)
 
-    The direction, from human to machine, punishes a machine that does not look where people do (Huang et al., SALICON,
-    ICCV 2015; Chen et al., AiR, ECCV 2020). The reverse, :math:`\mathrm{KL}(A \| H)`, punishes
-    one that looks where people do not, and lets it choose among the places where they do.
+    This direction, from human map to attention, punishes a model that does not look where people do (Huang et al.,
+    SALICON, ICCV 2015; Chen et al., AiR, ECCV 2020). The reverse, :math:`\mathrm{KL}(A \| H)`, punishes a model that
+    looks where people do not, and lets it choose among the places where they do.
 
     Args:
-        attention: non-negative; need not sum to 1.
-        human: non-negative; need not sum to 1. A sample whose map is all zero means nothing (mask it).
-        floor: the share of a uniform density that is mixed into ``attention``, so that a cell which the machine gives
-            nothing costs a finite amount. It is far above float32's resolution, unlike the customary 2.2e-16. In
-            reverse it is mixed into both maps.
-        reverse: from machine to human.
+        attention: The model's map, non-negative; it need not sum to 1.
+        human: Human map, non-negative; it need not sum to 1. A sample with an all-zero map has no meaningful value
+            (mask it).
+        floor: Share of a uniform density that is mixed into ``attention``, so that a cell without attention costs a
+            finite amount. It is far above float32's resolution, unlike the customary 2.2e-16. In reverse it is mixed
+            into both maps.
+        reverse: Whether the divergence runs from attention to human map instead.
 
     Returns:
         One value per sample, >= 0, in float32 (float64 for float64 input), differentiable in ``attention``.

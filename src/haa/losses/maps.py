@@ -1,4 +1,4 @@
-"""What the losses do to a map before they compare it: float32, normalise, standardise. An empty map stays finite."""
+"""Preparation of a map before losses compare it: float32, normalise, standardise. An empty map stays finite."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 def floating(values: Shaped[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
-    """At least float32: half precision has no room for the small shares of a map."""
+    """Return a map in float32 at least: half precision has no room for the small shares of a map."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def density(values: Shaped[Tensor, "b h w"], floor: float = 0.0) -> Float[Tensor, "b h w"]:
-    """A non-negative map divided by its sum, mixed with a share ``floor`` of the uniform density.
+    """Return a non-negative map divided by its sum, mixed with a share ``floor`` of the uniform density.
 
-    An all-zero map is uniform with a floor, and stays all zero without.
+    An all-zero map becomes uniform with a floor, and stays all zero without one.
 
     Example:
         >>> density(torch.tensor([[[3.0, 1.0]], [[0.0, 0.0]]]))
@@ -33,7 +33,7 @@ def density(values: Shaped[Tensor, "b h w"], floor: float = 0.0) -> Float[Tensor
 
 
 def centred(values: Shaped[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
-    """A map divided by its largest magnitude, minus its mean, so that an epsilon means the same for every map."""
+    """Return a map divided by its largest magnitude, minus its mean: an epsilon then means the same for every map."""
     values = floating(values)
     largest = values.detach().abs().amax((1, 2), keepdim=True)
     values = values / torch.where(largest > 0, largest, 1.0)
@@ -41,18 +41,18 @@ def centred(values: Shaped[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
 
 
 def deviation(centred: Float[Tensor, "b h w"], eps: float) -> Float[Tensor, " b"]:
-    """The standard deviation of a map that `centred` made; ``eps`` keeps the gradient of a flat one finite."""
+    """Return the standard deviation of a map from `centred`; ``eps`` keeps the gradient of a flat map finite."""
     return torch.sqrt(centred.square().mean((1, 2)) + eps**2)
 
 
 def standardised(values: Shaped[Tensor, "b h w"], eps: float) -> Float[Tensor, "b h w"]:
-    """A map with mean 0 and standard deviation 1; a flat one is 0."""
+    """Return a map with mean 0 and standard deviation 1; a flat map becomes 0."""
     values = centred(values)
     return values / deviation(values, eps)[:, None, None]
 
 
 def at_most_one(values: Shaped[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
-    """A map divided by its largest magnitude."""
+    """Return a map divided by its largest magnitude."""
     values = floating(values)
     largest = values.abs().amax((1, 2), keepdim=True)
     return values / torch.where(largest > 0, largest, 1.0)

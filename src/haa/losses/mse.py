@@ -1,4 +1,4 @@
-"""Mean squared error between the human and the machine map."""
+"""Mean squared error between attention and human map."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from haa.losses.maps import at_most_one, floating
 
 
 def mse(attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"], rescale: bool = True) -> Float[Tensor, " b"]:
-    r"""Mean over the cells of the squared difference, each map divided by its largest value.
+    r"""Return the mean over the cells of the squared difference, each map divided by its largest value.
 
     .. math:: \frac1n \sum_i \left( \frac{A_i}{\max A} - \frac{H_i}{\max H} \right)^2
 
-    Li et al., GAIN (CVPR 2018) compare an attention map with a mask like this.
+    Li et al., GAIN (CVPR 2018), compare attention with a mask like this.
 
     Args:
-        attention: any real values; divided by the largest magnitude.
-        human: likewise.
-        rescale: False compares the maps as they are, which only makes sense where both have the same unit.
+        attention: The model's map, any real values; it is divided by its largest magnitude.
+        human: Human map, likewise.
+        rescale: Whether the maps are divided. False compares them as they are, which only makes sense where both have
+            the same unit.
 
     Returns:
         One value per sample, >= 0, float32 (float64 for float64 input), differentiable in ``attention``.

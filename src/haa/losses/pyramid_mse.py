@@ -1,4 +1,4 @@
-"""The harmonisation loss: squared error of rectified, standardised maps over a Gaussian pyramid."""
+"""Harmonisation loss: squared error of rectified, standardised maps over a Gaussian pyramid."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from haa.losses.maps import standardised
 def pyramid_mse(
     attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"], levels: int = 5, eps: float = 1e-6
 ) -> Float[Tensor, " b"]:
-    r"""Mean over the levels of a Gaussian pyramid of the squared difference of the two maps' prominent parts.
+    r"""Return the squared difference of the two maps' prominent parts, averaged over a Gaussian pyramid's levels.
 
     .. math:: \frac1L \sum_{l=1}^L \frac{1}{n_l} \left\| P_l(z(A)^+) - P_l(z(H)^+) \right\|^2
 
     where z standardises a map, ^+ cuts what is below its mean, and P_l blurs and halves it l - 1 times. Fel et al.,
-    Harmonizing the object recognition strategies of deep neural networks with humans (NeurIPS 2022), as
-    the authors compute it: maps are standardised once, at full size; the human one is brought to the machine's maximum,
-    which is a constant to the gradient; a level's mean replaces its sum; the filter is the binomial (1 4 6 4 1)/16 with
-    zeros beyond the border.
+    Harmonizing the object recognition strategies of deep neural networks with humans (NeurIPS 2022), as the authors
+    compute it. Maps are standardised once, at full size. The human map is scaled to the attention's maximum, which is a
+    constant to the gradient. A level's mean replaces its sum. The filter is the binomial (1 4 6 4 1)/16, with zeros
+    beyond the border.
 
     Args:
-        attention: any real values: a gradient map in the paper.
-        human: any real values.
-        levels: of the pyramid, the first being the map itself. A map of 1 x 1 stays one.
-        eps: added to the standard deviation relative to the map's largest magnitude.
+        attention: The model's map, any real values; a gradient map in the paper.
+        human: Human map, any real values.
+        levels: Number of levels of the pyramid; the first is the map itself. A map of 1 x 1 stays one.
+        eps: Number added to the standard deviation, relative to the map's largest magnitude.
 
     Returns:
         One value per sample, >= 0, float32 (float64 for float64 input), differentiable in ``attention``.
@@ -39,21 +39,21 @@ def pyramid_mse(
     """
     with torch.autocast(attention.device.type, enabled=False):
         machine, people = standardised(attention, eps).relu(), standardised(human, eps).relu().to(attention.device)
-        top = people.amax((1, 2), keepdim=True)
-        people = people / torch.where(top > 0, top, 1.0) * machine.detach().amax((1, 2), keepdim=True)
-        # a pyramid is linear: that of the difference is the difference of the pyramids
+        largest = people.amax((1, 2), keepdim=True)
+        people = people / torch.where(largest > 0, largest, 1.0) * machine.detach().amax((1, 2), keepdim=True)
+        # a pyramid is linear: the pyramid of the difference is the difference of the pyramids
         difference = (machine - people)[:, None]
-        value = difference.square().mean((1, 2, 3))
+        total = difference.square().mean((1, 2, 3))
         for _ in range(levels - 1):
             difference = _halved(difference)
-            value = value + difference.square().mean((1, 2, 3))
-        return value / levels
+            total = total + difference.square().mean((1, 2, 3))
+        return total / levels
 
 
 def _halved(maps: Tensor) -> Tensor:
     row = maps.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     kernel = torch.outer(row, row)[None, None]
-    # so that a filter of 5 and a step of 2 give ceil(n / 2) cells; an odd total leaves the larger part at the end
+    # with this padding, a filter of 5 at a step of 2 gives ceil(n / 2) cells; the larger part of an odd sum comes last
     bottom, right = (4 - (n % 2 == 0) for n in maps.shape[2:])
     padded = F.pad(maps, (right // 2, right - right // 2, bottom // 2, bottom - bottom // 2))
     return F.conv2d(padded, kernel, stride=2)

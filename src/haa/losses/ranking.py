@@ -1,4 +1,4 @@
-"""The ranking loss of HINT: cells should be as important to the machine, in order, as they are to people."""
+"""Ranking loss of HINT: the model should rank cells by importance as people do."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def ranking(
     tolerance: float = 1e-3,
     side: int = 16,
 ) -> Float[Tensor, " b"]:
-    r"""Mean over the pairs of cells that people rank of how far the machine has them in the wrong order.
+    r"""Return how far the attention ranks pairs of cells against people, as a mean over the pairs that people rank.
 
     .. math:: \frac{1}{|S|} \sum_{(p, q) \in S} \max(0, A_q - A_p), \quad S = \{(p, q): H_p > H_q\}
 
-    Selvaraju et al., Taking a HINT (ICCV 2019): their loss is the absolute difference in importance, summed
-    over the pairs that the machine ranks against people. Here it is divided by the number of pairs, and the machine's
-    map by its mean magnitude: otherwise shrinking all importances would be a way out.
+    Selvaraju et al., Taking a HINT (ICCV 2019): their loss is the absolute difference in importance, summed over the
+    pairs that the model ranks against people. Here the sum is divided by the number of pairs, and the attention by its
+    mean magnitude: otherwise a model could lower the loss by shrinking all importances.
 
     Args:
-        attention: any real values: an importance per cell.
-        human: non-negative; a flat map ranks nothing and gives 0.
-        tolerance: cells of which the human values differ by less than this share of the map's maximum are not ranked:
-            the far tails of a Gaussian are not an opinion.
-        side: maps with more than side x side cells are averaged down to that, since pairs grow with the square of the
-            number of cells.
+        attention: The model's map, any real values: the importance of each cell.
+        human: Human map, non-negative; a flat map ranks nothing and gives 0.
+        tolerance: Share of the human map's maximum by which two cells must differ to be ranked: the far tails of a
+            Gaussian rank nothing.
+        side: Side of the largest map that is ranked as it is. Maps with more than side x side cells are averaged down
+            to that, since the number of pairs grows with the square of the number of cells.
 
     Returns:
         One value per sample, >= 0, float32 (float64 for float64 input), differentiable in ``attention``.
@@ -46,9 +46,9 @@ def ranking(
         a, h = _cells(attention, side), _cells(human, side)
         scale = a.abs().mean(1, keepdim=True)
         a = a / torch.where(scale > 0, scale, 1.0)
-        above = h[:, :, None] - h[:, None, :] > tolerance * h.amax(1)[:, None, None]
-        wrong = (a[:, None, :] - a[:, :, None]).relu()
-        return torch.where(above, wrong, 0.0).sum((1, 2)) / above.sum((1, 2)).clamp_min(1)
+        ranked = h[:, :, None] - h[:, None, :] > tolerance * h.amax(1)[:, None, None]
+        excess = (a[:, None, :] - a[:, :, None]).relu()
+        return torch.where(ranked, excess, 0.0).sum((1, 2)) / ranked.sum((1, 2)).clamp_min(1)
 
 
 def _cells(values: Tensor, side: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Right for the right reasons: what is irrelevant to people should not matter to the machine."""
+"""Right for the right reasons: cells that are irrelevant to people should not matter to the model."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from haa.losses.maps import floating
 def right_reasons(
     attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"], threshold: float = 0.1
 ) -> Float[Tensor, " b"]:
-    r"""Sum of the squares of the machine's map over the cells that are irrelevant to people.
+    r"""Return the sum of the attention's squares over the cells that are irrelevant to people.
 
     .. math:: \sum_i M_i A_i^2, \quad M_i = [H_i < t \max H]
 
-    The second term of Ross et al., Right for the right reasons (IJCAI 2017), where A is the gradient of the
-    summed log probabilities with respect to the input (`haa.attention`'s input gradient) and M an annotated mask. Both
-    scale and sign of ``attention`` are its own: it is not normalised, and what lies inside the mask is left free.
+    This is the second term of Ross et al., Right for the right reasons (IJCAI 2017), where A is the gradient of the
+    summed log probabilities with respect to the input (`haa.attention`'s input gradient), and M an annotated mask.
+    ``attention`` keeps its scale and sign: it is not normalised. Cells that are relevant to people cost nothing.
 
     Args:
-        attention: any real values.
-        human: non-negative. An all-zero map declares nothing irrelevant and gives 0.
-        threshold: the share of the human map's maximum below which a cell is irrelevant.
+        attention: The model's map, any real values.
+        human: Human map, non-negative. An all-zero map declares nothing irrelevant and gives 0.
+        threshold: Share of the human map's maximum below which a cell is irrelevant.
 
     Returns:
         One value per sample, >= 0, float32 (float64 for float64 input), differentiable in ``attention``.

@@ -1,4 +1,4 @@
-"""Histogram intersection of the human and the machine map, as a loss."""
+"""Histogram intersection of attention and human map, as a loss."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from haa.losses.maps import density
 
 
 def similarity(attention: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
-    r"""One minus the overlap (SIM) of the two maps, after both are normalised to sum to 1.
+    r"""Return one minus the overlap (SIM) of the two maps, after both are normalised to sum to 1.
 
     .. math:: 1 - \sum_i \min(A_i, H_i)
 
     The measure is Judd et al.'s (MIT TR 2012); its gradient is that of half the L1 distance.
 
     Args:
-        attention: non-negative; need not sum to 1.
-        human: non-negative; need not sum to 1.
+        attention: The model's map, non-negative; it need not sum to 1.
+        human: Human map, non-negative; it need not sum to 1.
 
     Returns:
         One value per sample in [0, 1], float32 (float64 for float64 input), differentiable in ``attention`` wherever

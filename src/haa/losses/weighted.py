@@ -1,4 +1,4 @@
-"""A weighted sum of losses, which is a loss; and what a loss asks to be given."""
+"""Weighted sum of losses, which is a loss itself; and the forms of gaze that a loss asks for."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 HUMAN = ("human", "fixations")
-"""The forms in which a loss can ask for gaze: a map on the attention's grid, or points in its pixels."""
+"""Forms in which a loss can ask for gaze: a map on the attention's grid, or points in its pixels."""
 
 
 class Weighted:
-    """``sum_k weight_k * loss_k``: the mixtures that saliency models are trained with.
+    """Weighted sum of losses, ``sum_k weight_k * loss_k``, as saliency models are trained with.
 
-    Each loss is given what it asks for by name (see `asks_for`), so that losses of maps and of points mix. SUM
-    (Hosseini et al., WACV 2025) is ``kl: 10, cc: 2, similarity: 1, nss: 1, mse: 5``: every loss of this package falls
-    as the maps agree.
+    Each loss gets the forms of gaze that it asks for by name (see `asks_for`), so that losses of maps and losses of
+    points mix. SUM (Hosseini et al., WACV 2025) is ``kl: 10, cc: 2, similarity: 1, nss: 1, mse: 5``. All weights are
+    positive, since every loss of this package falls as the maps agree.
 
     Args:
-        losses: by a name of your choice.
-        weights: by the same names; a loss without one has weight 1.
+        losses: Losses by a name of your choice.
+        weights: Weights by the same names; a loss without one has weight 1.
 
     Raises:
-        ValueError: if a weight has no loss, or there is no loss.
+        ValueError: If a weight has no loss, or there is no loss.
 
     Example:
         >>> from haa.losses import correlation, nss
@@ -44,12 +44,12 @@ class Weighted:
         self.losses = dict(losses)
         self.weights = {name: 1.0 for name in losses} | dict(weights or {})
         self._asks = {name: asks_for(loss) for name, loss in losses.items()}
-        asked = [name for name in HUMAN if any(name in asks for asks in self._asks.values())]
+        forms = [name for name in HUMAN if any(name in asks for asks in self._asks.values())]
         parameters = [
-            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ["attention", *asked]
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ["attention", *forms]
         ]
         self.__signature__ = inspect.Signature(parameters)
-        self._forms = asked
+        self._forms = forms
 
     def __call__(self, attention: Float[Tensor, "b h w"], *given: Tensor, **named: Tensor) -> Float[Tensor, " b"]:
         gaze = dict(zip(self._forms, given, strict=False)) | named
@@ -61,9 +61,10 @@ class Weighted:
 
 
 def asks_for(loss: Callable[..., Tensor]) -> tuple[str, ...]:
-    """In which forms a loss wants gaze after the attention: ``("human",)``, ``("fixations",)`` or both, in its order.
+    """Return the forms of gaze that a loss takes: ``("human",)``, ``("fixations",)`` or both, in the loss's order.
 
-    A loss says so by its parameters' names; one whose parameters have other names takes a map as its second argument.
+    A loss says so by the names of its parameters after the attention. A loss whose parameters have other names takes a
+    map as its second argument.
 
     Example:
         >>> from haa.losses import nss

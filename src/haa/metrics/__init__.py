@@ -1,4 +1,4 @@
-"""Every measure of the field as a torchmetrics class; the maths is in `haa.metrics.functional`."""
+"""Metrics as torchmetrics classes; `haa.metrics.functional` has their mathematics as functions."""
 
 from haa.metrics.captions import BLEU, ROUGEL, CaptionScores, CIDEr
 from haa.metrics.classification import ClassAccuracy, TopAccuracy, VideoAccuracy
@@ -14,6 +14,7 @@ from haa.metrics.maps import (
     Spearman,
     TopKIoU,
 )
+from haa.metrics.saliency import saliency_metrics
 from haa.metrics.salient_objects import (
     MAE,
     EAdaptive,
@@ -68,4 +69,5 @@ __all__ = [
     "VQAAccuracy",
     "VQAAccuracyByType",
     "VideoAccuracy",
+    "saliency_metrics",
 ]

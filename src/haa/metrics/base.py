@@ -1,36 +1,40 @@
-"""The state that every per-sample metric keeps, so that a metric's class is its signature and its maths' name."""
+"""Base classes of the metrics that keep one value per sample: a subclass adds its signature and its function."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 from torchmetrics import Metric
 
-from haa.metrics.functional.maps import outside
+from haa.metrics.functional.flat_maps import outside
 
 
 class SampleMean(Metric):
-    """The mean of a per-sample value over the samples for which it is defined, also across processes.
+    """Mean of a value per sample over the samples for which it is defined, also across processes.
 
-    A subclass implements ``update``, which hands the values ``(b,)`` to `add`; NaN marks a sample for which the metric
+    A subclass implements ``update``, which passes the values ``(b,)`` to `add`. NaN marks a sample for which the metric
     is undefined. Undefined samples are counted, never averaged.
 
     Attributes:
-        values: the per-sample values of the last update, on the device, NaN where undefined; None before.
-        undefined: how many samples were undefined.
-        outside: how many points were on no pixel of their map (padding is not counted).
+        values: Values per sample of the last update, on the device, NaN where undefined. They have the form of what
+            ``compute`` returns: a tensor ``(b,)`` for one number, a dict name -> ``(b,)`` for a dict. None before the
+            first update and after ``reset``.
+        undefined: Number of undefined samples.
+        outside: Number of points that lie on no pixel of their map (padding is not counted).
     """
 
     full_state_update: bool | None = False
     is_differentiable: bool | None = False
     higher_is_better: bool | None = True
     bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
-    """The least and the greatest value that a sample can have."""
+    """Least and greatest value that a sample can have."""
+    values_after: ClassVar[Literal["update", "compute"]] = "update"
+    """Call that sets ``values``: each ``update`` (the last batch's), or only ``compute`` (those of the whole set)."""
 
     sum: Tensor
     count: Tensor
@@ -45,12 +49,12 @@ class SampleMean(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
         self.add_state("undefined", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
         self.add_state("outside", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-        # a MetricCollection merges metrics whose states are equal after one update; where all samples were undefined
-        # that would merge strangers, and a state of NaN is equal to none
+        # A MetricCollection merges metrics whose states are equal after one update. If all samples of that update were
+        # undefined, it would merge unrelated metrics. NaN equals nothing, so this state prevents every merge.
         self.add_state("unmerged", torch.tensor(math.nan), dist_reduce_fx="sum")
 
     def add(self, values: Float[Tensor, " b"]) -> None:
-        """Take in one value per sample, NaN where undefined."""
+        """Add one value per sample to the mean; NaN counts the sample as undefined."""
         values = values.detach()
         defined = ~values.isnan()
         self.values = values
@@ -59,7 +63,7 @@ class SampleMean(Metric):
         self.undefined += (~defined).sum()
 
     def compute(self) -> Float[Tensor, ""]:
-        """The mean over the defined samples; NaN if there was none."""
+        """Return the mean over the defined samples, NaN if there was none."""
         return (self.sum / self.count).float()
 
     def reset(self) -> None:
@@ -68,15 +72,17 @@ class SampleMean(Metric):
 
     def _apply(self, fn: Callable[..., Tensor], exclude_state: Any = "") -> Any:
         if fn(torch.zeros(1)).device.type == "mps":  # which has no float64
-            self.sum = self.sum.float()
-            self._defaults["sum"] = torch.zeros(())
+            total = self.sum.float()
+            # declared again, so that `reset` restores a float32 zero as well
+            self.add_state("sum", torch.zeros_like(total), dist_reduce_fx="sum")
+            self.sum = total
         return super()._apply(fn, exclude_state)
 
 
 class FixationMetric(SampleMean):
-    """Base of the metrics that read a map at points: counts the points that lie outside."""
+    """Base of the metrics that read a map at points; it counts the points that lie outside the map."""
 
     def locate(self, prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> None:
-        """Count the points outside; they take part as padding does."""
+        """Count the points that lie outside the map; the metric ignores them as it ignores padding."""
         if prediction.ndim == 3 and fixations.ndim == 3:
             self.outside += outside(fixations, prediction)

@@ -1,9 +1,9 @@
-"""Scores of captions against references: collected over the whole set, scored at its end."""
+"""Scores of captions against references; the classes collect the whole set and score it at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -19,15 +19,17 @@ from haa.metrics.strings import pack, unpack
 class CaptionScores(Metric):
     """BLEU-1 to 4, ROUGE-L and CIDEr-D of a set of captions, see `haa.metrics.functional.caption_scores`.
 
-    ``compute`` gives ``{name: value}`` for the set, over all processes. CIDEr-D takes its document frequencies from the
-    set, so nothing is scored before the end. Captions that two processes saw are scored twice.
+    ``compute`` returns ``{name: value}`` for the set, over all processes. CIDEr-D takes its document frequencies from
+    the set, so nothing is scored before the end. If two processes get the same caption, it is scored twice.
 
     Args:
-        names: which of bleu1, bleu2, bleu3, bleu4, rouge_l, cider.
-        tokenize: put captions through `ptb_tokenize`, as the official evaluation does; False splits at white space.
+        names: Scores to compute, of bleu1, bleu2, bleu3, bleu4, rouge_l, cider.
+        tokenize: True puts captions through `ptb_tokenize`, as the official evaluation does; False splits them at white
+            space.
 
     Attributes:
-        per_image: name -> value per image, in the order of the updates, after ``compute``.
+        values: Dict name -> value per image ``(b,)``, in the order of the updates, of the last ``compute``. None before
+            the first ``compute`` and after ``reset``.
 
     Example:
         >>> metric = CaptionScores(names=("bleu4", "rouge_l"))
@@ -40,57 +42,71 @@ class CaptionScores(Metric):
     full_state_update = False
     higher_is_better = True
     is_differentiable = False
+    values_after: ClassVar[Literal["update", "compute"]] = "compute"
+    """Call that sets ``values``: an image's CIDEr-D needs the whole set."""
+    values: Any
     records: list[Tensor]
 
     def __init__(self, names: Sequence[str] = NAMES, tokenize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.names = tuple(names)
         self.tokenize = tokenize
-        self.per_image: dict[str, Float[Tensor, " b"]] = {}
+        self.values = None
         self.add_state("records", [], dist_reduce_fx="cat")
+
+    @property
+    def directions(self) -> dict[str, bool] | None:
+        """Whether more is better, of each score by name; None where there is one score, of `higher_is_better`."""
+        return dict.fromkeys(self.names, True)
 
     def update(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> None:
         check(candidates, references)
         self.records.append(pack([list(candidates), [list(each) for each in references]], self.device))
 
     def compute(self) -> Any:
-        """The scores of everything seen so far."""
+        """Return the scores of all captions that were collected so far, by name."""
         candidates: list[str] = []
         references: list[list[str]] = []
-        for said, meant in unpack(self.records):
-            candidates += said
-            references += meant
+        for batch_candidates, batch_references in unpack(self.records):
+            candidates += batch_candidates
+            references += batch_references
         if self.tokenize:
-            flat = ptb_tokenize(candidates + [r for each in references for r in each])
-            candidates, rest = flat[: len(candidates)], iter(flat[len(candidates) :])
-            references = [[next(rest) for _ in each] for each in references]
+            tokenized = ptb_tokenize(candidates + [r for each in references for r in each])
+            candidates, tokenized_references = tokenized[: len(candidates)], iter(tokenized[len(candidates) :])
+            references = [[next(tokenized_references) for _ in each] for each in references]
         scores = caption_scores(candidates, references, self.names)
-        self.per_image = {name: values for name, (_, values) in scores.items()}
+        self.values = {name: values for name, (_, values) in scores.items()}
         return {name: torch.tensor(value) for name, (value, _) in scores.items()}
 
     def reset(self) -> None:
         super().reset()
-        self.per_image = {}
+        self.values = None
 
 
 class _One(CaptionScores):
-    """One caption score by name."""
+    """Base of the metrics of one caption score, which ``name`` names; ``values`` is its tensor ``(b,)``."""
 
     name: ClassVar[str]
 
     def __init__(self, tokenize: bool = True, **kwargs: Any) -> None:
         super().__init__((self.name,), tokenize, **kwargs)
 
+    @property
+    def directions(self) -> None:
+        return None
+
     def compute(self) -> Float[Tensor, ""]:
-        return super().compute()[self.name]
+        score: Float[Tensor, ""] = super().compute()[self.name]
+        self.values = self.values[self.name]
+        return score
 
 
 class BLEU(_One):
     """BLEU of a set of captions, see `haa.metrics.functional.caption_scores`.
 
     Args:
-        n: 1 to 4, the longest n-gram.
-        tokenize: put captions through `ptb_tokenize`.
+        n: Length of the longest n-gram, 1 to 4.
+        tokenize: True puts captions through `ptb_tokenize`; False splits them at white space.
 
     Example:
         >>> metric = BLEU()
@@ -108,7 +124,7 @@ class ROUGEL(_One):
     """ROUGE-L of a set of captions, see `haa.metrics.functional.caption_scores`.
 
     Args:
-        tokenize: put captions through `ptb_tokenize`.
+        tokenize: True puts captions through `ptb_tokenize`; False splits them at white space.
 
     Example:
         >>> metric = ROUGEL()
@@ -124,7 +140,7 @@ class CIDEr(_One):
     """CIDEr-D of a set of captions, see `haa.metrics.functional.caption_scores`.
 
     Args:
-        tokenize: put captions through `ptb_tokenize`.
+        tokenize: True puts captions through `ptb_tokenize`; False splits them at white space.
 
     Example:
         >>> metric = CIDEr()

@@ -1,10 +1,10 @@
-"""Accuracy of classifiers: torchmetrics' counts, a value per sample, and the mean over the clips of a video."""
+"""Accuracy of classifiers: per sample, per class, and per video as the mean over its clips."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -14,14 +14,15 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassStatScores
 
 
 class TopAccuracy(MulticlassAccuracy):
-    """The share of samples whose class is among the k of highest score; torchmetrics counts.
+    """Share of samples whose class is among the k classes of highest score; torchmetrics counts.
 
     Args:
-        classes: how many there are.
-        k: how many guesses count.
+        classes: Number of classes.
+        k: Number of guesses that count.
 
     Attributes:
-        values: of the last update, per sample, 0 or 1.
+        values: Values per sample of the last update, ``(b,)``, 0 or 1. None before the first update and after
+            ``reset``.
 
     Example:
         >>> metric = TopAccuracy(classes=3, k=2)
@@ -29,6 +30,9 @@ class TopAccuracy(MulticlassAccuracy):
         >>> metric.compute(), metric.values
         (tensor(0.5000), tensor([1., 0.]))
     """
+
+    values_after: ClassVar[Literal["update", "compute"]] = "update"
+    """Call that sets ``values``, as in `haa.metrics.base.SampleMean`: each update sets those of its batch."""
 
     def __init__(self, classes: int, k: int = 1, **kwargs: Any) -> None:
         super().__init__(num_classes=classes, top_k=k, average="micro", validate_args=False, **kwargs)
@@ -38,14 +42,18 @@ class TopAccuracy(MulticlassAccuracy):
         super().update(preds, target)
         self.values = (preds.topk(self.top_k, 1).indices == target[:, None]).any(1).float()
 
+    def reset(self) -> None:
+        super().reset()
+        self.values = None
+
 
 class ClassAccuracy(MulticlassStatScores):
-    """The mean of the classes' own accuracies, over the classes that occur; torchmetrics counts.
+    """Mean of the classes' own accuracies, over the classes that occur as a label; torchmetrics counts.
 
-    torchmetrics' macro average counts a class that only ever is a wrong guess as one of accuracy 0.
+    torchmetrics' macro average differs: there, a class that occurs only as a wrong guess counts with accuracy 0.
 
     Args:
-        classes: how many there are.
+        classes: Number of classes.
 
     Example:
         >>> metric = ClassAccuracy(classes=4)
@@ -65,10 +73,10 @@ class ClassAccuracy(MulticlassStatScores):
 
 
 class VideoAccuracy(Metric):
-    """The share of videos whose class is right by the mean of their clips' probabilities.
+    """Share of videos whose class is right, judged by the mean of their clips' probabilities.
 
     K. Simonyan, A. Zisserman, Two-Stream Convolutional Networks for Action Recognition in Videos, NIPS 2014, section 5:
-    class scores are averaged over what was sampled of a video.
+    class scores are averaged over the samples of a video.
 
     Example:
         >>> metric = VideoAccuracy()
@@ -98,7 +106,7 @@ class VideoAccuracy(Metric):
     def compute(self) -> Float[Tensor, ""]:
         probabilities, labels, videos = (_whole(s) for s in (self.probabilities, self.labels, self.videos))
         names, row = videos.unique(return_inverse=True)
-        # in double precision, so that the order in which processes hand in their clips does not matter
+        # float64: the sum does not depend on the order in which the processes' clips arrive
         totals = probabilities.new_zeros(len(names), probabilities.shape[1], dtype=torch.float64)
         totals.index_add_(0, row, probabilities.double())
         label = labels.new_zeros(len(names)).scatter_(0, row, labels)
@@ -106,7 +114,7 @@ class VideoAccuracy(Metric):
 
 
 def _number(name: str) -> int:
-    """The same for a name in every process: names cannot be gathered, numbers can."""
+    """Return a number for a name, the same in every process: processes can gather numbers, not names."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little", signed=True)
 
 

@@ -1,4 +1,4 @@
-"""Metrics of a map against the model that it explains: each update runs the model on masked images."""
+"""Faithfulness of a map to the model that it explains; each update runs the model on masked images."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from haa.metrics.functional.faithfulness import Score, comprehensiveness, deleti
 
 
 class Deletion(SampleMean):
-    """Area under the deletion curve, low is faithful; see `haa.metrics.functional.faithfulness.deletion`.
+    """Area under the deletion curve, low is faithful, see `haa.metrics.functional.faithfulness.deletion`.
 
     Args:
-        options: ``steps``, ``baseline``, ``batch_size`` of the function.
+        options: Options of the function: ``steps``, ``baseline``, ``batch_size``.
 
     Example:
         >>> import torch
@@ -37,7 +37,7 @@ class Deletion(SampleMean):
 
 
 class Insertion(Deletion):
-    """Area under the insertion curve, high is faithful; see `haa.metrics.functional.faithfulness.insertion`."""
+    """Area under the insertion curve, high is faithful, see `haa.metrics.functional.faithfulness.insertion`."""
 
     higher_is_better = True
 
@@ -46,10 +46,10 @@ class Insertion(Deletion):
 
 
 class Comprehensiveness(Deletion):
-    """Fall of the score without what is marked; see `haa.metrics.functional.faithfulness.comprehensiveness`.
+    """Fall of the score without the marked pixels, see `haa.metrics.functional.faithfulness.comprehensiveness`.
 
     Args:
-        options: ``shares``, ``baseline``, ``batch_size`` of the function.
+        options: Options of the function: ``shares``, ``baseline``, ``batch_size``.
     """
 
     higher_is_better = True
@@ -59,10 +59,10 @@ class Comprehensiveness(Deletion):
 
 
 class Sufficiency(Deletion):
-    """Fall of the score with only what is marked; see `haa.metrics.functional.faithfulness.sufficiency`.
+    """Fall of the score with only the marked pixels, see `haa.metrics.functional.faithfulness.sufficiency`.
 
     Args:
-        options: ``shares``, ``baseline``, ``batch_size`` of the function.
+        options: Options of the function: ``shares``, ``baseline``, ``batch_size``.
     """
 
     def update(self, score: Score, image: Float[Tensor, "b c h w"], maps: Float[Tensor, "b i j"]) -> None:

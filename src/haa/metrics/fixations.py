@@ -1,4 +1,4 @@
-"""Metrics of a map at the points that people fixated."""
+"""Metrics that compare a map with the points that people fixated."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class LogLikelihood(FixationMetric):
     """Mean log-likelihood of fixations in nats, see `haa.metrics.functional.log_likelihood`.
 
     Args:
-        minimum: what an impossible pixel counts.
+        minimum: Amount that is added to every pixel, so that no fixation is impossible.
 
     Example:
         >>> import torch
@@ -93,7 +93,7 @@ class InformationGain(FixationMetric):
     """Bits per fixation beyond a baseline, see `haa.metrics.functional.information_gain`.
 
     Args:
-        minimum: what an impossible pixel counts.
+        minimum: Amount that is added to every pixel, so that no fixation is impossible.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Metrics of a map against a map."""
+"""Metrics that compare a map with a map."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class KLDivergence(SampleMean):
     """Kullback-Leibler divergence in nats, see `haa.metrics.functional.kl_divergence`.
 
     Args:
-        minimum: what an impossible pixel counts.
+        minimum: Amount that is added to every pixel, so that the logarithm is finite.
 
     Example:
         >>> import torch
@@ -75,7 +75,7 @@ class KLDivergenceMIT(SampleMean):
     """Kullback-Leibler divergence of the MIT/Tuebingen benchmark, see `haa.metrics.functional.kl_divergence_mit`.
 
     Args:
-        eps: the regulariser, in units of probability.
+        eps: Regulariser, in units of probability.
 
     Example:
         >>> import torch
@@ -100,7 +100,7 @@ class EarthMoversDistance(SampleMean):
     """Earth mover's distance in cells, see `haa.metrics.functional.earth_movers_distance`.
 
     Args:
-        reduction: pixels per cell's side.
+        reduction: Pixels per side of a cell.
 
     Example:
         >>> import torch
@@ -125,7 +125,7 @@ class Spearman(SampleMean):
     """Spearman's rank correlation, see `haa.metrics.functional.spearman`.
 
     Args:
-        grid: average both maps over this many cells (height, width) first; None ranks the pixels.
+        grid: Number of cells (height, width) over which both maps are averaged first; None ranks the pixels.
 
     Example:
         >>> import torch
@@ -146,10 +146,10 @@ class Spearman(SampleMean):
 
 
 class PointingGame(SampleMean):
-    """The pointing game, see `haa.metrics.functional.pointing_game`.
+    """Pointing game, see `haa.metrics.functional.pointing_game`.
 
     Args:
-        tolerance: in pixels.
+        tolerance: Distance from the object that still counts as a hit, in pixels.
 
     Example:
         >>> import torch
@@ -173,7 +173,7 @@ class TopKIoU(SampleMean):
     """Overlap of the most salient pixels, see `haa.metrics.functional.topk_iou`.
 
     Args:
-        fraction: the share of pixels that counts as most salient.
+        fraction: Share of pixels that counts as most salient, above 0 and at most 1.
 
     Example:
         >>> import torch

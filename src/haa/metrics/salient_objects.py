@@ -1,4 +1,4 @@
-"""Measures of salient object detection as classes; maxima are taken of the data set's mean curve."""
+"""Measures of salient object detection as classes; a maximum is that of the data set's mean curve."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NAMES = ("mae", "f_adaptive", "f_mean", "f_max", "f_weighted", "s_measure", "e_a
 
 
 class SalientObjects(SampleMean):
-    """All nine measures of salient object detection in one pass, see `haa.metrics.functional.salient_objects`.
+    """Nine measures of salient object detection, computed in one pass, see `haa.metrics.functional.salient_objects`.
 
-    ``compute`` gives ``{name: value}``. ``f_max`` and ``e_max`` are the greatest values of the data set's mean curves,
-    as the field reports them, not the means of the images' own greatest values.
+    ``compute`` returns ``{name: value}``. ``f_max`` and ``e_max`` are the greatest values of the data set's mean
+    curves, as the field reports them, not the means of the images' own greatest values.
 
     Attributes:
-        values: of the last update, per sample: the S-measure.
-        per_sample: name -> ``(b,)`` of the last update.
+        values: Dict name -> values per sample ``(b,)`` of the last update; ``f_max`` and ``e_max`` are those of the
+            image's own curves. None before the first update and after ``reset``.
 
     Example:
         >>> metric = SalientObjects()
@@ -34,21 +34,25 @@ class SalientObjects(SampleMean):
 
     higher_is_better: bool | None = None
     bounds = (0.0, 1.0)
+    directions: ClassVar[dict[str, bool] | None] = {name: name != "mae" for name in NAMES}
+    """Whether more is better, of each measure by name; None where there is one measure, of `higher_is_better`."""
+    name: ClassVar[str] = "s_measure"
+    """Measure that is NaN for an undefined sample, and of which ``sum`` is the sum."""
+    values: Any
     totals: Tensor
     f_curve: Tensor
     e_curve: Tensor
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.per_sample: dict[str, Float[Tensor, " b"]] = {}
         self.add_state("totals", torch.zeros(len(NAMES), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("f_curve", torch.zeros(LEVELS, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("e_curve", torch.zeros(LEVELS, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b h w"]) -> None:
         scores = {name: value.detach() for name, value in salient_objects(prediction, mask).items()}
-        self.per_sample = {name: scores[name] for name in NAMES}
-        self.add(scores["s_measure"])
+        self.add(scores[self.name])
+        self.values = {name: scores[name] for name in NAMES}
         defined = ~scores["s_measure"].isnan()
         table = torch.where(defined, torch.stack([scores[name] for name in NAMES]), 0.0)
         self.totals += table.sum(1).to(self.totals.dtype)
@@ -63,13 +67,14 @@ class SalientObjects(SampleMean):
 
 
 class _One(SalientObjects):
-    """One of the nine, by name."""
+    """Base of the metrics of one measure, which ``name`` names; ``values`` is its tensor ``(b,)``."""
 
-    name: ClassVar[str]
     higher_is_better = True
+    directions = None
 
-    def add(self, values: Float[Tensor, " b"]) -> None:
-        super().add(self.per_sample[self.name])
+    def update(self, prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b h w"]) -> None:
+        super().update(prediction, mask)
+        self.values = self.values[self.name]
 
     def compute(self) -> Float[Tensor, ""]:
         return super().compute()[self.name]
@@ -102,7 +107,7 @@ class FMean(_One):
 
 
 class FMax(_One):
-    """The greatest F-measure of the data set's mean curve, see `haa.metrics.functional.salient_objects`."""
+    """Greatest F-measure of the data set's mean curve, see `haa.metrics.functional.salient_objects`."""
 
     name = "f_max"
 
@@ -132,6 +137,6 @@ class EMean(_One):
 
 
 class EMax(_One):
-    """The greatest enhanced alignment of the data set's mean curve, see `haa.metrics.functional.salient_objects`."""
+    """Greatest enhanced alignment of the data set's mean curve, see `haa.metrics.functional.salient_objects`."""
 
     name = "e_max"

@@ -1,4 +1,4 @@
-"""AUC with sampled negatives; the shuffled one collects other images' fixations from the data."""
+"""AUC with sampled negatives: random pixels (Borji), or the fixations of other images (shuffled)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class AUCBorji(FixationMetric):
     """AUC-Borji with seeded draws, see `haa.metrics.functional.auc_borji`.
 
     Args:
-        splits: how many draws.
-        step: the distance of two thresholds; None for the exact area.
-        seed: of the draws.
+        splits: Number of draws.
+        step: Distance of two thresholds; None gives the exact area.
+        seed: Seed of the draws.
 
     Example:
         >>> metric = AUCBorji()
@@ -45,10 +45,10 @@ class AUCShuffled(FixationMetric):
     """Shuffled AUC, see `haa.metrics.functional.auc_shuffled`.
 
     The negatives of an image are the fixations of all *other* images, scaled to its size. `collect` them from the data
-    before the first update; they stay through `reset`. Every process collects the same.
+    before the first update; `reset` keeps them. Every process must collect the same.
 
     Args:
-        gaze: (name of the stimulus, gaze) of every image, as `collect` takes it.
+        gaze: Pairs (name of the stimulus, gaze) of every image, as `collect` takes them.
 
     Example:
         >>> import torch
@@ -69,7 +69,14 @@ class AUCShuffled(FixationMetric):
         self.collect(gaze)
 
     def collect(self, gaze: Iterable[tuple[str, Gaze | None]]) -> None:
-        """Add fixations to the pool of negatives: (name of the stimulus, its gaze), once per stimulus."""
+        """Add fixations to the pool of negatives.
+
+        Args:
+            gaze: Pairs (name of the stimulus, its gaze), once per stimulus; a gaze of None is left out.
+
+        Raises:
+            InputError: If the gaze of a stimulus was collected before.
+        """
         parts, start = [self.shares], len(self.shares)
         for name, each in gaze:
             if each is None:
@@ -86,7 +93,11 @@ class AUCShuffled(FixationMetric):
     def update(
         self, prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"], stimulus: Sequence[str]
     ) -> None:
-        """Take in a batch; ``stimulus`` names each image, so that its own fixations are not its negatives."""
+        """Score a batch; ``stimulus`` names each image, so that its own fixations are not its negatives.
+
+        Raises:
+            InputError: If there is not one name per map, or no negatives were collected.
+        """
         if len(stimulus) != len(prediction):
             raise InputError(f"{len(stimulus)} stimulus names for {len(prediction)} maps: give one per map")
         if not len(self.shares):
@@ -96,8 +107,8 @@ class AUCShuffled(FixationMetric):
         points = (self.shares * torch.tensor([w, h], dtype=torch.float64) - 0.5).float()
         values = []
         for i, name in enumerate(stimulus):
-            keep = torch.ones(len(points), dtype=torch.bool)
-            keep[self.rows.get(name, slice(0, 0))] = False
-            others = pad([points[keep]]).to(prediction.device)
+            is_other = torch.ones(len(points), dtype=torch.bool)
+            is_other[self.rows.get(name, slice(0, 0))] = False
+            others = pad([points[is_other]]).to(prediction.device)
             values.append(functional.auc_shuffled(prediction[i : i + 1], fixations[i : i + 1], others))
         self.add(torch.cat(values) if values else prediction.new_zeros(0, dtype=torch.float32))

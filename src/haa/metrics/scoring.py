@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchmetrics import MetricCollection
 
-from haa.batch import Batch, maps_of_stills, stills
-from haa.gaze import Size, density, valid
+from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
+from haa.gaze import Size
 
 
 def score(
@@ -24,50 +25,46 @@ def score(
     is a sample.
 
     Args:
-        metrics: of `haa.metrics`.
-        maps: at any resolution; resized bilinearly to ``batch["native_size"]`` where it is there, else to the image.
-        batch: with ``fixations`` and, in evaluation splits, ``native_fixations``; or with ``density``.
-        sigma: of the human density, as a share of the stimulus' longer side.
-        log: the maps are log densities, which are resized as such and normalised again afterwards.
+        metrics: Metrics of `haa.metrics` that have a value per sample.
+        maps: Machine maps at any resolution; they are resized bilinearly to ``batch["native_size"]`` where it is there,
+            else to the image.
+        batch: Batch with ``fixations`` and, in evaluation splits, ``native_fixations``; or with ``density``.
+        sigma: Standard deviation of the human density, as a share of the stimulus' longer side.
+        log: Whether the maps are log densities, which are resized as such and normalised again afterwards.
 
     Returns:
         The metrics' values per sample, by name; a clip's is the mean over the frames for which it is defined.
     """
     leading = maps.shape[:-2]
     maps, batch = maps_of_stills(maps, batch), stills(batch)
-    sizes = _sizes(batch)
+    sizes = [(int(h), int(w)) for h, w in batch.get("native_size", [image_size(batch)] * len(maps))]
     columns = {str(name): maps.new_full((len(maps),), torch.nan) for name in metrics}
     for size in sorted(set(sizes)):
         rows = torch.tensor([i for i, s in enumerate(sizes) if s == size], device=maps.device)
         prediction = interpolate(maps[rows][:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
         if log:
             prediction = prediction.flatten(1).softmax(1).view_as(prediction)
-        given = {"prediction": prediction.detach(), **_human(batch, rows, size, sigma)}
+        inputs = {"prediction": prediction.detach(), **_human(batch, rows, size, sigma)}
         for name, metric in metrics.items():
             wanted = inspect.signature(metric.update).parameters
-            metric.update(**{key: value for key, value in given.items() if key in wanted})
+            metric.update(**{key: value for key, value in inputs.items() if key in wanted})
             values: Tensor = metric.values  # type: ignore[assignment]
-            columns[name][rows] = values.to(maps.dtype)
-    for name, metric in metrics.items():
-        columns[str(name)] = columns[str(name)].view(*leading, -1).flatten(1).nanmean(1)
-        metric.values = columns[str(name)]
-    return columns
-
-
-def _sizes(batch: Batch) -> list[Size]:
-    height, width = batch["image"].shape[-2:]
-    return [(int(h), int(w)) for h, w in batch.get("native_size", [(height, width)] * len(batch["image"]))]
+            columns[str(name)][rows] = values.to(maps.dtype)
+    return {name: values.view(*leading, -1).flatten(1).nanmean(1) for name, values in columns.items()}
 
 
 def _human(batch: Batch, rows: Tensor, size: Size, sigma: float) -> dict[str, Tensor]:
-    if "fixations" in batch:
-        points = batch["native_fixations" if "native_fixations" in batch else "fixations"][rows]
-        if "has_human" in batch:
-            points = torch.where(batch["has_human"][rows][:, None, None], points, torch.nan)
-        seen = valid(points, size).any(1)
-        human = density(points, size, sigma * max(size))
-        return {"fixations": points, "density": torch.where(seen[:, None, None], human, torch.nan)}
-    human = interpolate(batch["density"][rows][:, None], size, mode="bilinear", align_corners=False)[:, 0]
+    """Return fixations and human maps of some pictures at the size of their stimulus; NaN for who has none."""
+    native: Any = {"image": batch["image"].new_empty(()).expand(len(rows), 1, *size)}
     if "has_human" in batch:
-        human = torch.where(batch["has_human"][rows][:, None, None], human, torch.nan)
-    return {"density": human, "fixations": human.new_full((len(rows), 1, 2), torch.nan)}
+        native["has_human"] = batch["has_human"][rows]
+    if "fixations" in batch:
+        native["fixations"] = batch["native_fixations" if "native_fixations" in batch else "fixations"][rows]
+    elif "density" in batch:
+        native["density"] = batch["density"][rows]
+    maps, has_human = human_maps(native, None, sigma)
+    points = native.get("fixations", maps.new_full((len(rows), 1, 2), torch.nan))
+    return {
+        "fixations": torch.where(has_human[:, None, None], points, torch.nan),
+        "density": torch.where(has_human[:, None, None], maps, torch.nan),
+    }

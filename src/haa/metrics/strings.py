@@ -1,4 +1,4 @@
-"""A metric state that holds texts and travels between processes: JSON lines as bytes."""
+"""Texts in a metric's state, as the bytes of JSON lines, so that processes can exchange them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def pack(record: Any, device: torch.device | str = "cpu") -> Tensor:
-    """A JSON-able record as a uint8 tensor, which torchmetrics can gather and concatenate as it does any state.
+    """Return a JSON-able record as a uint8 tensor, which torchmetrics can gather and concatenate like any state.
 
     Example:
         >>> unpack([pack(["a dog"]), pack(["two dogs"])])
@@ -20,7 +20,7 @@ def pack(record: Any, device: torch.device | str = "cpu") -> Tensor:
 
 
 def unpack(state: Tensor | list[Tensor]) -> list[Any]:
-    """The records of a state that `pack` filled, in order."""
+    """Return the records of a state that `pack` filled, in order."""
     parts = [state] if isinstance(state, Tensor) else state
     text = b"".join(part.to(torch.uint8).cpu().numpy().tobytes() for part in parts)
     return [json.loads(line) for line in text.splitlines()]

@@ -17,7 +17,7 @@ from haa.metrics.strings import pack, unpack
 
 
 class VQAAccuracy(SampleMean):
-    """The VQA challenge's accuracy, see `haa.metrics.functional.vqa_accuracy`.
+    """Accuracy of the VQA challenge, see `haa.metrics.functional.vqa_accuracy`.
 
     Example:
         >>> metric = VQAAccuracy()
@@ -33,9 +33,9 @@ class VQAAccuracy(SampleMean):
 
 
 class VQAAccuracyByType(Metric):
-    """The VQA challenge's accuracy per type of answer or question.
+    """Accuracy of the VQA challenge per type of answer or question.
 
-    ``compute`` gives ``{type: accuracy}`` over the questions of all processes, the types in alphabetical order.
+    ``compute`` returns ``{type: accuracy}`` over the questions of all processes, the types in alphabetical order.
 
     Example:
         >>> metric = VQAAccuracyByType()

@@ -1,0 +1,1 @@
+"""Models, which return their output together with the map of their attention."""

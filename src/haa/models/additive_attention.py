@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 
 class AdditiveAttention(nn.Module):
-    """How much a query looks at each of n feature vectors: ``softmax_i(w . tanh(W v_i + U q))``.
+    """Attention of a query to each of n feature vectors: ``softmax_i(w . tanh(W v_i + U q))``.
 
     Bahdanau et al., "Neural Machine Translation by Jointly Learning to Align and Translate", ICLR 2015, appendix A.1.2;
     the attention of Show, Attend and Tell (f_att) and of stacked attention networks.
 
     Args:
-        values: channels of a feature vector.
-        query: channels of the query.
-        hidden: width of the comparison.
+        values: Channels of a feature vector.
+        query: Channels of the query.
+        hidden: Width of the layer that compares them.
 
     Example:
         >>> weights = AdditiveAttention(8, 4, 16)(torch.rand(2, 6, 8), torch.rand(2, 4))
@@ -31,9 +31,9 @@ class AdditiveAttention(nn.Module):
         self.score = nn.Linear(hidden, 1, bias=False)
 
     def forward(self, values: Float[Tensor, "b n c"], query: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
-        """Weights that sum to 1 over n."""
+        """Return weights that sum to 1 over n."""
         return self.look(self.values(values), query)
 
     def look(self, projected: Float[Tensor, "b n k"], query: Float[Tensor, "b d"]) -> Float[Tensor, "b n"]:
-        """The same with ``W v`` computed beforehand: it does not change while a sentence is written."""
+        """Return the same with ``W v`` computed beforehand, which does not change while a sentence is written."""
         return self.score(torch.tanh(projected + self.query(query)[:, None])).squeeze(2).softmax(1)

@@ -1,4 +1,4 @@
-"""A classifier that looks at one place: features are averaged with the weights of an attention map."""
+"""Classifier that looks at one place: it averages features with the weights of an attention map."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from haa.models.insert import inserted, on_grid
 
 
 class AttentionPooling(nn.Module):
-    r"""Classification by a softmax attention over the cells of a backbone's features, in the place of average pooling.
+    r"""Classifier with a softmax attention over the cells of a backbone's features, in the place of average pooling.
 
     .. math:: a = \mathrm{softmax}(w^\top \tanh(V x_{ij})), \qquad \mathrm{logits} = W \sum_{ij} a_{ij} x_{ij}
 
@@ -19,10 +19,10 @@ class AttentionPooling(nn.Module):
     a grid as instances.
 
     Args:
-        backbone: see `haa.models.backbone`.
-        class_vocab: how many classes there are.
-        hidden: width of the comparison V.
-        dropout: in training, on the averaged features.
+        backbone: Backbone that gives the features, see `haa.models.backbone`.
+        class_vocab: Number of classes.
+        hidden: Width of the hidden layer V.
+        dropout: Probability of dropout on the averaged features, in training.
 
     Example:
         >>> from haa.models.backbone import Tiny
@@ -44,13 +44,13 @@ class AttentionPooling(nn.Module):
         features: Float[Tensor, "b c i j"] | None = None,
         attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b i j"]]:
-        """Logits, and where they come from.
+        """Return the logits, and the attention from which they come (each map sums to 1).
 
         Args:
             image: RGB in [0, 1]; may be None when ``features`` are given.
-            features: what the backbone would return, if somebody has it already.
-            attention: somebody else's map to look by instead of the model's own, at any resolution; one that is all
-                zero leaves a sample its own.
+            features: Features as the backbone returns them, if the caller has them already.
+            attention: Inserted map to look by instead of the model's own attention, at any resolution; an all-zero map
+                leaves a sample its own.
         """
         x = self.backbone(image) if features is None else features
         weights = self.score(x, attention)
@@ -58,7 +58,11 @@ class AttentionPooling(nn.Module):
 
 
 class SpatialScore(nn.Module):
-    """A softmax over the cells of a grid: a hidden layer of 1 x 1 convolution and tanh, and one of width 1.
+    """Softmax over the cells of a grid, scored by a hidden layer of 1 x 1 convolution and tanh, and one of width 1.
+
+    Args:
+        channels: Channels of the features.
+        hidden: Width of the hidden layer.
 
     Example:
         >>> SpatialScore(8)(torch.zeros(1, 8, 2, 2))
@@ -73,14 +77,19 @@ class SpatialScore(nn.Module):
     def forward(
         self, x: Float[Tensor, "b c i j"], given: Float[Tensor, "b p q"] | None = None
     ) -> Float[Tensor, "b i j"]:
-        """Weights that sum to 1 over the grid; those of a given map instead, see `haa.models.insert.inserted`."""
+        """Return weights that sum to 1 over the grid.
+
+        Args:
+            x: Features to score.
+            given: Inserted map whose weights take their place, see `haa.models.insert.inserted`.
+        """
         grid = (x.shape[2], x.shape[3])
-        own = self.layers(x).float().flatten(1).softmax(1)
-        return inserted(own, None if given is None else on_grid(given, grid)).view(len(x), *grid)
+        own_weights = self.layers(x).float().flatten(1).softmax(1)
+        return inserted(own_weights, None if given is None else on_grid(given, grid)).view(len(x), *grid)
 
 
 def pool(x: Float[Tensor, "b c i j"], attention: Float[Tensor, "b i j"]) -> Float[Tensor, "b c"]:
-    """Features averaged with these weights.
+    """Return the features averaged over the grid with the weights of an attention map.
 
     Example:
         >>> pool(torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[0.75, 0.25]]]))

@@ -15,7 +15,7 @@ from haa.text import PAD
 
 
 class CaptionTransformer(Captioner):
-    """Captioning by words that attend to those before them and then to the cells of a feature grid.
+    """Caption model whose words attend to those before them and then to the cells of a feature grid.
 
     The decoder of Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.1, with pre-norm layers, over
     grid features as in Cornia et al., "Meshed-Memory Transformer for Image Captioning", CVPR 2020, section 3.2,
@@ -23,12 +23,13 @@ class CaptionTransformer(Captioner):
     mean over heads.
 
     Args:
-        backbone: image ``(b, 3, h, w)`` to features ``(b, c, i, j)``, with an attribute ``channels``.
-        caption_vocab: entries of the caption vocabulary.
-        hidden: width of every token, a multiple of four.
-        layers: of self-attention, cross-attention and a two-layer network each.
-        heads: of every attention; divides ``hidden``.
-        dropout: in training, on what each of the three adds.
+        backbone: Backbone that turns an image ``(b, 3, h, w)`` into features ``(b, c, i, j)`` and has an attribute
+            ``channels``.
+        caption_vocab: Entries of the caption vocabulary.
+        hidden: Width of every token, a multiple of four.
+        layers: Number of layers, each of self-attention, cross-attention and a two-layer network.
+        heads: Heads of every attention; the number divides ``hidden``.
+        dropout: Probability of dropout on the output of each of the three, in training.
 
     Example:
         >>> from haa.models.backbone import Tiny
@@ -65,26 +66,26 @@ class CaptionTransformer(Captioner):
     ) -> tuple[Float[Tensor, "b t v"], Float[Tensor, "b t i j"]]:
         features = self.backbone(image) if features is None else features
         grid = (features.shape[2], features.shape[3])
-        given = None if attention is None else on_grid(attention, grid)
-        logits, weights = self._decode(tokens, *self._memory(features), given)
+        inserted_map = None if attention is None else on_grid(attention, grid)
+        logits, weights = self._decode(tokens, *self._memory(features), inserted_map)
         return logits, weights.unflatten(2, grid)
 
     def begin(
         self, features: Float[Tensor, "b c i j"], attention: Float[Tensor, "b p q"] | None = None
     ) -> tuple[State, State]:
         memory, position = self._memory(features)
-        given = () if attention is None else (on_grid(attention, (features.shape[2], features.shape[3])),)
-        # the words so far are the state; position travels in a row per sentence, as all memory does
-        return (memory, position[None].expand_as(memory), *given), (
-            features.new_zeros(len(features), 0, dtype=torch.long),
-        )
+        inserted_map = () if attention is None else (on_grid(attention, (features.shape[2], features.shape[3])),)
+        # the position is repeated for every sentence, because all memory has one row per sentence
+        repeated_position = position[None].expand_as(memory)
+        tokens_so_far = features.new_zeros(len(features), 0, dtype=torch.long)
+        return (memory, repeated_position, *inserted_map), (tokens_so_far,)
 
     def next(
         self, token: Int[Tensor, " n"], memory: State, state: State
     ) -> tuple[Float[Tensor, "n v"], Float[Tensor, "n k"], State]:
         tokens = torch.cat([state[0], token[:, None]], 1)
-        given = memory[2] if len(memory) > 2 else None
-        logits, attention = self._decode(tokens, memory[0], memory[1][0], given)
+        inserted_map = memory[2] if len(memory) > 2 else None
+        logits, attention = self._decode(tokens, memory[0], memory[1][0], inserted_map)
         return logits[:, -1], attention[:, -1], (tokens,)
 
     def _memory(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,7 +97,8 @@ class CaptionTransformer(Captioner):
         order = torch.arange(length, device=tokens.device)
         words = self.words(tokens)
         words = words + sinusoids(order, words.shape[2]).to(words)
-        before = (order[:, None] >= order)[None].expand(len(tokens), -1, -1)
+        causal_mask = (order[:, None] >= order)[None].expand(len(tokens), -1, -1)
         for number, layer in enumerate(self.layers, 1):
-            words, weights = layer(words, memory, before, position, given if number == len(self.layers) else None)
+            last = number == len(self.layers)
+            words, weights = layer(words, memory, causal_mask, position, given if last else None)
         return self.logits(words), weights.mean(1)

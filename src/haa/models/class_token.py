@@ -1,4 +1,4 @@
-"""A vision transformer that is read, and aligned, where its class token looks."""
+"""Vision transformer whose map, to read and to align, is the attention of its class token."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from haa.models.backbone import Backbone
 
 
 class ClassToken(nn.Module):
-    """Classification by the class token of a timm transformer; its self-attention is the map.
+    """Classifier by the class token of a timm transformer; the self-attention of the token is the map.
 
-    The map is the mean over heads of the class token's attention to the patches, in the layers that are read: it is
-    what the token is made from, so aligning it changes what is classified. See `haa.attention.SelfAttention`, which
-    recomputes it beside the fused kernel, with its gradient.
+    The map is the mean over heads of the class token's attention to the patches, in the layers that are read. The token
+    is made from what this attention weighs, so alignment of the map changes what is classified.
+    `haa.attention.SelfAttention` recomputes the map beside the fused kernel, with its gradient.
 
     Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, section 3.1.
 
     Args:
-        backbone: `haa.models.backbone.Timm` with the name of a transformer that has a class token.
-        class_vocab: how many classes there are.
-        layers: names or patterns of the attention layers to read, ``blocks.*.attn`` for all; None is the last.
-        dropout: in training, on the class token.
+        backbone: A `haa.models.backbone.Timm` with the name of a transformer that has a class token.
+        class_vocab: Number of classes.
+        layers: Names or patterns of the attention layers to read, ``blocks.*.attn`` for all; None is the last.
+        dropout: Probability of dropout on the class token, in training.
 
     Raises:
-        InputError: if the backbone is no transformer with a class token.
+        InputError: If the backbone is no transformer with a class token.
 
     Example:
         >>> import torch
@@ -46,9 +46,9 @@ class ClassToken(nn.Module):
         self.backbone = backbone
         transformer: Any = getattr(getattr(backbone, "body", None), "model", None)
         if getattr(transformer, "cls_token", None) is None:
-            named = getattr(backbone, "name", type(backbone).__name__)
+            backbone_name = getattr(backbone, "name", type(backbone).__name__)
             cure = "give backbone=vit_tiny, or model=attention_pooling"
-            raise InputError(f"model=class_token: the backbone {named} has no class token: {cure}")
+            raise InputError(f"model=class_token: the backbone {backbone_name} has no class token: {cure}")
         self.norm = nn.LayerNorm(backbone.channels)
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(backbone.channels, class_vocab)
@@ -56,7 +56,7 @@ class ClassToken(nn.Module):
         self.source.attach(transformer)
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b i j"]]:
-        """Logits, and where the class token looked (what it keeps for itself is missing from the map)."""
+        """Return the logits, and the class token's attention to the patches; its share for itself is left out."""
         body: Any = self.backbone.body
         transformer = body.model
         tokens = transformer.forward_features((image - self.backbone.mean) / self.backbone.std)

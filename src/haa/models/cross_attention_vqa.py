@@ -1,4 +1,4 @@
-"""Question answering by a transformer whose words look at a feature grid."""
+"""Question answering by a transformer whose words attend to a feature grid."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from haa.text import PAD
 
 
 class CrossAttentionVQA(nn.Module):
-    """Visual question answering by question tokens that attend to each other and then to the cells of a feature grid.
+    """Model for VQA whose question tokens attend to each other and then to the cells of a feature grid.
 
     A learned token before the question gathers the answer, as BERT's first token does. Each layer is that of a language
     encoder with cross-attention to the image: Tan and Bansal, "LXMERT: Learning Cross-Modality Encoder Representations
-    from Transformers", EMNLP 2019, section 2.2, of which this is the half that reads language. Layers are pre-norm.
+    from Transformers", EMNLP 2019, section 2.2. This model is the half of LXMERT that reads language. Layers are
+    pre-norm.
 
-    The map is the answer token's cross-attention in the last layer, mean over its heads: what it weighs is all that
-    this layer tells the answer about the image.
+    The map is the answer token's cross-attention in the last layer, mean over its heads. All that this layer tells the
+    answer about the image is weighed by it.
 
     Args:
-        backbone: image ``(b, 3, h, w)`` to features ``(b, c, i, j)``, with an attribute ``channels``.
-        question_vocab: entries of the question vocabulary.
-        answer_vocab: answers to choose from.
-        hidden: width of every token, a multiple of four.
-        layers: of self-attention, cross-attention and a two-layer network each.
-        heads: of every attention; divides ``hidden``.
-        dropout: in training, on what each of the three adds.
+        backbone: Backbone that turns an image ``(b, 3, h, w)`` into features ``(b, c, i, j)`` and has an attribute
+            ``channels``.
+        question_vocab: Entries of the question vocabulary.
+        answer_vocab: Number of answers to choose from.
+        hidden: Width of every token, a multiple of four.
+        layers: Number of layers, each of self-attention, cross-attention and a two-layer network.
+        heads: Heads of every attention; the number divides ``hidden``.
+        dropout: Probability of dropout on the output of each of the three, in training.
 
     Example:
         >>> from haa.models.backbone import Tiny
@@ -67,15 +69,15 @@ class CrossAttentionVQA(nn.Module):
         features: Float[Tensor, "b c i j"] | None = None,
         attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b i j"]]:
-        """Answer logits, and where the answer token looked (each map sums to 1).
+        """Return the answer logits, and the attention of the answer token (each map sums to 1).
 
         Args:
-            image: in [0, 1]; may be None when ``features`` are given.
-            question: word numbers, padded behind.
-            mask: which of them are words.
-            features: what the backbone would return, if somebody has it already.
-            attention: somebody else's map to look by in the last layer, at any resolution, instead of the
-                model's own; a map that is all zero leaves a sample its own.
+            image: RGB in [0, 1]; may be None when ``features`` are given.
+            question: Word numbers, padded behind.
+            mask: True where ``question`` holds a word.
+            features: Features as the backbone returns them, if the caller has them already.
+            attention: Inserted map to look by in the last layer instead of the model's own attention, at any
+                resolution; an all-zero map leaves a sample its own.
         """
         features = self.backbone(image) if features is None else features
         memory = self.values(features).flatten(2).transpose(1, 2)
@@ -84,11 +86,11 @@ class CrossAttentionVQA(nn.Module):
         order = torch.arange(words.shape[1], device=words.device)
         words = words + sinusoids(order, words.shape[2]).to(words)
         tokens = torch.cat([self.gather.expand(len(words), 1, -1), words], dim=1)
-        seen = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)[:, None]
-        given = None if attention is None else on_grid(attention, (features.shape[2], features.shape[3]))
+        token_mask = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)[:, None]
+        inserted_map = None if attention is None else on_grid(attention, (features.shape[2], features.shape[3]))
         for number, layer in enumerate(self.layers, 1):
             last = number == len(self.layers)
-            tokens, weights = layer(tokens, memory, seen, position, given if last else None)
+            tokens, weights = layer(tokens, memory, token_mask, position, inserted_map if last else None)
         return self.answer(tokens[:, 0]), weights[:, :, 0].mean(1).unflatten(1, features.shape[2:])
 
 
@@ -98,9 +100,9 @@ class CrossAttentionLayer(nn.Module):
     Xiong et al., "On Layer Normalization in the Transformer Architecture", ICML 2020, table 1 (pre-norm).
 
     Args:
-        channels: of every token and of the memory.
-        heads: of both attentions.
-        dropout: in training, on what each part adds.
+        channels: Channels of every token and of the memory.
+        heads: Heads of both attentions.
+        dropout: Probability of dropout on the output of each part, in training.
     """
 
     def __init__(self, channels: int, heads: int, dropout: float = 0.0) -> None:
@@ -120,19 +122,19 @@ class CrossAttentionLayer(nn.Module):
         position: Float[Tensor, "n c"],
         attention: Float[Tensor, "b n"] | None = None,
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b k t n"]]:
-        """The tokens, and how each head of each token looked at the memory.
+        """Return the new tokens, and the attention of each head of each token to the memory.
 
         Args:
-            tokens: of the sentence.
-            memory: of the image.
-            mask: which tokens each token may see (s is t, or 1 where all may see the same).
-            position: of the memory.
-            attention: how to look at the memory instead, see `haa.models.insert.inserted`.
+            tokens: Tokens of the sentence.
+            memory: Features of the image.
+            mask: True where a token may see another (s is t, or 1 where all tokens may see the same).
+            position: Position of each feature of the memory.
+            attention: Inserted map to look at the memory by, see `haa.models.insert.inserted`.
         """
         queries = self.norms[0](tokens)
         tokens = tokens + self.dropout(self.self_attention(queries, queries, mask)[0])
-        seen, weights = self.cross_attention(
+        summary, weights = self.cross_attention(
             self.norms[1](tokens), self.memory_norm(memory), position=position, attention=attention
         )
-        tokens = tokens + self.dropout(seen)
+        tokens = tokens + self.dropout(summary)
         return tokens + self.dropout(self.network(self.norms[2](tokens))), weights

@@ -1,4 +1,4 @@
-"""Somebody else's map in place of a model's attention."""
+"""Inserted maps: maps that take the place of a model's attention."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from haa.gaze import Size
 
 
 def on_grid(attention: Float[Tensor, "b p q"], grid: Size) -> Float[Tensor, "b n"]:
-    """A map with the cells of a grid in one row, each holding its share; all zero where the map is.
+    """Return a map on a grid whose cells stand in one row; each cell holds its share.
+
+    The shares of a map sum to 1; a map that is all zero stays so.
 
     Example:
         >>> import torch
@@ -24,7 +26,13 @@ def on_grid(attention: Float[Tensor, "b p q"], grid: Size) -> Float[Tensor, "b n
 
 
 def inserted(own: Float[Tensor, "b *t n"], given: Float[Tensor, "b n"] | None) -> Float[Tensor, "b *t n"]:
-    """The weights to attend with: the given map wherever a sample has one, for every head and query; else its own.
+    """Return the weights to attend with: the inserted map of each sample that has one, else the sample's own weights.
+
+    The inserted map holds for every head and query.
+
+    Args:
+        own: The model's own weights.
+        given: Inserted map of each sample; a sample whose map is all zero has none.
 
     Example:
         >>> import torch

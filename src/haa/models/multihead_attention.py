@@ -1,4 +1,4 @@
-"""Multi-head attention whose softmax can be seen."""
+"""Multi-head attention that returns its softmax."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from haa.models.insert import inserted
 
 
 class MultiheadAttention(nn.Module):
-    """Scaled dot-product attention in several heads, returned together with its weights.
+    """Scaled dot-product attention in several heads, which returns its weights as well.
 
     ``softmax(Q K^T / sqrt(d)) V`` per head: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, eq. 1. A fused
     kernel would be faster but never forms the softmax, which is the map that alignment needs.
 
     Args:
-        channels: of queries, of the result, and of all heads together.
-        heads: divides ``channels``.
+        channels: Channels of the queries, of the result, and of all heads together.
+        heads: Number of heads; it divides ``channels``.
 
     Example:
         >>> seen, weights = MultiheadAttention(8, 2)(torch.rand(1, 3, 8), torch.rand(1, 5, 8))
@@ -41,14 +41,15 @@ class MultiheadAttention(nn.Module):
         position: Float[Tensor, "n c"] | None = None,
         attention: Float[Tensor, "b n"] | None = None,
     ) -> tuple[Float[Tensor, "b t c"], Float[Tensor, "b k t n"]]:
-        """What the queries saw, and each head's weights (they sum to 1 over n).
+        """Return the weighted values for each query, and each head's weights (they sum to 1 over n).
 
         Args:
-            queries: t of them.
-            memory: what is looked at.
-            mask: what may be seen (s is t, or 1 where all may see the same); every query must see something.
-            position: added to the keys alone, so that what is seen stays free of it.
-            attention: weights for every query and head instead of their own, see `haa.models.insert.inserted`.
+            queries: The t queries.
+            memory: The n vectors to look at.
+            mask: True where a query may see a vector (s is t, or 1 where all queries may see the same); every query
+                must see at least one.
+            position: Position of each vector; it is added to the keys alone, so that the values stay free of it.
+            attention: Inserted map whose weights hold for every query and head, see `haa.models.insert.inserted`.
         """
         keys = memory if position is None else memory + position
         query, key, value = (

@@ -1,4 +1,4 @@
-"""Where a feature lies, told to layers that would not know: sinusoids over a line or a grid of any size."""
+"""Positions of features, for layers that do not know them: sinusoids over a line or a grid of any size."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 
 def sinusoids(positions: Float[Tensor, " n"], channels: int) -> Float[Tensor, "n c"]:
-    """Sine and cosine of every position at geometrically spaced wavelengths, from 2 pi to 20,000 pi.
+    """Return sine and cosine of every position at geometrically spaced wavelengths, from 2 pi to 20,000 pi.
 
     ``out[p, 2k] = sin(p / 10000^(2k / c))``, ``out[p, 2k + 1] = cos(p / 10000^(2k / c))``: Vaswani et al., "Attention
     Is All You Need", NeurIPS 2017, section 3.5.
 
     Args:
-        positions: any numbers, fractions included.
-        channels: even.
+        positions: Positions, any numbers, fractions included.
+        channels: Number of channels, even.
 
     Example:
         >>> sinusoids(torch.tensor([0.0, math.pi / 6]), 2).round(decimals=3)
@@ -32,16 +32,17 @@ def sinusoids(positions: Float[Tensor, " n"], channels: int) -> Float[Tensor, "n
 
 
 def grid_position(height: int, width: int, channels: int, like: Tensor) -> Float[Tensor, "n c"]:
-    """Position of every cell of a grid, row after row: half of the channels for y, half for x.
+    """Return the position of every cell of a grid, row after row: half of the channels for y, half for x.
 
-    A cell's position is its index, so that a neighbour is a neighbour on a grid of any size or form: the sinusoids of
-    Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, appendix A.4, not normalised.
+    A cell's position is its index, so that neighbours are one apart on a grid of any size or form. These are the
+    sinusoids of Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, appendix A.4, but not
+    normalised.
 
     Args:
-        height: cells in y.
-        width: cells in x.
-        channels: a multiple of four.
-        like: a tensor whose device and dtype the result takes.
+        height: Cells in y.
+        width: Cells in x.
+        channels: Number of channels, a multiple of four.
+        like: Tensor whose device and dtype the result takes.
 
     Example:
         >>> grid_position(2, 3, 8, torch.zeros(1)).shape

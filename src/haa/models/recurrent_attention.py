@@ -1,4 +1,4 @@
-"""Where to look in each frame, given what was seen before, and which moments count."""
+"""Attention in each frame that depends on the frames before, and weights over time."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from haa.models.position import grid_position
 
 
 class RecurrentAttention(nn.Module):
-    r"""Classification of clips by spatial attention in every frame, a recurrent state, and attention over time.
+    r"""Classifier of clips with spatial attention in every frame, a recurrent state, and attention over time.
 
     .. math:: a_t = \mathrm{att}(v_t, h_{t-1}),\quad h_t = \mathrm{GRU}(\textstyle\sum a_{t,ij} v_{t,ij},\, h_{t-1}),
               \quad \mathrm{logits} = W \textstyle\sum_t \beta_t h_t
 
-    with ``v`` the frame's features and their positions on the grid, and beta a softmax over the states' scores. A state
-    that knows where it looked sees motion as a change of place. S. Sharma, R. Kiros, R. Salakhutdinov, "Action
-    Recognition using Visual Attention", 2015, arXiv:1511.04119, with a GRU for their LSTM and weights over time.
+    with ``v`` the frame's features and their positions on the grid, and beta a softmax over the states' scores. The
+    state knows where it looked, so it sees motion as a change of place.
+
+    S. Sharma, R. Kiros, R. Salakhutdinov, "Action Recognition using Visual Attention", 2015, arXiv:1511.04119; here
+    with a GRU in place of their LSTM, and with weights over time.
 
     Args:
-        backbone: of frames, see `haa.models.backbone`.
-        class_vocab: how many classes there are.
-        hidden: width of state and attention, a multiple of four.
-        dropout: in training, on the summed states.
+        backbone: Backbone that reads the frames, see `haa.models.backbone`.
+        class_vocab: Number of classes.
+        hidden: Width of state and attention, a multiple of four.
+        dropout: Probability of dropout on the summed states, in training.
 
     Example:
         >>> from haa.models.backbone import Tiny
@@ -48,12 +50,12 @@ class RecurrentAttention(nn.Module):
     def forward(
         self, clip: Float[Tensor, "b t 3 h w"], attention: Float[Tensor, "b t p q"] | None = None
     ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b t i j"]]:
-        """Logits, and where each frame was looked at (each map sums to 1).
+        """Return the logits, and the attention in each frame (each map sums to 1).
 
         Args:
-            clip: RGB in [0, 1].
-            attention: somebody else's map to look by instead of the model's own, at any resolution; one that is all
-                zero leaves a frame its own.
+            clip: Frames, RGB in [0, 1].
+            attention: Inserted map to look by instead of the model's own attention, at any resolution; an all-zero map
+                leaves a frame its own.
         """
         b, t = clip.shape[:2]
         grid = self.values(self.backbone(clip.flatten(0, 1)))
@@ -63,12 +65,12 @@ class RecurrentAttention(nn.Module):
         projected = self.look.values(values)
         state, states, maps = values.new_zeros(b, self.hidden), [], []
         for step in range(t):
-            given = None if attention is None else on_grid(attention[:, step], (height, width))
-            weights = inserted(self.look.look(projected[:, step], state), given)
+            inserted_map = None if attention is None else on_grid(attention[:, step], (height, width))
+            weights = inserted(self.look.look(projected[:, step], state), inserted_map)
             state = self.remember(torch.einsum("bn,bnc->bc", weights, values[:, step]), state)
             states.append(state)
             maps.append(weights)
-        every = torch.stack(states, 1)
-        moments = self.moment(every).softmax(1)
-        logits = self.classify(self.dropout((moments * every).sum(1)))
+        all_states = torch.stack(states, 1)
+        time_weights = self.moment(all_states).softmax(1)
+        logits = self.classify(self.dropout((time_weights * all_states).sum(1)))
         return logits, torch.stack(maps, 1).unflatten(2, (height, width))

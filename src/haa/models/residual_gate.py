@@ -1,4 +1,4 @@
-"""A gate that can only add: where it is closed, features pass unchanged."""
+"""Gate that can only add: where it is closed, features pass unchanged."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from haa.models.insert import inserted, on_grid
 
 
 class ResidualGate(nn.Module):
-    r"""Spatial attention with a residual: every cell's features, and those that are attended to once more.
+    r"""Spatial attention with a residual: it adds the features, weighted by the attention, to the features.
 
     .. math:: y_{ij} = (1 + a_{ij})\, x_{ij}, \qquad a = \mathrm{sigmoid}(g(x)) \in (0, 1)
 
     with g a convolution 3 x 3, ReLU and one 1 x 1. Wang et al., "Residual Attention Network for Image Classification",
-    CVPR 2017, section 3.2. A sigmoid and not a softmax: several objects are attended to at once, each in full.
+    CVPR 2017, section 3.2. It is a sigmoid and not a softmax: several objects can be attended to at once, each in full.
 
     Args:
-        channels: of the features.
-        hidden: width of g.
+        channels: Channels of the features.
+        hidden: Width of the hidden layer of g.
 
     Example:
         >>> y, attention = ResidualGate(8)(torch.ones(2, 8, 4, 6))
@@ -34,7 +34,13 @@ class ResidualGate(nn.Module):
     def forward(
         self, x: Float[Tensor, "b c i j"], given: Float[Tensor, "b p q"] | None = None
     ) -> tuple[Float[Tensor, "b c i j"], Float[Tensor, "b i j"]]:
-        """The gated features, and a; where a given map is not all zero, it is a, divided by its maximum."""
+        """Return the gated features y, and the attention a.
+
+        Args:
+            x: Features.
+            given: Inserted map, at any resolution; divided by its maximum it takes the place of a. A map that is all
+                zero leaves a sample its own.
+        """
         attention = self.score(x).sigmoid()
         if given is not None:
             weights = on_grid(given, (x.shape[2], x.shape[3]))

@@ -1,4 +1,4 @@
-"""A saliency model: frozen or trained features, a small readout, a centre bias and a blur."""
+"""Saliency model: frozen or trained features, a small readout, a centre bias and a blur."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from haa.models.insert import inserted, on_grid
 
 
 class SaliencyReadout(nn.Module):
-    r"""Where people look at an image, as a log-density.
+    r"""Saliency model that predicts where people look at an image, as a log-density.
 
     .. math:: \log p = \log\mathrm{softmax}\big(G_\sigma * (r(f) + \log a(f)) + \log c\big)
 
-    of the backbone's features f, a readout r and an attention gate a of 1 x 1 convolutions, a Gaussian blur whose
-    :math:`\sigma` is learned, and a centre bias c: a small map of log-density that is learned too. The gate, a softmax
-    over the grid of features, is a factor of the density: nobody is predicted to look where it vanishes. It is the map
-    that alignment acts upon.
+    with the backbone's features f, a readout r and an attention gate a of 1 x 1 convolutions, a Gaussian blur whose
+    :math:`\sigma` is learned, and a centre bias c: a small map of log-density that is learned too. The gate is a
+    softmax over the grid of features and a factor of the density: where it vanishes, the model predicts that nobody
+    looks. The gate is the map that alignment acts upon.
 
     Args:
-        backbone: gives features, see `haa.models.backbone`.
-        hidden: widths of the readout's layers; the gate has one hidden layer of the first of them.
-        dropout: probability that a whole channel of a hidden layer is dropped in training.
-        scale: the density is computed on a grid finer by this than that of the features.
-        blur: what sigma is at first, in cells of the features.
-        bias_grid: height and width of the centre bias, which is interpolated to any size.
+        backbone: Backbone that gives the features, see `haa.models.backbone`.
+        hidden: Widths of the readout's layers; the gate has one hidden layer, as wide as the first of them.
+        dropout: Probability that a whole channel of a hidden layer is dropped in training.
+        scale: Factor by which the grid of the density is finer than that of the features.
+        blur: Initial value of sigma, in cells of the features.
+        bias_grid: Height and width of the centre bias, which is interpolated to any size.
+
+    Raises:
+        InputError: If there is no hidden layer, ``scale`` is below 1, or ``blur`` is not above 0.
 
     M. Kümmerer, T. S. A. Wallis, L. A. Gatys, M. Bethge, Understanding low- and high-level contributions to fixation
     prediction (DeepGaze II), ICCV 2017: readout of 1 x 1 convolutions on frozen features, blur, centre bias, softmax.
@@ -76,21 +79,22 @@ class SaliencyReadout(nn.Module):
         size: Size | None = None,
         attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b p q"], Float[Tensor, "b i j"]]:
-        """The log-density and the attention.
+        """Return the log-density and the attention.
 
         Args:
             image: RGB in [0, 1].
-            features: the backbone's features of it, if they are at hand.
-            size: of the log-density; None is that of the finer grid. The density sums to 1 over what is returned.
-            attention: somebody else's map to look by, at any resolution, instead of the model's own; a map that is all
-                zero leaves a sample its own.
+            features: Features as the backbone returns them, if the caller has them already.
+            size: Size (height, width) of the log-density; None is that of the finer grid. The density sums to 1 over
+                the returned grid.
+            attention: Inserted map to look by instead of the model's own attention, at any resolution; an all-zero map
+                leaves a sample its own.
         """
         x = self.normalise(self.backbone(image) if features is None else features)
         b, _, i, j = x.shape
         log_gate = self.gate(x).float().flatten(1).log_softmax(1).view(b, 1, i, j)
         if attention is not None:
             gate = inserted(log_gate.flatten(1).exp(), on_grid(attention, (i, j)))
-            log_gate = gate.clamp_min(1e-6).log().view(b, 1, i, j)  # where nobody looked, e ** -14 and not never
+            log_gate = gate.clamp_min(1e-6).log().view(b, 1, i, j)  # e ** -14 where the map is 0: rare, not impossible
         logits = self.readout(x).float() + log_gate
         grid = (i * self.scale, j * self.scale)
         logits = F.interpolate(logits, grid, mode="bilinear", align_corners=False)
@@ -103,19 +107,22 @@ class SaliencyReadout(nn.Module):
 
     @torch.no_grad()
     def fit_centre_bias(self, points: Float[Tensor, "b n 2"], size: Size, sigma: float = 0.05) -> None:
-        """Start from where people look whatever the image: the log-density of all these fixations together.
+        """Set the centre bias to the log-density of all these fixations together, whatever their image.
 
         Args:
-            points: of any number of images, in pixels of ``size``; NaN pads.
-            size: (height, width) to which the points of all images were resized.
-            sigma: of the Gaussian around each, as a share of the longer side.
+            points: Fixations on any number of images, in pixels of ``size``; NaN pads.
+            size: Size (height, width) to which the points of all images were resized.
+            sigma: Standard deviation of the Gaussian around each fixation, as a share of the longer side.
+
+        Raises:
+            InputError: If no fixation lies on its image.
         """
-        every = points.reshape(1, -1, 2)
-        if not valid(every, size).any():
+        all_points = points.reshape(1, -1, 2)
+        if not valid(all_points, size).any():
             raise InputError("no fixation lies on its image: a centre bias cannot be fitted")
         grid = (self.centre_bias.shape[0], self.centre_bias.shape[1])
-        fitted = density(every, size, sigma * max(size), grid=grid)[0] * grid[0] * grid[1]
-        self.centre_bias.copy_(fitted.clamp_min(1e-3).log())
+        relative_density = density(all_points, size, sigma * max(size), grid=grid)[0] * grid[0] * grid[1]
+        self.centre_bias.copy_(relative_density.clamp_min(1e-3).log())
 
 
 class ChannelNorm(nn.Module):
@@ -135,7 +142,12 @@ class ChannelNorm(nn.Module):
 
 
 def gaussian_blur(x: Float[Tensor, "b 1 h w"], sigma: Tensor, radius: int) -> Float[Tensor, "b 1 h w"]:
-    """A Gaussian filter whose standard deviation, in pixels, is differentiable; the border is repeated outwards.
+    """Blur maps with a Gaussian whose standard deviation is differentiable; the border is repeated outwards.
+
+    Args:
+        x: Maps to blur.
+        sigma: Standard deviation in pixels.
+        radius: Radius of the filter in pixels.
 
     Example:
         >>> impulse = torch.zeros(1, 1, 1, 3).index_fill(3, torch.tensor(1), 1.0)

@@ -14,7 +14,7 @@ from haa.text import PAD
 
 
 class ShowAttendTell(Captioner):
-    """Captioning with soft attention: an LSTM whose every word is read from the features under one map.
+    """Caption model with soft attention: an LSTM reads the features under one map before every word.
 
     With features a_i and the state h of the LSTM, word after word::
 
@@ -25,11 +25,12 @@ class ShowAttendTell(Captioner):
     Generation with Visual Attention", ICML 2015, eq. 1 to 8 and section 4.2.
 
     Args:
-        backbone: image ``(b, 3, h, w)`` to features ``(b, c, i, j)``, with an attribute ``channels``.
-        caption_vocab: entries of the caption vocabulary.
-        hidden: width of the LSTM and of the attention.
-        embedding: width of a word.
-        dropout: in training, on what the logits are read from.
+        backbone: Backbone that turns an image ``(b, 3, h, w)`` into features ``(b, c, i, j)`` and has an attribute
+            ``channels``.
+        caption_vocab: Entries of the caption vocabulary.
+        hidden: Width of the LSTM and of the attention.
+        embedding: Width of a word.
+        dropout: Probability of dropout on the input of the logits, in training.
 
     Example:
         >>> from haa.models.backbone import Tiny
@@ -72,12 +73,12 @@ class ShowAttendTell(Captioner):
     ) -> tuple[Float[Tensor, "b t v"], Float[Tensor, "b t i j"]]:
         features = self.backbone(image) if features is None else features
         memory, state = self.begin(features, attention)
-        read, maps = [], []
+        outputs, maps = [], []
         for word in self.words(tokens).unbind(1):
-            out, weights, state = self._word(word, memory, state)
-            read.append(out)
+            output, weights, state = self._word(word, memory, state)
+            outputs.append(output)
             maps.append(weights)
-        logits = self.logits(self.dropout(torch.stack(read, 1)))
+        logits = self.logits(self.dropout(torch.stack(outputs, 1)))
         return logits, torch.stack(maps, 1).unflatten(2, features.shape[2:])
 
     def begin(
@@ -86,37 +87,37 @@ class ShowAttendTell(Captioner):
         values = features.flatten(2).transpose(1, 2)
         mean = values.mean(1)
         state = (torch.tanh(self.start_hidden(mean)), torch.tanh(self.start_cell(mean)))
-        given = () if attention is None else (on_grid(attention, (features.shape[2], features.shape[3])),)
-        return (values, self.attention.values(values), *given), state
+        inserted_map = () if attention is None else (on_grid(attention, (features.shape[2], features.shape[3])),)
+        return (values, self.attention.values(values), *inserted_map), state
 
     def next(
         self, token: Int[Tensor, " n"], memory: State, state: State
     ) -> tuple[Float[Tensor, "n v"], Float[Tensor, "n k"], State]:
-        out, attention, state = self._word(self.words(token), memory, state)
-        return self.logits(self.dropout(out)), attention, state
+        output, attention, state = self._word(self.words(token), memory, state)
+        return self.logits(self.dropout(output)), attention, state
 
     def _word(self, word: Tensor, memory: State, state: State) -> tuple[Tensor, Tensor, State]:
-        values, projected, *given = memory
-        attention = inserted(self.attention.look(projected, state[0]), given[0] if given else None)
-        seen = torch.sigmoid(self.gate(state[0])) * torch.einsum("bn,bnc->bc", attention, values)
-        state = self.lstm(torch.cat([word, seen], 1), state)
-        return word + self.from_hidden(state[0]) + self.from_seen(seen), attention, state
+        values, projected, *inserted_map = memory
+        attention = inserted(self.attention.look(projected, state[0]), inserted_map[0] if inserted_map else None)
+        context = torch.sigmoid(self.gate(state[0])) * torch.einsum("bn,bnc->bc", attention, values)
+        state = self.lstm(torch.cat([word, context], 1), state)
+        return word + self.from_hidden(state[0]) + self.from_seen(context), attention, state
 
 
 def doubly_stochastic(
     attention: Float[Tensor, "b t i j"], mask: Bool[Tensor, "b t"] | None = None
 ) -> Float[Tensor, " b"]:
-    """How far a sentence is from looking at every cell equally much in total: ``sum_i (1 - sum_t alpha_ti)^2``.
+    """Return how far a sentence is from equal total attention to every cell: ``sum_i (1 - sum_t alpha_ti)^2``.
 
     Xu et al. 2015, eq. 14, where it is added to the loss with weight 1.
 
     Args:
-        attention: a map per word.
-        mask: which words count; None counts all.
+        attention: A map per word.
+        mask: True for words that count; None counts all.
 
     Example:
         >>> doubly_stochastic(torch.full((1, 4, 2, 2), 0.25))
         tensor([0.])
     """
-    counted = attention if mask is None else attention * mask[:, :, None, None]
-    return (1 - counted.sum(1)).square().sum((1, 2))
+    counted_maps = attention if mask is None else attention * mask[:, :, None, None]
+    return (1 - counted_maps.sum(1)).square().sum((1, 2))

@@ -1,4 +1,4 @@
-"""Stacked attention: a question looks at the image once, and again with what it saw (Yang et al., CVPR 2016)."""
+"""Stacked attention: a question looks at the image, and then again with what it saw (Yang et al., CVPR 2016)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from haa.text import PAD
 
 
 class StackedAttention(nn.Module):
-    """Visual question answering by repeated additive attention over the cells of a feature grid.
+    """Model for visual question answering by repeated additive attention over the cells of a feature grid.
 
-    The question, read by an LSTM, is the first query ``u``. Each layer attends, and adds what it saw to the query::
+    An LSTM reads the question and gives the first query ``u``. Each layer attends, and adds what it saw to the query::
 
         s_ij = w . tanh(W v_ij + U u),   p = softmax(s),   u <- u + sum_ij p_ij v_ij
 
-    Yang et al., "Stacked Attention Networks for Image Question Answering", CVPR 2016, section 3.3. The map that
-    is returned, and so aligned, is that of the last layer: the earlier ones are free to look elsewhere first.
+    Yang et al., "Stacked Attention Networks for Image Question Answering", CVPR 2016, section 3.3. The map of
+    the last layer is returned, and so aligned; the earlier layers are free to look elsewhere first.
 
     Args:
-        backbone: image ``(b, 3, h, w)`` to features ``(b, c, i, j)``, with an attribute ``channels``.
-        question_vocab: entries of the question vocabulary.
-        answer_vocab: answers to choose from.
-        hidden: width of question, features and attention.
-        embedding: width of a word.
-        layers: how often the question looks.
-        dropout: in training, on words, on the two inputs of the answer.
+        backbone: Backbone that turns an image ``(b, 3, h, w)`` into features ``(b, c, i, j)`` and has an attribute
+            ``channels``.
+        question_vocab: Entries of the question vocabulary.
+        answer_vocab: Number of answers to choose from.
+        hidden: Width of question, features and attention.
+        embedding: Width of a word.
+        layers: Number of times that the question looks at the image.
+        dropout: Probability of dropout on the words and on the input of the answer, in training.
 
     Example:
         >>> from haa.models.backbone import Tiny
@@ -67,30 +68,30 @@ class StackedAttention(nn.Module):
         features: Float[Tensor, "b c i j"] | None = None,
         attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b i j"]]:
-        """Answer logits, and where the last layer looked (each map sums to 1).
+        """Return the answer logits, and the attention of the last layer (each map sums to 1).
 
         Args:
-            image: in [0, 1]; may be None when ``features`` are given.
-            question: word numbers, padded behind.
-            mask: which of them are words; at least the first of each row.
-            features: what the backbone would return, if somebody has it already.
-            attention: somebody else's map to look by in the last layer, at any resolution, instead of the
-                model's own; a map that is all zero leaves a sample its own.
+            image: RGB in [0, 1]; may be None when ``features`` are given.
+            question: Word numbers, padded behind.
+            mask: True where ``question`` holds a word; at least the first of each row.
+            features: Features as the backbone returns them, if the caller has them already.
+            attention: Inserted map to look by in the last layer instead of the model's own attention, at any
+                resolution; an all-zero map leaves a sample its own.
         """
         features = self.backbone(image) if features is None else features
         values = self.values(features).flatten(2).transpose(1, 2)
         query = self.read(question, mask)
         grid = (features.shape[2], features.shape[3])
-        given = None if attention is None else on_grid(attention, grid)
+        inserted_map = None if attention is None else on_grid(attention, grid)
         for number, layer in enumerate(self.layers, 1):
             weights = layer(values, query)
             if number == len(self.layers):
-                weights = inserted(weights, given)
+                weights = inserted(weights, inserted_map)
             query = query + torch.einsum("bn,bnc->bc", weights, values)
         return self.answer(self.dropout(query)), weights.unflatten(1, grid)
 
     def read(self, question: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, "b c"]:
-        """The question as one vector: the LSTM's state after its last word."""
+        """Return the question as one vector: the LSTM's state after its last word."""
         states, _ = self.reader(self.dropout(self.words(question)))
-        last = mask.sum(1) - 1
-        return states[torch.arange(len(states), device=states.device), last]
+        last_word = mask.sum(1) - 1
+        return states[torch.arange(len(states), device=states.device), last_word]

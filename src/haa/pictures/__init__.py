@@ -1,0 +1,1 @@
+"""Pictures of where people and machines looked."""

@@ -1,11 +1,10 @@
-"""`haa show`: samples with where people looked, what a condition makes of it, and where a machine looks."""
+"""The command `haa show`: samples with where people looked, what a condition makes of it, where a machine looks."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-import torch
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -13,8 +12,7 @@ from torch.nn.functional import interpolate
 
 from haa import build, checkpoint
 from haa.alignment import Alignment
-from haa.batch import Batch, in_unit_range, middle
-from haa.conditions import Human
+from haa.batch import Batch, human_maps, image_size, in_unit_range, middle
 from haa.data.dataset import Split
 from haa.data.loading.collate import collate
 from haa.data.loading.samples import Samples
@@ -30,10 +28,10 @@ def show(cfg: DictConfig) -> Path:
     """Draw the samples ``cfg.index`` and return the picture's path.
 
     Args:
-        cfg: ``conf/show.yaml``, composed.
+        cfg: Config composed from ``conf/show.yaml``.
 
     Raises:
-        InputError: if the data, the checkpoint or an index cannot be used.
+        InputError: If the data, the checkpoint or an index cannot be used.
     """
     module: AlignedModule | None = None
     if cfg.split not in get_args(Split):
@@ -56,7 +54,7 @@ def show(cfg: DictConfig) -> Path:
         if not isinstance(index, int) or not 0 <= index < len(dataset):
             raise InputError(f"index={index}: the {cfg.split} split has samples 0 to {len(dataset) - 1}")
     samples = Samples(dataset, data.transform)
-    control = None if isinstance(condition, Human) else Samples(dataset, data.transform, condition=condition)
+    control = None if not condition.exchanges else Samples(dataset, data.transform, condition=condition)
     rows = [_row(samples, control, module, index, dataset.simulated) for index in indices]
     path = Path(cfg.output_dir) / "show.png"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,10 +63,10 @@ def show(cfg: DictConfig) -> Path:
 
 
 def figure(rows: list[tuple[Batch, list[Column]]]) -> Figure:
-    """One row per sample, with its columns laid over its image.
+    """Draw one row per sample, with its columns laid over its image.
 
     Args:
-        rows: a batch of one sample, whose image is in [0, 1], and its columns; the first row names them.
+        rows: For each row a batch of one sample, whose image is in [0, 1], and its columns; the first row names them.
     """
     heights = [batch["image"].shape[-2] / batch["image"].shape[-1] for batch, _ in rows]
     width = 2.6 * len(rows[0][1])
@@ -98,41 +96,30 @@ def figure(rows: list[tuple[Batch, list[Column]]]) -> Figure:
 def _row(
     samples: Samples, control: Samples | None, module: AlignedModule | None, index: int, simulated: bool
 ) -> tuple[Batch, list[Column]]:
-    alignment = Alignment() if module is None else module.alignment
+    sigma = (Alignment() if module is None else module.alignment).sigma
     batch = in_unit_range(collate([samples[index]]))
     attention = None
     if module is not None:
-        with torch.no_grad():
-            attention = module.look(batch).attention
+        _, output = module.probe(batch)
+        attention = output.attention
         if attention is None:
             raise InputError(f"{type(module.model).__name__} returns no attention: leave checkpoint= out")
-    still, machine = _middle(batch, attention)
+    still, machine = middle(batch, attention)
     human = "simulated human map" if simulated else "human map"
-    columns = [*_gaze(still, alignment, human)]
+    columns = [*_gaze(still, sigma, human)]
     if control is not None:
-        other, _ = _middle(in_unit_range(collate([control[index]])), None)
-        name = type(control.condition).__name__.lower()
-        columns.append(_gaze(other, alignment, f"condition={name}")[1])
+        other, _ = middle(in_unit_range(collate([control[index]])), None)
+        columns.append(_gaze(other, sigma, f"condition={control.condition.label}")[1])  # type: ignore[union-attr]
     if machine is not None:
         size = still["image"].shape[-2:]
         columns.append(("machine map", None, interpolate(machine[:1, None].float(), size, mode="bilinear")[0, 0]))
     return still, columns
 
 
-def _middle(batch: Batch, attention: Tensor | None) -> tuple[Batch, Tensor | None]:
-    """Of a clip the middle frame; a still, and a machine that is not asked, as they are."""
-    if "clip" not in batch:
-        return batch, attention
-    frames = batch["clip"].shape[:2]
-    still, machine = middle(batch, torch.zeros(*frames, 1, 1) if attention is None else attention)
-    return still, None if attention is None else machine
-
-
-def _gaze(batch: Batch, alignment: Alignment, heading: str) -> tuple[Column, Column]:
-    size: Any = tuple(batch["image"].shape[-2:])
-    density, has = alignment.human(batch, size)
-    if not bool(has[0]):
+def _gaze(batch: Batch, sigma: float, heading: str) -> tuple[Column, Column]:
+    maps, has_human = human_maps(batch, image_size(batch), sigma)
+    if not bool(has_human[0]):
         return ("image, fixations", None, None), (heading, None, None)
     points = batch["fixations"][0] if "fixations" in batch else None
     points = None if points is None else points[points.isfinite().all(-1)]
-    return ("image, fixations", points, None), (heading, None, density[0])
+    return ("image, fixations", points, None), (heading, None, maps[0])

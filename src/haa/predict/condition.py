@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from haa.conditions.condition import Condition, Fitted, Human
+from haa.conditions.condition import Condition, Fitted, Human, Role
 from haa.conditions.draw import sample
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
 from haa.errors import InputError
 from haa.gaze import Gaze
-
-if TYPE_CHECKING:
-    from haa.predict.predictor import PredictedMaps
+from haa.predict.cache import PredictedMaps, predicted_maps
 
 
 class PredictedGaze(GazeDataset):
-    """A split whose samples all have gaze: fixations drawn from the density that a saliency model predicts.
+    """Split whose samples all have gaze: fixations drawn from the density that a saliency model predicts.
 
     Args:
-        dataset: the split.
-        maps: of its pictures.
-        points: fixations for each picture.
-        seed: draws them; samples of one picture have the same.
+        dataset: The split.
+        maps: Densities of its pictures.
+        points: Number of fixations for each picture.
+        seed: Seed of their draws; samples of one picture have the same.
     """
 
     def __init__(self, dataset: GazeDataset, maps: PredictedMaps, points: int, seed: int) -> None:
@@ -56,18 +54,23 @@ class Predicted(Fitted[PredictedGaze]):
     ``control`` is any other condition and acts on the predicted fixations as it would on recorded ones.
 
     Args:
-        checkpoint: of ``haa train task=saliency``; hashed, so that another one at the same path is noticed.
-        control: what becomes of the predicted gaze; None leaves it as it is.
-        points: fixations for each picture. They are spread evenly over the density's mass, so that few are enough.
-        seed: draws them.
-        cache: folder in which the predicted maps are kept; None keeps them for one process.
-        batch_size: pictures that are looked at together.
+        checkpoint: Checkpoint of ``haa train task=saliency``. It is hashed, so that another one at the same path is
+            noticed.
+        control: Condition that acts on the predicted gaze; None leaves it as it is. The part that it plays is the part
+            of the whole: a control of predicted gaze is a control.
+        points: Number of fixations for each picture. They are spread evenly over the density's mass, so that few are
+            enough.
+        seed: Seed of their draws.
+        cache: Folder in which the predicted maps are kept; None keeps them for one process.
+        batch_size: Number of pictures that are looked at together.
 
     Raises:
-        InputError: if a number is not positive; at the first sample, if the checkpoint is not one of a saliency model.
+        InputError: If a number is not positive; at the first sample, if the checkpoint is not one of a saliency model.
 
     Y. Qiao, J. Dong, D. Xu, Exploring Human-Like Attention Supervision in Visual Question Answering, AAAI 2018.
     """
+
+    role: Role = "treatment"
 
     def __init__(
         self,
@@ -83,13 +86,16 @@ class Predicted(Fitted[PredictedGaze]):
                 raise InputError(f"condition.{name}={value}: give a positive number")
         self.checkpoint, self.control = checkpoint, Human() if control is None else control
         self.points, self.seed, self.cache, self.batch_size = points, seed, cache, batch_size
+        self.role = self.control.role
+
+    @property
+    def label(self) -> str:
+        return super().label if isinstance(self.control, Human) else f"{self.control.label} {super().label}"
 
     def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
         return self.control.gaze(self.fitted(dataset), index)
 
     def fit(self, dataset: GazeDataset) -> PredictedGaze:
-        """Look at every picture of the split, unless that has been done before."""
-        from haa.predict.predictor import predicted_maps  # it rebuilds models, whose builder imports the conditions
-
+        """Return the split with predicted gaze; its pictures are looked at unless that has been done before."""
         maps = predicted_maps(self.checkpoint, dataset, self.cache, self.batch_size)
         return PredictedGaze(dataset, maps, self.points, self.seed)

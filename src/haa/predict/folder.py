@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -17,8 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from haa.data.files.image import read_image
+from haa.disk import write_whole
 from haa.errors import InputError
-from haa.predict.predictor import Predictor, at_size, file_hash, progress
+from haa.predict.cache import file_hash, progress
+from haa.predict.predictor import Predictor, at_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
 
@@ -27,13 +28,13 @@ def predict(cfg: DictConfig) -> dict[str, int]:
     """Write the maps of every image in a folder and below; what is there already is left alone.
 
     Args:
-        cfg: ``conf/predict.yaml``, composed.
+        cfg: Config composed from ``conf/predict.yaml``.
 
     Returns:
         How many images were ``written``, ``there`` before, and ``skipped`` because they could not be read.
 
     Raises:
-        InputError: if the checkpoint, the folders or, with ``on_error=stop``, an image cannot be used.
+        InputError: If the checkpoint, the folders or, with ``on_error=stop``, an image cannot be used.
     """
     _check(cfg)
     source, target = Path(cfg.images).expanduser(), Path(cfg.output).expanduser()
@@ -61,7 +62,7 @@ def predict(cfg: DictConfig) -> dict[str, int]:
     before = f", {len(there)} were there" if there else ""
     console.print(f"{' and '.join(kinds)} of {written} images in {target}{before}", highlight=False)
     if skipped:
-        _atomically(target / "skipped.json", lambda file: file.write(json.dumps(skipped, indent=2).encode()))
+        write_whole(target / "skipped.json", json.dumps(skipped, indent=2))
         console.print(f"{len(skipped)} could not be read, see {target / 'skipped.json'}:", highlight=False)
         for name in list(skipped)[:10]:
             console.print(f"    {name}", highlight=False, markup=False)
@@ -116,7 +117,7 @@ def _images(source: Path, target: Path) -> list[str]:
 
 
 def _claim(target: Path, made_by: dict[str, Any]) -> None:
-    """Say in the folder what its maps are made by; a folder of others is refused."""
+    """Write into the folder what its maps are made by; refuse a folder of other maps."""
     note = target / "predict.json"
     if note.is_file():
         try:
@@ -128,7 +129,8 @@ def _claim(target: Path, made_by: dict[str, Any]) -> None:
                 f"output={target} holds maps of another checkpoint, format or question: give another folder"
             )
         return
-    _atomically(note, lambda file: file.write(json.dumps(made_by, indent=2).encode()))
+    target.mkdir(parents=True, exist_ok=True)
+    write_whole(note, json.dumps(made_by, indent=2))
 
 
 def _paths(target: Path, name: str, kinds: Sequence[str], form: Literal["png", "npz"]) -> list[Path]:
@@ -141,19 +143,12 @@ def _write(target: Path, name: str, maps: dict[str, Tensor], size: Any, form: Li
     sized = {kind: at_size(kind, values, tuple(size)).numpy() for kind, values in maps.items()}
     if form == "npz":
         (path,) = _paths(target, name, (), form)
-        _atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **sized))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, lambda file: np.savez_compressed(file, allow_pickle=False, **sized))
         return
     for kind, values in sized.items():
         (path,) = _paths(target, name, (kind,), form)
         peak = max(float(values.max()), float(np.finfo(np.float32).tiny))
         levels = np.round(values / peak * 65535).astype(np.uint16)
-        _atomically(path, partial(Image.fromarray(levels).save, format="PNG"))
-
-
-def _atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """A file that is there is complete, whatever happens to the process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    begun = path.with_name(f".{path.name}.partial")
-    with begun.open("wb") as file:
-        write(file)
-    os.replace(begun, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, partial(Image.fromarray(levels).save, format="PNG"))

@@ -1,8 +1,8 @@
-"""A study: runs that differ in condition, weight and seed, and in nothing else."""
+"""Studies: runs that differ in condition, weight and seed, and in nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,17 +13,17 @@ from haa.errors import InputError, suggest
 from haa.report.collect import Run, flat
 from haa.run_folder import class_name
 
-LOWER_IS_BETTER = ("loss", "kl", "mae", "emd", "deletion", "sufficiency", "perplexity")
 FAITHFULNESS = tuple(f"attention_{name}" for name in ("deletion", "insertion", "comprehensiveness", "sufficiency"))
 """Metrics of attention that ask the model, and no gaze."""
-_ORDER = ("baseline", "treatment", "control", "other")
+_ORDER = ("baseline", "treatment", "control", "less gaze", "oracle")
 
 
 @dataclass(frozen=True)
 class Arm:
-    """The runs of one condition at one weight, by seed."""
+    """Runs of one condition at one weight, by seed."""
 
-    kind: str
+    role: str
+    """Part that it plays: baseline, treatment, control, oracle or less gaze."""
     condition: str
     weight: float
     loss: str
@@ -34,20 +34,24 @@ class Arm:
     @property
     def oracle(self) -> bool:
         """Whether human gaze was its attention, at test time too: an upper bound, and no model."""
-        return any(run.oracle for run in self.runs.values())
+        return self.role == "oracle"
 
     @property
     def predicted(self) -> bool:
         """Whether its gaze, or that which its control exchanged, came from a model."""
-        return "predicted" in self.condition.split()
+        return any(run.predicted for run in self.runs.values())
 
     def values(self, metric: str) -> dict[int, float]:
-        """The metric by seed, where it is defined."""
+        """Return the metric by seed, where it is defined."""
         known = {seed: run.summary["metrics"].get(metric) for seed, run in sorted(self.runs.items())}
         return {seed: value for seed, value in known.items() if value is not None}
 
+    def sign(self, metric: str) -> int:
+        """Return 1 where more of a metric is better, -1 where less is, 0 where nothing says so."""
+        return _sign(self.runs.values(), metric)
+
     def matches(self, other: Arm) -> bool:
-        """Whether the other arm was aligned in the same way, with another condition's gaze."""
+        """Return whether the other arm was aligned in the same way, with another condition's gaze."""
         return (self.weight, self.loss) == (other.weight, other.loss)
 
 
@@ -65,13 +69,19 @@ class Study:
 
     @property
     def baseline(self) -> Arm | None:
-        return next((arm for arm in self.arms if arm.kind == "baseline"), None)
+        """Arm without alignment, if there is one."""
+        return next((arm for arm in self.arms if arm.role == "baseline"), None)
 
-    def of(self, *kinds: str) -> list[Arm]:
-        return [arm for arm in self.arms if arm.kind in kinds]
+    def of(self, *roles: str) -> list[Arm]:
+        """Return the arms that play one of these parts."""
+        return [arm for arm in self.arms if arm.role in roles]
+
+    def sign(self, metric: str) -> int:
+        """Return 1 where more of a metric is better, -1 where less is, 0 where nothing says so."""
+        return _sign(self.runs, metric)
 
     def controls(self, arm: Arm) -> list[Arm]:
-        """The controls of an arm: the same weight and loss, with gaze that does not belong to the image.
+        """Return the controls of an arm: the same weight and loss, with gaze that does not belong to the image.
 
         Where there are some of the same source (predicted gaze, or recorded), they are meant and not the others.
         """
@@ -80,11 +90,12 @@ class Study:
 
     @cached_property
     def runs(self) -> list[Run]:
+        """Runs of all arms."""
         return [run for arm in self.arms for run in arm.runs.values()]
 
     @cached_property
     def metrics(self) -> list[str]:
-        """All metrics of any run: the task's first, then its others, attention's, and the loss last.
+        """Metrics of any run: the task's first, then its others, attention's, and the loss last.
 
         Those that no run has a value of are left out: the caveats tell of them.
         """
@@ -94,29 +105,25 @@ class Study:
 
     @cached_property
     def attention(self) -> str | None:
-        """The metric that says how human the attention is: NSS where it was scored; None where no gaze was recorded."""
+        """Metric that says how human the attention is: NSS where it was scored; None where no gaze was recorded."""
         names = [name for name in self.metrics if name.startswith("attention_") and name not in FAITHFULNESS]
         return "attention_nss" if "attention_nss" in names else next(iter(names), None)
 
     @property
     def simulated(self) -> bool:
+        """Whether gaze comes from a simulated observer."""
         return any(run.summary.get("simulated_gaze") for run in self.runs)
 
 
-def sign(metric: str) -> int:
-    """1 where more is better, -1 where less is."""
-    return -1 if metric.split("/")[-1].removeprefix("attention_") in LOWER_IS_BETTER else 1
-
-
 def studies(runs: Sequence[Run], metric: str | None = None) -> list[Study]:
-    """Runs by what has to be equal for a comparison: task, data, model and all settings but condition, weight and seed.
+    """Group runs by what has to be equal for a comparison: all settings but condition, weight and seed.
 
     Args:
-        runs: finished ones.
-        metric: what the verdict is about; None is what the task's runs were selected by (``task.monitor``).
+        runs: Finished runs.
+        metric: Metric that the verdict is about; None is the one by which checkpoints were selected (``task.monitor``).
 
     Raises:
-        InputError: if no run has the metric.
+        InputError: If no run has the metric, or nothing says which way it is better.
     """
     groups: dict[tuple[tuple[str, str], ...], list[Run]] = {}
     for run in runs:
@@ -126,7 +133,7 @@ def studies(runs: Sequence[Run], metric: str | None = None) -> list[Study]:
 
 
 def per_sample(arm: Arm, metric: str, seeds: Sequence[int], other: Arm | None = None) -> NDArray[np.float64] | None:
-    """The metric's value of every test sample (less the other arm's), averaged over seeds; NaN is undefined.
+    """Return the metric's value of every test sample (less the other arm's), averaged over seeds; NaN is undefined.
 
     Returns:
         None where a run has no values per sample, or where the metric is not their mean (a corpus score, a maximum
@@ -187,17 +194,30 @@ def _study(settings: dict[str, str], runs: list[Run], differing: list[str], metr
     losses = sorted({loss for _, _, loss in arms if loss})
     made = [
         Arm(
-            next(iter(by_seed.values())).kind, condition, weight, loss, _label(condition, weight, loss, losses), by_seed
+            next(iter(by_seed.values())).role, condition, weight, loss, _label(condition, weight, loss, losses), by_seed
         )
         for (weight, condition, loss), by_seed in arms.items()
     ]
-    made.sort(key=lambda arm: (_ORDER.index(arm.kind), arm.condition, arm.weight, arm.loss))
+    made.sort(key=lambda arm: (_ORDER.index(arm.role), arm.condition, arm.weight, arm.loss))
     known = sorted({name for run in runs for name in run.summary["metrics"]})
     task = runs[0].config["task"]
     chosen = metric or task["monitor"].removeprefix("val/")
     if chosen not in known:
-        raise InputError(f"--metric {chosen} is in no run's metrics.json: {suggest(chosen, known)}")
+        raise InputError(f"metric={chosen} is in no run's metrics.json: {suggest(chosen, known)}")
+    if not _sign(runs, chosen):
+        raise InputError(
+            f"metric={chosen}: nothing says whether more of it is better; set higher_is_better of its class, and "
+            "evaluate the runs again"
+        )
     return Study(_title(runs[0], settings, differing), settings, made, chosen, repeated)
+
+
+def _sign(runs: Iterable[Run], metric: str) -> int:
+    for run in runs:
+        better = run.higher_is_better(metric)
+        if better is not None:
+            return 1 if better else -1
+    return 0
 
 
 def _label(condition: str, weight: float, loss: str, losses: list[str]) -> str:
@@ -208,7 +228,7 @@ def _label(condition: str, weight: float, loss: str, losses: list[str]) -> str:
 
 
 def _short(loss: str, losses: list[str]) -> str:
-    """What sets one way to align apart from the others."""
+    """Return what sets one way to align apart from the others."""
     words = {text: dict(part.split("=", 1) for part in text.split(", ") if "=" in part) for text in losses}
     mine = words[loss]
     keys = [key for key in mine if len({other.get(key) for other in words.values()}) > 1]

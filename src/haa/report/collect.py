@@ -11,22 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from haa.errors import InputError
-from haa.run_folder import class_name
+from haa.report import version_0_1
+from haa.run_folder import RunFolder, read_config
 
-CONTROLS = ("shuffled", "random", "center", "inverted")
-"""Conditions whose maps do not say where people looked at the image at hand."""
-TREATMENTS = ("human", "predicted")
-"""Conditions for which the question is whether they help."""
+_NAMES = RunFolder(Path())
+CONFIG, METRICS, ERROR = _NAMES.config.name, _NAMES.metrics.name, _NAMES.error.name
 
-_ARM = ("align_weight", "condition", "alignment", "weight_schedule")
+_ARM = ("align_weight", "condition", "alignment")
 _HOW_IT_WAS_RUN = ("output_dir", "resume", "cache", "trust", "logger", "callbacks", "trainer", "study", "hydra")
 _WHAT_WAS_SCORED = ("test", "faithfulness")
 _SAME_WHEREVER = ("seed", "root", "num_workers", "eval_batch_size")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -37,34 +34,45 @@ class Run:
     config: dict[str, Any]
     summary: dict[str, Any]
 
-    @property
-    def condition(self) -> str:
-        """baseline where nothing was aligned, else the condition's name and arguments."""
-        if self.oracle:
-            return "oracle (upper bound)"
-        return "baseline" if self.weight == 0 else _describe(self.config["condition"])
+    @cached_property
+    def role(self) -> str:
+        """Part that it plays in a comparison: baseline, treatment, control, oracle or less gaze."""
+        return self.summary["role"] if "role" in self.summary else version_0_1.role(self.config, self.summary)
 
-    @property
-    def kind(self) -> str:
-        """baseline, treatment, control, or other: a variant that the verdict is not about."""
-        if self.oracle:
-            return "other"
-        if self.weight == 0:
-            return "baseline"
-        name = _name(self.config["condition"])
-        return "control" if name in CONTROLS else "treatment" if name in TREATMENTS else "other"
+    @cached_property
+    def condition(self) -> str:
+        """Name of its arm: baseline where nothing was aligned, else what the condition calls itself."""
+        label = self.summary["label"] if "label" in self.summary else version_0_1.label(self.config, self.role)
+        return f"{label} (upper bound)" if self.role == "oracle" else label
 
     @property
     def weight(self) -> float:
+        """Weight of the alignment."""
         return float(self.config["align_weight"])
 
     @property
     def oracle(self) -> bool:
         """Whether the human map was the attention itself, at test time too, whatever the weight."""
-        return self.summary.get("oracle", False)
+        return self.role == "oracle"
+
+    @property
+    def predicted(self) -> bool:
+        """Whether its gaze, or that which its control exchanged, came from a model."""
+        return self.role != "baseline" and self.summary.get("gaze") == "predicted"
+
+    def higher_is_better(self, metric: str) -> bool | None:
+        """Return whether more of a metric is better; None where neither is, or nothing says so."""
+        if "higher_is_better" not in self.summary:
+            return version_0_1.higher_is_better(metric)
+        better = self.summary["higher_is_better"].get(metric)
+        task = self.config["task"]
+        if better is None and task["monitor"] == f"val/{metric}":
+            return task["mode"] == "max"
+        return better
 
     @property
     def seed(self) -> int:
+        """Seed of weights, data order and draws."""
         return self.config["seed"]
 
     @cached_property
@@ -73,7 +81,6 @@ class Run:
         if self.weight == 0:
             return ""
         rest = {key: value for key, value in (self.config.get("alignment") or {}).items() if key != "weight"}
-        rest["weight_schedule"] = self.config.get("weight_schedule")
         return ", ".join(f"{key}={value}" for key, value in sorted(flat(rest).items()) if not key.endswith("_partial_"))
 
     @cached_property
@@ -92,8 +99,8 @@ class Run:
 
     @cached_property
     def samples(self) -> dict[str, NDArray[Any]]:
-        """The columns of samples.parquet: ``id`` and a float array for each metric that has values per sample."""
-        path = self.folder / "samples.parquet"
+        """Columns of samples.parquet: ``id`` and a float array for each metric that has values per sample."""
+        path = RunFolder(self.folder).samples
         if not path.is_file():
             return {}
         import pyarrow.parquet as pq
@@ -104,8 +111,8 @@ class Run:
 
     @cached_property
     def history(self) -> dict[str, dict[int, float]]:
-        """The curves of metrics.csv: for each column its value by epoch."""
-        path = self.folder / "metrics.csv"
+        """Curves of metrics.csv: for each column its value by epoch."""
+        path = RunFolder(self.folder).curves
         if not path.is_file():
             return {}
         curves: dict[str, dict[int, float]] = {}
@@ -126,22 +133,22 @@ class Unfinished:
 
 
 def collect(folders: Iterable[Path]) -> list[Run]:
-    """All finished runs in these folders and below, each once.
+    """Return all finished runs in these folders and below, each once.
 
     Raises:
-        InputError: if a folder is not there, holds something else, or no run in any of them has finished.
+        InputError: If a folder is not there, holds something else, or no run in any of them has finished.
     """
     folders = list(folders)
     runs = {}
-    for path in _find(folders, "metrics.json"):
-        config = path.parent / "config.yaml"
-        if not config.is_file():
-            raise InputError(f"{path.parent} holds metrics.json and no config.yaml: it is not a run of haa")
+    for path in _find(folders, METRICS):
+        run = RunFolder(path.parent)
+        if not run.config.is_file():
+            raise InputError(f"{run.path} holds {METRICS} and no {run.config.name}: it is not a run of haa")
         try:
             summary = json.loads(path.read_text())
         except ValueError as error:
             raise InputError(f"{path} is not valid JSON ({error}): run again, or take the folder away") from None
-        runs[path.parent.resolve()] = Run(path.parent, yaml.load(config.read_text(), _LOADER), summary)
+        runs[run.path.resolve()] = Run(run.path, read_config(run.config), summary)
     if not runs:
         errors = [f"{run.folder} failed: {run.error}" for run in unfinished(folders) if run.error]
         why = f"; {errors[0]}" if errors else ""
@@ -150,21 +157,20 @@ def collect(folders: Iterable[Path]) -> list[Run]:
 
 
 def unfinished(folders: Iterable[Path]) -> list[Unfinished]:
-    """The runs in these folders and below that have a config and no metrics."""
-    found = {}
-    for path in _find(folders, "config.yaml"):
-        folder = path.parent
-        if folder.name == ".hydra" or (folder / "metrics.json").is_file():
-            continue
-        found[folder.resolve()] = Unfinished(folder, _error(folder / "error.json"))
-    for path in _find(folders, "error.json"):
-        if not (path.parent / "metrics.json").is_file():
-            found[path.parent.resolve()] = Unfinished(path.parent, _error(path))
-    return list(found.values())
+    """Return the runs in these folders and below that have a config and no metrics."""
+    runs = {}
+    for path in _find(folders, CONFIG):
+        run = RunFolder(path.parent)
+        if run.path.name != run.overrides.parent.name and not run.metrics.is_file():
+            runs[run.path.resolve()] = Unfinished(run.path, _error(run.error))
+    for path in _find(folders, ERROR):
+        if not RunFolder(path.parent).metrics.is_file():
+            runs[path.parent.resolve()] = Unfinished(path.parent, _error(path))
+    return list(runs.values())
 
 
 def flat(tree: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """A nested dict by dotted keys.
+    """Return a nested dict by dotted keys.
 
     Example:
         >>> flat({"a": {"b": 1, "c": {"d": 2}}, "e": 3})
@@ -199,18 +205,3 @@ def _error(path: Path) -> str | None:
     content = content if isinstance(content, dict) else {"error": content}
     text = str(content.get("error") or content.get("message") or content)
     return (text.strip().splitlines() or ["unknown error"])[-1]
-
-
-def _name(condition: dict[str, Any]) -> str:
-    # a control of predicted gaze is that control
-    return class_name(condition.get("control") or condition).lower()
-
-
-def _describe(condition: dict[str, Any]) -> str:
-    """shuffled; corrupted p=0.5; predicted; shuffled predicted, for a control of predicted gaze."""
-    control = condition.get("control")
-    words = [_describe(control), "predicted"] if control else [_name(condition)]
-    for key, value in condition.items():
-        if key not in ("_target_", "seed", "root", "folder", "path", "checkpoint", "cache", "control"):
-            words.append(f"{key}={value}")
-    return " ".join(words)

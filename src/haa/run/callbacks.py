@@ -10,16 +10,16 @@ import torch
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from haa.batch import in_unit_range, middle
+from haa.batch import human_maps, image_size, middle
 from haa.pictures.draw import side_by_side, word_strips
 from haa.tasks.aligned_module import AlignedModule
 
 
 class EpochSeed(pl.Callback):
-    """Seed every epoch by (seed, epoch, process), so that a resumed run draws what the undisturbed one would have.
+    """Seeds every epoch by (seed, epoch, process), so that a resumed run draws what the undisturbed one would have.
 
     Args:
-        seed: the run's.
+        seed: Seed of the run.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -30,7 +30,7 @@ class EpochSeed(pl.Callback):
 
 
 class EarlyStopping(pl.callbacks.EarlyStopping):
-    """Lightning's, which stays stopped: a run that had stopped and was cut off before its end trains no further."""
+    """Lightning's early stopping, which stays stopped: a run that stopped and was then cut off trains no further."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.wait_count >= self.patience:
@@ -44,8 +44,8 @@ class Pictures(pl.Callback):
     pictures too.
 
     Args:
-        folder: where ``val.png`` and ``val_words.png`` go.
-        samples: how many rows it has; the first ones of the validation split, so that runs can be compared.
+        folder: Folder of ``val.png`` and ``val_words.png``.
+        samples: Number of rows: the first samples of the validation split, so that runs can be compared.
     """
 
     def __init__(self, folder: str, samples: int = 6) -> None:
@@ -55,27 +55,19 @@ class Pictures(pl.Callback):
         if not trainer.is_global_zero or not isinstance(pl_module, AlignedModule):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        batch = next(iter(data.val_dataloader()))
-        device = pl_module.device
-        batch = {key: value.to(device) if torch.is_tensor(value) else value for key, value in batch.items()}
-        batch = in_unit_range(batch)  # type: ignore[arg-type]
-        was_training = pl_module.training
-        pl_module.eval()
-        with torch.no_grad():
-            output = pl_module.look(batch)
-        pl_module.train(was_training)
+        batch, output = pl_module.probe(next(iter(data.val_dataloader())))
         if output.attention is None:
             return
-        batch, attention = middle(batch, output.attention)
-        height, width = batch["image"].shape[-2:]
-        human, has = pl_module.alignment.human(batch, (height, width))
+        pictures, machine = middle(batch, output.attention)
+        assert machine is not None
+        human, has_human = human_maps(pictures, image_size(pictures), pl_module.alignment.sigma)
         simulated = data.dataset("val").simulated
-        figure = side_by_side(batch, human, has, attention, rows=self.samples, simulated=simulated)
+        figure = side_by_side(pictures, human, has_human, machine, rows=self.samples, simulated=simulated)
         self._keep(trainer, "val", figure)
         maps, text = (getattr(output.prediction, name, None) for name in ("attention", "text"))
         if maps is not None and text is not None:
             words = [sentence.split() for sentence in text]
-            self._keep(trainer, "val_words", word_strips(batch, words, maps, rows=self.samples))
+            self._keep(trainer, "val_words", word_strips(pictures, words, maps, rows=self.samples))
 
     def _keep(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a run says on the console: what it is before it starts, and its scores at the end."""
+"""Console output of a run: what it is before it starts, and its scores at the end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from haa.conditions import Predicted
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
+from haa.predict.condition import Predicted
 from haa.run_folder import class_name
 from haa.tasks.aligned_module import AlignedModule
 
@@ -25,7 +25,7 @@ ORACLE = (
 
 @rank_zero_only
 def announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedModule) -> None:
-    """One line that says what is trained or scored on what, and what has to be known of it."""
+    """Print one line that says what is trained or scored on what, and what has to be known of it."""
     splits = {split: data.missing_gaze(split) for split in get_args(Split)}
     nobody = not any(data.some_gaze(split) for split in splits)
     gaze = "no gaze" if nobody else "simulated gaze" if data.dataset("train").simulated else "recorded gaze"
@@ -33,10 +33,8 @@ def announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedMod
         f"{total} {split}" + (f" ({missing} without gaze, masked)" if missing and not nobody else "")
         for split, (missing, total) in splits.items()
     )
-    control = cfg.condition.get("control")
-    condition = " of ".join(class_name(node).lower() for node in (control, cfg.condition) if node)
-    source = f" attention={attention(cfg)}" if cfg.get("attention") else ""
-    choice = f"align_weight={cfg.align_weight} condition={condition}{source}"
+    source = f" attention={class_name(cfg.attention)}" if cfg.get("attention") else ""
+    choice = f"align_weight={cfg.align_weight} condition={data.condition.label}{source}"  # type: ignore[union-attr]
     console = Console()
     console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
     for note in data.dataset("train").notes:
@@ -48,19 +46,14 @@ def announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedMod
     console.print(f"    writes to {folder}", highlight=False)
 
 
-def attention(cfg: Any) -> str:
-    """Whose map is aligned and scored: the class of an attention source, or native."""
-    return class_name(cfg["attention"]) if cfg.get("attention") else "native"
-
-
-def show(summary: dict[str, Any], valid: dict[str, int], data: DataModule, unmeasured: str = "") -> None:
-    """The table of a split's scores, and what has to be known of it.
+def show_scores(summary: dict[str, Any], valid: dict[str, int], data: DataModule, unmeasured: str = "") -> None:
+    """Print the table of a split's scores, and what has to be known of it.
 
     Args:
-        summary: what metrics.json holds.
-        valid: over how many samples each metric is defined, where that is not all of them.
-        data: that were scored.
-        unmeasured: why faithfulness could not be measured, where it was asked for.
+        summary: What metrics.json holds.
+        valid: Number of samples for which each metric is defined, where that is not all of them.
+        data: Data that were scored.
+        unmeasured: Why faithfulness could not be measured, where it was asked for.
     """
     split = summary["split"]
     gaze = " (simulated gaze)" if summary["simulated_gaze"] else ""
@@ -81,7 +74,7 @@ def show(summary: dict[str, Any], valid: dict[str, int], data: DataModule, unmea
     console = Console()
     console.print(f"\n[bold]{summary['split']} split[/], {summary['samples']} samples{gaze}", highlight=False)
     console.print(table)
-    if summary["oracle"]:
+    if summary["inserts_map"]:
         console.print(ORACLE, highlight=False)
     if isinstance(data.condition, Predicted):
         console.print(_predicted_by(data.condition), highlight=False)

@@ -9,13 +9,13 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def warmup_cosine(optimizer: Optimizer, steps: int, warmup: float = 0.05, final: float = 0.0) -> LambdaLR:
-    """Linear warm-up, then half a cosine down to ``final`` (Loshchilov and Hutter, SGDR, ICLR 2017, equation 5).
+    """Return a linear warm-up, then half a cosine down to ``final`` (Loshchilov, Hutter, SGDR, ICLR 2017, equation 5).
 
     Args:
-        optimizer: whose learning rates are scaled.
-        steps: how many optimiser steps the training has.
-        warmup: the share of them that warms up.
-        final: what is left of the learning rate at the end, as a share.
+        optimizer: Optimiser whose learning rates are scaled.
+        steps: Number of optimiser steps of the training.
+        warmup: Share of the steps that warms up.
+        final: Share of the learning rate that is left at the end.
 
     Example:
         >>> import torch
@@ -36,5 +36,5 @@ def warmup_cosine(optimizer: Optimizer, steps: int, warmup: float = 0.05, final:
 
 
 def constant(optimizer: Optimizer, steps: int) -> LambdaLR:
-    """The learning rate as it is."""
+    """Return a schedule that leaves the learning rate as it is."""
     return LambdaLR(optimizer, lambda step: 1.0)

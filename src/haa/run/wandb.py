@@ -1,4 +1,4 @@
-"""What a run tells Weights & Biases beyond its curves: summaries, a picture, a table of samples, the checkpoint."""
+"""Record of a run in Weights & Biases beyond its curves: summaries, a picture, a table of samples, the checkpoint."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 
+from haa.run_folder import RunFolder
 from haa.tasks.aligned_module import AlignedModule
 
 
@@ -19,9 +20,9 @@ class WandbRecord(pl.Callback):
     cost does not grow with the data. Does nothing where no W&B logger is.
 
     Args:
-        folder: of the run.
-        rows: of the table of test samples; 0 leaves it out.
-        checkpoint: whether to log the best checkpoint as an artifact.
+        folder: The run's folder.
+        rows: Number of rows of the table of test samples; 0 leaves it out.
+        checkpoint: Whether the best checkpoint is logged as an artifact.
     """
 
     def __init__(self, folder: str, rows: int = 100, checkpoint: bool = False) -> None:
@@ -41,7 +42,7 @@ class WandbRecord(pl.Callback):
             return
         import wandb
 
-        for picture in sorted((self.folder / "pictures").glob("*.png")):
+        for picture in sorted(RunFolder(self.folder).pictures.glob("*.png")):
             run.log({f"pictures/{picture.stem}": wandb.Image(str(picture))})
         kept: Any = trainer.checkpoint_callback
         if self.checkpoint and kept is not None and kept.best_model_path:
@@ -62,13 +63,9 @@ class WandbRecord(pl.Callback):
 
 
 def summaries(module: AlignedModule, stage: str) -> Iterator[tuple[str, str]]:
-    """Each metric of a stage with the value of its curve that counts: max, min, or last where neither is better."""
-    scores: Any = module.scores[stage]
-    yield f"{stage}/loss", "min"
-    for collection in (scores["task"], scores["attention"]):
-        for name, metric in collection.items():
-            better = metric.higher_is_better
-            yield name, "last" if better is None else "max" if better else "min"
+    """Yield each metric with the value of its curve that counts: max, min, or last where neither is better."""
+    for name, better in module.directions().items():
+        yield f"{stage}/{name}", "last" if better is None else "max" if better else "min"
 
 
 def _run(trainer: pl.Trainer) -> Any:

@@ -1,4 +1,4 @@
-"""What a study says on the console: a line for each run that ends, wherever it runs, and what to do next."""
+"""Console output of a study: a line for each run that ends, wherever it runs, and what to do next."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-_ENDS = ("metrics.json", "error.json")
+from haa.run_folder import RunFolder, read_config
+from haa.study.runs import PLAN
+
+_ENDS = (RunFolder(Path()).metrics.name, RunFolder(Path()).error.name)
 
 
 class StudyConsole(Callback):
-    """Watches the folder of a sweep, since its runs may be other processes, or on other machines.
+    """Watch over the folder of a sweep, since its runs may be other processes, or on other machines.
 
-    Ends the program with status 1 if a run failed.
+    It ends the program with status 1 if a run failed.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -63,31 +65,30 @@ class _Watch(threading.Thread):
 
     def say(self, path: Path) -> None:
         content = json.loads(path.read_text())
-        name = path.parent.name
-        if path.name == "error.json":
+        name, run = path.parent.name, RunFolder(path.parent)
+        if path == run.error:
             self.failures[name] = content["message"]
             result = f"failed: {content['message'].splitlines()[0]}"
         else:
-            config = yaml.safe_load((path.parent / "config.yaml").read_text())
-            metric = config["task"]["monitor"].removeprefix("val/")
+            metric = read_config(run.config)["task"]["monitor"].removeprefix("val/")
             value = content["metrics"].get(metric)
             result = f"{metric} {'undefined' if value is None else f'{value:.3f}'}"
         names = self.names()
-        done = sum((self.folder / run / "metrics.json").is_file() or run in self.failures for run in names)
+        done = sum(RunFolder(self.folder / other).metrics.is_file() or other in self.failures for other in names)
         total = self.total or len(names)
-        started = (path.parent / ".hydra" / "overrides.yaml").stat().st_mtime
+        started = run.overrides.stat().st_mtime
         seconds = path.stat().st_mtime - started
         count = f"{done:>{len(str(total))}}/{total}"
         print(f"  {count}  {name.replace(',', ' ')}  {result}  {_time(seconds)}", file=self.out, flush=True)
 
     def names(self) -> list[str]:
-        plan = self.folder / "study.json"
+        plan = self.folder / PLAN
         if self.total is None and plan.is_file():
             return json.loads(plan.read_text())["runs"]
         return [path.parent.name for path in self.folder.glob("*/.hydra")]
 
     def end(self) -> bool:
-        """Say what failed and what to do next; whether anything failed."""
+        """Say what failed and what to do next; return whether anything failed."""
         self.stop()
         self.join()
         self.look()
@@ -99,7 +100,7 @@ class _Watch(threading.Thread):
         for message, names in by_message.items():
             print(f"  {message}", file=self.out)
             for name in names:
-                print(f"    {self.folder / name}/log.txt", file=self.out)
+                print(f"    {RunFolder(self.folder / name).log}", file=self.out)
         print(f"\nhaa report {self.folder}    compares them", file=self.out, flush=True)
         return bool(self.failures)
 
@@ -108,7 +109,7 @@ class _Watch(threading.Thread):
         atexit.unregister(self.cut_off)
 
     def cut_off(self) -> None:
-        plan = self.folder / "study.json"
+        plan = self.folder / PLAN
         if not self.total and not (plan.is_file() and plan.stat().st_mtime >= self.since):
             return  # nothing had begun
         how = f"study={self.folder.relative_to('studies')}" if self.folder.is_relative_to("studies") else None

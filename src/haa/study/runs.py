@@ -18,9 +18,14 @@ import yaml
 from filelock import FileLock
 from omegaconf import DictConfig, OmegaConf
 
+from haa.disk import write_whole
 from haa.errors import InputError
+from haa.run_folder import RunFolder, modern
 
 State = Literal["new", "half", "finished"]
+
+PLAN = "study.json"
+"""File in a study's folder that names its runs."""
 
 _BESIDE = ("hydra", "resume", "study", "output_dir", "logger", "cache", "trust")
 _LAST = ("condition", "align_weight", "seed")
@@ -31,49 +36,56 @@ class RunFailed(Exception):
 
 
 def name(overrides: Sequence[str], swept: Collection[str]) -> str:
-    """The folder of a run: what the study varies, and always condition, weight and seed where they are given.
+    """Return the folder name of a run: what the study varies, and condition, weight and seed where they are given.
 
     Args:
-        overrides: ``key=value``, of this run.
-        swept: the keys that the study varies.
+        overrides: Words ``key=value`` of this run.
+        swept: Keys that the study varies.
 
     Example:
         >>> name(["seed=1", "++model.hidden=64", "epochs=3", "align_weight=0.5"], swept={"seed", "model.hidden"})
         'model.hidden=64,align_weight=0.5,seed=1'
     """
-    chosen = {}
+    values = {}
     for word in overrides:
         key, value = word.lstrip("+").split("=", 1)
         if key in _LAST or (key in swept and not key.startswith("hydra")):
-            chosen[key] = value.strip("'\"")
-    order = [*(key for key in chosen if key not in _LAST), *(key for key in _LAST if key in chosen)]
-    return re.sub(r"[^\w.,=+-]", "_", ",".join(f"{key}={chosen[key]}" for key in order))[:200] or "run"
+            values[key] = value.strip("'\"")
+    order = [*(key for key in values if key not in _LAST), *(key for key in _LAST if key in values)]
+    return re.sub(r"[^\w.,=+-]", "_", ",".join(f"{key}={values[key]}" for key in order))[:200] or "run"
 
 
 def is_baseline(cfg: DictConfig) -> bool:
-    """Whether the condition changes nothing: without a weight, and but for the oracle, which needs none.
+    """Return whether the condition changes nothing: without a weight, unless it inserts its map.
 
     Example:
         >>> is_baseline(OmegaConf.create({"align_weight": 0, "condition": {"_target_": "haa.conditions.Shuffled"}}))
         True
+        >>> is_baseline(OmegaConf.create({"align_weight": 0, "condition": {"_target_": "haa.conditions.Oracle"}}))
+        False
     """
-    return not cfg.align_weight and not cfg.condition["_target_"].endswith(".Oracle")
+    if cfg.align_weight:
+        return False
+    from haa.build import condition_class  # which loads torch
+
+    return not condition_class(cfg).inserts
 
 
 def state(folder: Path, config: dict[str, Any]) -> State:
-    """What a run's folder holds of the run that has this config.
+    """Return what a run's folder holds of the run that has this config.
 
     Args:
-        folder: of the run.
-        config: resolved, with ``output_dir`` the folder.
+        folder: The run's folder.
+        config: Resolved config, whose ``output_dir`` is the folder.
 
     Raises:
-        InputError: if results or a checkpoint of another config are there.
+        InputError: If results or a checkpoint of another config are there.
     """
-    finished, half = _read(folder / "metrics.json") is not None, last_checkpoint(folder) is not None
+    run = RunFolder(folder)
+    finished, half = _read(run.metrics) is not None, run.last.is_file()
     if not finished and not half:
         return "new"
-    before, now = _essence(_read(folder / "config.yaml") or {}), _essence(config)
+    before, now = _essence(_config(run)), _essence(config)
     for key in sorted({*before, *now}):
         if before.get(key) != now.get(key):
             raise InputError(
@@ -83,48 +95,42 @@ def state(folder: Path, config: dict[str, Any]) -> State:
     return "finished" if finished else "half"
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """Where a run that was cut off goes on."""
-    path = folder / "checkpoints" / "last.ckpt"
-    return path if path.is_file() else None
-
-
 def job(cfg: DictConfig, work: Callable[[DictConfig], float | None]) -> float | None:
-    """One run of a study: left alone if it is finished, taken up if it is half done, written down if it fails.
+    """Do one run of a study: leave a finished one alone, take up a half-done one, keep the error of one that fails.
 
     What it prints goes to ``log.txt`` in its folder; the study has a line for it (`haa.study.console`).
 
     Args:
-        cfg: the run's.
-        work: trains.
+        cfg: The run's config.
+        work: Trains.
 
     Returns:
         The best value of the monitored metric, for a sweeper that searches.
 
     Raises:
-        RunFailed: with the message of what was raised; ``error.json`` holds the traceback.
+        RunFailed: With the message of what was raised; ``error.json`` holds the traceback.
     """
-    folder = Path(cfg.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    run = RunFolder(Path(cfg.output_dir))
+    run.path.mkdir(parents=True, exist_ok=True)
     # a worker that outlived a killed study may still be at it; the lock is the operating system's and goes with it
-    with FileLock(folder / ".lock"), _log(folder / "log.txt"), _processes():
+    with FileLock(run.lock), _log(run.log), _processes():
         try:
-            found = state(folder, resolved(cfg))
-            if found == "finished":
-                return score(folder)
-            (folder / "error.json").unlink(missing_ok=True)
-            if found == "half":
-                cfg.resume = str(last_checkpoint(folder))
+            state_before = state(run.path, resolved(cfg))
+            if state_before == "finished":
+                return best_value(run.path)
+            run.error.unlink(missing_ok=True)
+            if state_before == "half":
+                cfg.resume = str(run.last)
                 sys.argv.append(f"resume='{cfg.resume}'")  # for the other processes of a distributed run
             else:
-                (folder / "metrics.csv").unlink(missing_ok=True)
+                run.curves.unlink(missing_ok=True)
             return work(cfg)
         except Exception as error:
             message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
             text = traceback.format_exc()
             print(text, file=sys.stderr)
             content = {"message": message, "traceback": text, "overrides": _overrides()}
-            write(folder / "error.json", json.dumps(content, indent=2) + "\n")
+            write_whole(run.error, json.dumps(content, indent=2) + "\n")
         finally:
             _free()
     # raised out here without its cause, whose frames would keep the model (and its memory) until the study ends
@@ -132,7 +138,7 @@ def job(cfg: DictConfig, work: Callable[[DictConfig], float | None]) -> float | 
 
 
 def study_folder() -> Path | None:
-    """The folder of the study that this process runs a run of; None outside a study."""
+    """Return the folder of the study that this process does a run of; None outside a study."""
     from hydra.core.hydra_config import HydraConfig
 
     if not HydraConfig.initialized() or str(HydraConfig.get().mode) != "RunMode.MULTIRUN":
@@ -140,16 +146,17 @@ def study_folder() -> Path | None:
     return Path(HydraConfig.get().sweep.dir)
 
 
-def score(folder: Path) -> float | None:
-    """The best value of the monitored metric that ``metrics.csv`` holds; None where nothing was validated."""
-    task = (_read(folder / "config.yaml") or {})["task"]
-    with (folder / "metrics.csv").open(newline="") as file:
+def best_value(folder: Path) -> float | None:
+    """Return the best value of the monitored metric over a run's epochs; None where nothing was validated."""
+    run = RunFolder(folder)
+    task = _config(run)["task"]
+    with run.curves.open(newline="") as file:
         values = [float(row[task["monitor"]]) for row in csv.DictReader(file) if row.get(task["monitor"])]
     return (max if task["mode"] == "max" else min)(values) if values else None
 
 
 def resolved(cfg: DictConfig, folder: Path | None = None) -> dict[str, Any]:
-    """A composed config as plain types, as if it wrote to ``folder``."""
+    """Return a composed config as plain types, as if it wrote to ``folder``."""
     cfg = cfg.copy()
     OmegaConf.set_struct(cfg, False)
     for key in ("hydra", "logger"):  # which refer to what only a running job knows
@@ -159,15 +166,8 @@ def resolved(cfg: DictConfig, folder: Path | None = None) -> dict[str, Any]:
     return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all, whenever the process is killed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(path)
-
-
 def _essence(config: dict[str, Any]) -> dict[str, Any]:
-    """What decides the results, by path: neither where they are written nor who is told."""
+    """Return what decides the results, by path: neither where they are written nor who is told."""
     place = str(config.get("output_dir"))
     kept = {"faithfulness": 0, **{key: value for key, value in config.items() if key not in _BESIDE}}
     flat = {
@@ -186,11 +186,16 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _read(path: Path) -> Any:
-    """A yaml or json file; None where it is not there or was cut off."""
+    """Return what a yaml or json file holds; None where it is not there or was cut off."""
     try:
         return yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError):
         return None
+
+
+def _config(run: RunFolder) -> dict[str, Any]:
+    """Return a run's config with today's names; empty where it is not there or was cut off."""
+    return modern(_read(run.config)) or {}
 
 
 def _overrides() -> list[str]:

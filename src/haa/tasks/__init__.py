@@ -1,0 +1,1 @@
+"""Tasks: one LightningModule, and what each task fills in."""

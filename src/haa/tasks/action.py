@@ -11,33 +11,36 @@ from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.metrics import ClassAccuracy, TopAccuracy, VideoAccuracy
 from haa.tasks.aligned_module import AlignedModule, Vocabularies
-from haa.tasks.finegrained import classified, of_the_class_given
+from haa.tasks.finegrained import classified, probability_of_given, with_loss
 from haa.text import Classes
 
 
 class Action(AlignedModule):
-    """Classifies clips; the model is ``clip -> (logits, attention (b, t, i, j))``, a map for every frame.
+    """Classification of clips; the model is ``clip -> (logits, attention (b, t, i, j))``, a map for every frame.
 
     ``clip_accuracy`` is the share of clips whose class is right, ``class_accuracy`` the mean of the classes' own over
     those that occur, and ``video_accuracy`` the share of videos whose class is right by the mean of their clips'
     probabilities (`haa.metrics.VideoAccuracy`).
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
+        model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
     """
 
     @classmethod
     def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:
         return {"class": Classes.of(dataset)}
 
-    def step(self, batch: Batch) -> Output:
+    def predict(self, batch: Batch) -> Output:
         if "clip" not in batch:
             raise InputError("task=action looks at clips, and this data has none: give data=shapes, or data with clips")
         logits, attention = self.model(batch["clip"], **self.insertion(batch))
-        return classified(logits, attention, batch, self.training)
+        return classified(logits, attention)
+
+    def step(self, batch: Batch) -> Output:
+        return with_loss(self.predict(batch), batch, self.training)
 
     def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
-        return of_the_class_given(self.step(batch), given)
+        return probability_of_given(self.predict(batch), given)
 
     def make_metrics(self) -> MetricCollection:
         n = len(self.vocabularies["class"])

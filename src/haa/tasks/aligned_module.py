@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -19,11 +20,13 @@ import haa
 from haa.alignment import Alignment
 from haa.attention import AttentionSource
 from haa.attention.host import evaluating, read, watching
-from haa.batch import Batch, Output, in_unit_range, stills
+from haa.batch import Batch, Output, human_maps, image_size, in_unit_range, ready, stills
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Spearman
+from haa.metrics.mean_loss import MeanLoss
 from haa.metrics.scoring import score
+from haa.metrics.values import directions, values_per_sample
 from haa.text import Vocabularies, pack
 
 Optimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -37,16 +40,19 @@ class AlignedModule(pl.LightningModule, ABC):
     (logged as ``train/align_weight``). With weight 0 the alignment is still measured, without a graph,
     so that a baseline logs the same columns. Every evaluation scores the attention against the true human gaze.
 
+    A task implements `step`, `make_metrics` and `update_metrics`. Where it has texts it implements
+    `build_vocabularies`, where it can predict without a target `predict`, and where it gives an answer `confidence`.
+
     Args:
-        model: a plain module; what it takes and gives is between it and the task.
-        alignment: None is `Alignment()`, the baseline.
-        optimizer: makes an optimiser from the trainable parameters; AdamW by default.
-        scheduler: makes a learning-rate scheduler from the optimiser and the number of steps; stepped every step.
-        vocabularies: what `vocabularies` of the task built from the training split.
+        model: A plain module; what it takes and gives is between it and the task.
+        alignment: The alignment loss; None is `Alignment()`, the baseline.
+        optimizer: Makes an optimiser from the trainable parameters; AdamW by default.
+        scheduler: Makes a learning-rate scheduler from the optimiser and the number of steps; stepped every step.
+        vocabularies: What `build_vocabularies` of the task built from the training split.
     """
 
     main_metrics: ClassVar[tuple[str, ...] | None] = None
-    """Which of the task's metrics the progress bar shows; None is all."""
+    """The task's metrics that the progress bar shows; None is all."""
     attention_metrics: ClassVar[dict[str, Callable[[], Metric]]] = {
         "nss": NSS,
         "cc": CC,
@@ -54,7 +60,11 @@ class AlignedModule(pl.LightningModule, ABC):
         "auc_judd": AUCJudd,
         "spearman": partial(Spearman, grid=(14, 14)),
     }
-    """What the attention is scored by against the human gaze; Spearman as in VQA-HAT (Das et al., EMNLP 2016)."""
+    """Metrics of the attention against human gaze; Spearman as in VQA-HAT (Das et al., EMNLP 2016)."""
+    predicts_gaze: ClassVar[bool] = False
+    """Whether `predict` gives a log-density of fixations, which is then written, and used, as predicted gaze."""
+    asks: ClassVar[bool] = False
+    """Whether `predict` needs a question with each picture."""
 
     def __init__(
         self,
@@ -81,29 +91,44 @@ class AlignedModule(pl.LightningModule, ABC):
 
     @classmethod
     def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:
-        """What the task needs to know of the training split's texts; the model gets ``<name>_vocab=len(...)``."""
+        """Return what the task needs to know of the training split's texts.
+
+        The model is built with ``<name>_vocab=len(...)`` for each.
+        """
         return {}
 
     @abstractmethod
     def step(self, batch: Batch) -> Output:
-        """One forward pass: the task loss, the prediction and where the model looked."""
+        """Return the task loss, the prediction and where the model looked, of one forward pass."""
+
+    def predict(self, batch: Batch) -> Output:
+        """Return the prediction and where the model looked, without a loss, for a batch that may have no target.
+
+        In evaluation mode. A task whose `step` needs a target implements it, and `step` adds the loss.
+        """
+        return replace(self.step(batch), loss=None)
 
     @abstractmethod
     def make_metrics(self) -> MetricCollection:
-        """The task's metrics."""
+        """Return the task's metrics."""
 
     @abstractmethod
-    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
-        """Let the task's metrics see one batch."""
+    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> dict[str, Tensor] | None:
+        """Let the task's metrics see one batch.
+
+        Returns:
+            The values per sample by name; None where they are those that the metrics say themselves
+            (`haa.metrics.values.values_per_sample`).
+        """
 
     def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
-        """How probable the model finds, for these pictures, what it gave for another: what faithfulness is measured by.
+        """Return the model's probability of the answer in ``given``, on each picture of ``batch``.
 
-        A task whose prediction could not be called an answer leaves it out, and is not measured.
+        Faithfulness is measured by it. A task whose prediction could not be called an answer leaves it out.
 
         Args:
-            batch: one sample b times, with pictures that differ.
-            given: what `step` returned for that sample, alone, in evaluation mode.
+            batch: One sample b times, with pictures that differ.
+            given: What `predict` returned for that sample, alone, in evaluation mode.
 
         Returns:
             Values in [0, 1].
@@ -114,7 +139,7 @@ class AlignedModule(pl.LightningModule, ABC):
         """Take the map of an attention source in place of the model's own; None goes back to the model's.
 
         Raises:
-            InputError: if a layer that the source names is not in the model; the message has those that are.
+            InputError: If a layer that the source names is not in the model; the message has those that are.
         """
         if source is not None:
             with watching(source, self.model):
@@ -122,10 +147,10 @@ class AlignedModule(pl.LightningModule, ABC):
         self.attention = source
 
     def insert_human_maps(self) -> None:
-        """From now on samples with gaze are looked at by the human map, in training and evaluation: an upper bound.
+        """Insert the human map as the attention of samples with gaze, in training and evaluation: an upper bound.
 
         Raises:
-            InputError: if the model's ``forward`` takes no ``attention``, or an attention source is watched.
+            InputError: If the model's ``forward`` takes no ``attention``, or an attention source is watched.
         """
         if "attention" not in inspect.signature(self.model.forward).parameters:
             raise InputError(
@@ -137,50 +162,75 @@ class AlignedModule(pl.LightningModule, ABC):
         self.oracle = True
 
     def insertion(self, batch: Batch) -> dict[str, Tensor]:
-        """What a task's `step` calls its model with besides: for the oracle ``attention``, the human maps.
+        """Return extra keyword arguments for the model: for the oracle ``attention``, the human maps.
 
         A map is at the image's size; it is all zero where a sample has no gaze. Empty for every other condition.
         """
         if not self.oracle:
             return {}
         pictures = stills(batch)
-        human, has = self.alignment.human(pictures, (pictures["image"].shape[-2], pictures["image"].shape[-1]))
-        shown = torch.where(has[:, None, None], human, 0.0)
-        return {"attention": shown.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else shown}
+        maps, _ = human_maps(pictures, image_size(pictures), self.alignment.sigma)
+        return {"attention": maps.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else maps}
 
-    def look(self, batch: Batch) -> Output:
-        """`step`, its attention being that of the source where there is one.
+    def look(self, batch: Batch, run: Callable[[Batch], Output] | None = None) -> Output:
+        """Return what ``run`` gives, with the attention of the source where there is one.
 
         In training the source reads the step's own forward pass, and with weight 0 it is left out: the baseline costs
         what it costs without one, and is measured in evaluation. There a source that needs a graph gets one, and
         nothing of it is kept.
+
+        Args:
+            batch: Batch on the module's device.
+            run: `step`, or `predict`; None is `step`.
         """
+        run, batch = self.step if run is None else run, in_unit_range(batch)
         if self.attention is None:
-            return self.step(batch)
+            return run(batch)
         if self.training:
             if self.alignment.weight == 0:
-                return replace(self.step(batch), attention=None)
+                return replace(run(batch), attention=None)
             with watching(self.attention, self.model) as source:
-                output = self.step(batch)
-                return replace(output, attention=_seen(source, output, batch))
+                output = run(batch)
+                return replace(output, attention=_map_of(source, output, batch))
         with evaluating(self.attention, self.model, batch) as (source, batch):
-            output = self.step(batch)
+            output = run(batch)
             with torch.no_grad():
-                attention = _seen(source, output, batch).detach()
+                attention = _map_of(source, output, batch).detach()
+        loss = None if output.loss is None else output.loss.detach()
         prediction = output.prediction.detach() if isinstance(output.prediction, Tensor) else output.prediction
-        return replace(output, loss=output.loss.detach(), prediction=prediction, attention=attention, score=None)
+        return replace(output, loss=loss, prediction=prediction, attention=attention, score=None)
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Hold the module in evaluation mode, without a graph, and restore its mode at the end."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.train(was_training)
+
+    def probe(self, batch: Batch) -> tuple[Batch, Output]:
+        """Return a loader's batch as the model takes it, and what `predict` gives for it, in evaluation mode.
+
+        This is how everything outside of training looks at samples: pictures, maps, faithfulness, predicted gaze.
+        """
+        batch = ready(batch, self.device)
+        with self.evaluation():
+            return batch, self.look(batch, self.predict)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        batch = in_unit_range(batch)
         output = self.look(batch)
+        assert output.loss is not None
         loss, log = output.loss, {"train/task_loss": output.loss.detach()}
         if output.attention is not None and self.oracle:
             # where somebody looked the map is the human one and has no gradient, elsewhere nothing is aligned
             log["train/align_loss"] = self.alignment(output.attention.detach(), batch).detach()
         elif output.attention is not None:
-            progress = self.alignment.progress(self._trainer)
-            loss, seen = self.alignment.join(loss, output.attention, batch, progress, self.named_parameters())
-            log |= {f"train/{name}": value for name, value in seen.items()}
+            progress = self._progress()
+            loss, terms = self.alignment.join(loss, output.attention, batch, progress, self.named_parameters())
+            log |= {f"train/{name}": value for name, value in terms.items()}
         elif self.alignment.weight > 0:
             raise InputError(
                 f"align_weight={self.alignment.weight}, but {type(self.model).__name__} returns no attention: "
@@ -220,40 +270,51 @@ class AlignedModule(pl.LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["haa"] = {"version": haa.__version__, "config": self.config, "vocabularies": pack(self.vocabularies)}
+        vocabularies = pack(self.vocabularies)
+        checkpoint["haa"] = {"version": haa.__version__, "config": self.config, "vocabularies": vocabularies}
+
+    def make_attention_metrics(self) -> MetricCollection:
+        """Return the metrics of the attention against human gaze."""
+        return MetricCollection({name: metric() for name, metric in self.attention_metrics.items()})
+
+    def directions(self) -> dict[str, bool | None]:
+        """Return for every metric of an evaluation, by its name in metrics.json, whether more of it is better."""
+        scores: Any = self.scores["test"]
+        attention = {f"attention_{name}": better for name, better in directions(scores["attention"]).items()}
+        return {**directions(scores["task"]), **attention, "loss": scores["loss"].higher_is_better}
+
+    def _progress(self) -> float:
+        if not self.alignment.scheduled:
+            return 0.0
+        return self.alignment.progress(self.trainer.global_step, self.trainer.estimated_stepping_batches)
 
     def _make_scores(self, stage: str) -> nn.ModuleDict:
         task = self.make_metrics()
         task.prefix = f"{stage}/"
-        attention = MetricCollection(
-            {name: metric() for name, metric in self.attention_metrics.items()}, prefix=f"{stage}/attention_"
-        )
+        attention = self.make_attention_metrics()
+        attention.prefix = f"{stage}/attention_"
         return nn.ModuleDict({"loss": MeanLoss(), "task": task, "attention": attention})
 
     def _score(self, batch: Batch, stage: str) -> None:
         scores: Any = self.scores[stage]
-        batch = in_unit_range(batch)
         output = self.look(batch)
         scores["loss"].update(output.loss, len(batch["id"]) if output.count is None else output.count)
-        self.update_metrics(scores["task"], output, batch)
-        columns: dict[str, Tensor] = {}
-        for name, metric in scores["task"].items(keep_base=True):
-            columns |= _values(name, metric)
+        columns = self.update_metrics(scores["task"], output, batch)
+        if columns is None:
+            columns = values_per_sample(scores["task"])
         if output.attention is not None and ("fixations" in batch or "density" in batch):
-            seen = score(scores["attention"], output.attention.detach(), batch, self.alignment.sigma)
-            columns |= {name.removeprefix(f"{stage}/"): values for name, values in seen.items()}
+            columns = columns | score(scores["attention"], output.attention.detach(), batch, self.alignment.sigma)
         if stage == "test":
-            kept = {name: values.tolist() for name, values in columns.items()}
+            rows = {name.removeprefix("test/"): values.tolist() for name, values in columns.items()}
             self.samples += [
-                {"id": name, **{key: values[i] for key, values in kept.items()}} for i, name in enumerate(batch["id"])
+                {"id": name, **{key: values[i] for key, values in rows.items()}} for i, name in enumerate(batch["id"])
             ]
 
     def _log_scores(self, stage: str) -> None:
         scores: Any = self.scores[stage]
         self.log(f"{stage}/loss", scores["loss"].compute())
         for collection in (scores["task"], scores["attention"]):
-            seen = any(metric.update_called for metric in collection.values())
-            if seen:
+            if any(metric.update_called for metric in collection.values()):
                 for name, value in collection.compute().items():
                     main = self.main_metrics is None or name.removeprefix(f"{stage}/") in self.main_metrics
                     self.log(name, value, prog_bar=stage == "val" and collection is scores["task"] and main)
@@ -263,54 +324,15 @@ class AlignedModule(pl.LightningModule, ABC):
         scores["loss"].reset()
 
     def _add_columns(self, collection: MetricCollection) -> None:
-        """Values per sample that a metric knows only at the end, for the samples that this process scored."""
-        for metric in collection.values():
-            for name, values in getattr(metric, "per_image", {}).items():
-                world, rank = self.trainer.world_size, self.trainer.global_rank
-                start = sum(len(range(before, len(values), world)) for before in range(rank))
-                for row, value in zip(self.samples, values[start:].tolist(), strict=False):
-                    row[name] = value
+        """Add the values per sample that metrics know only at the end, for the samples that this process scored."""
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        for name, values in values_per_sample(collection, after="compute").items():
+            start = sum(len(range(before, len(values), world)) for before in range(rank))
+            for row, value in zip(self.samples, values[start:].tolist(), strict=False):
+                row[name] = value
 
 
-class MeanLoss(Metric):
-    """The mean of batches' losses, each weighted by the samples that it is a mean over, also across processes.
-
-    torchmetrics' MeanMetric either waits for the host to look for NaN or, told not to, drops the weights.
-
-    Example:
-        >>> mean = MeanLoss()
-        >>> mean.update(torch.tensor(1.0), 3)
-        >>> mean.update(torch.tensor(5.0), torch.tensor(1))
-        >>> mean.compute()
-        tensor(2.)
-    """
-
-    full_state_update = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(()), dist_reduce_fx="sum")
-
-    def update(self, loss: Tensor, count: Tensor | int) -> None:
-        self.total += loss.detach() * count
-        self.count += count
-
-    def compute(self) -> Tensor:
-        return self.total / self.count
-
-
-def _seen(source: AttentionSource, output: Output, batch: Batch) -> Tensor:
-    """The source's map; models of clips take frames for pictures, and theirs are put back into clips."""
-    seen = read(source, output.score, output.words)
-    return seen.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else seen
-
-
-def _values(name: str, metric: Any) -> dict[str, Tensor]:
-    """The values per sample of the last update, where the metric has such a thing (a corpus score has not)."""
-    if several := getattr(metric, "per_sample", None):
-        return several
-    values = getattr(metric, "values", None)
-    return {} if values is None else {name: values}
+def _map_of(source: AttentionSource, output: Output, batch: Batch) -> Tensor:
+    """Return the source's map; models of clips take frames for pictures, and theirs are put back into clips."""
+    maps = read(source, output.score, output.words)
+    return maps.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else maps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -16,26 +18,29 @@ from haa.text import Classes
 
 
 class FineGrained(AlignedModule):
-    """Classifies images; the model is ``(image, features) -> (logits, attention)``.
+    """Classification of images; the model is ``(image, features) -> (logits, attention)``.
 
     ``top1`` and ``top5`` are the share of images whose class is the first guess, or among the first five (only where
     there are more than five classes); ``class_accuracy`` is the mean of the classes' own, over those that occur.
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
+        model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
     """
 
     @classmethod
     def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:
         return {"class": Classes.of(dataset)}
 
-    def step(self, batch: Batch) -> Output:
+    def predict(self, batch: Batch) -> Output:
         cached = {"features": batch["features"]} if "features" in batch else {}
         logits, attention = self.model(batch["image"], **cached, **self.insertion(batch))
-        return classified(logits, attention, batch, self.training)
+        return classified(logits, attention)
+
+    def step(self, batch: Batch) -> Output:
+        return with_loss(self.predict(batch), batch, self.training)
 
     def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
-        return of_the_class_given(self.step(batch), given)
+        return probability_of_given(self.predict(batch), given)
 
     def make_metrics(self) -> MetricCollection:
         n = len(self.vocabularies["class"])
@@ -47,25 +52,31 @@ class FineGrained(AlignedModule):
         metrics.update(preds=output.prediction, target=batch["label"])
 
 
-def classified(
-    logits: Float[Tensor, "b n"], attention: Float[Tensor, "b *t i j"], batch: Batch, training: bool
-) -> Output:
-    """Cross-entropy to the label; the score that an attribution explains is that of the class, right or chosen.
+def classified(logits: Float[Tensor, "b n"], attention: Float[Tensor, "b *t i j"] | None) -> Output:
+    """Return a classifier's output without a loss; an attribution explains the class that was chosen."""
+    logits = logits.float()
+    return Output(None, logits, attention, score=_log_probability(logits, logits.argmax(1)))
+
+
+def with_loss(output: Output, batch: Batch, training: bool) -> Output:
+    """Return a classifier's output with the cross-entropy to the label; in training the right class is explained.
 
     Raises:
-        InputError: if the samples have no label.
+        InputError: If the samples have no label.
     """
     if "label" not in batch:
         raise InputError(
             "this task learns classes, and its samples have no label: give data=shapes, or data with labels"
         )
     label: Int[Tensor, " b"] = batch["label"]
-    logits = logits.float()
-    chosen = label if training else logits.argmax(1)
-    score = logits.log_softmax(1).gather(1, chosen[:, None])[:, 0]
-    return Output(F.cross_entropy(logits, label), logits, attention, score=score)
+    score = _log_probability(output.prediction, label) if training else output.score
+    return replace(output, loss=F.cross_entropy(output.prediction, label), score=score)
 
 
-def of_the_class_given(output: Output, given: Output) -> Float[Tensor, " b"]:
-    """The probability of the class that one sample was given."""
+def probability_of_given(output: Output, given: Output) -> Float[Tensor, " b"]:
+    """Return the probability of the class that one sample was given."""
     return output.prediction.softmax(1)[:, given.prediction[0].argmax()]
+
+
+def _log_probability(logits: Float[Tensor, "b n"], chosen: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
+    return logits.log_softmax(1).gather(1, chosen[:, None])[:, 0]

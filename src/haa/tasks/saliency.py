@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from haa.alignment import Alignment
-from haa.batch import Batch, Output
-from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Similarity
+from haa.batch import Batch, Output, human_maps
+from haa.metrics.saliency import saliency_metrics
 from haa.metrics.scoring import score
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 
 
 class Saliency(AlignedModule):
-    """Predicts fixations; the model is ``(image, features) -> (log-density, attention)``.
+    """Prediction of fixations; the model is ``(image, features) -> (log-density, attention)``.
 
     It learns by the divergence of its density from that of the fixations; samples without gaze are masked. The metrics
     score the density at the stimulus' own size against the gaze recorded there. An attribution (``attention=gradcam``)
     explains the log-density at its peak, as it explains the top class of a classifier.
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
-        sigma: of the Gaussian around a fixation in the training target, as a share of the image's longer side. Small,
-            it comes close to the log-likelihood of the fixations, which NSS rewards; alignment's sigma blurs as the
-            human densities of CC, SIM and KL are blurred.
+        model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
+        sigma: Standard deviation of the Gaussian around a fixation in the training target, as a share of the image's
+            longer side. Where it is small, the target comes close to the log-likelihood of the fixations, which NSS
+            rewards; alignment's sigma blurs as the human densities of CC, SIM and KL are blurred.
     """
+
+    predicts_gaze = True
 
     def __init__(
         self,
@@ -41,22 +45,24 @@ class Saliency(AlignedModule):
         # the same rasterisation, mask and mean over processes as for a map that is aligned
         self.divergence = Alignment(loss=divergence, sigma=sigma)
 
-    def step(self, batch: Batch) -> Output:
+    def predict(self, batch: Batch) -> Output:
         log_density, attention = self.model(batch["image"], features=batch.get("features"), **self.insertion(batch))
-        batch = own_gaze(batch)
-        _, has = self.alignment.human(batch, (1, 1))
-        peak = log_density.flatten(1).amax(1)
-        return Output(self.divergence(log_density, batch), log_density, attention, count=has.sum(), score=peak)
+        return Output(None, log_density, attention, score=log_density.flatten(1).amax(1))
+
+    def step(self, batch: Batch) -> Output:
+        output, batch = self.predict(batch), own_gaze(batch)
+        _, has_human = human_maps(batch, (1, 1), self.alignment.sigma)
+        return replace(output, loss=self.divergence(output.prediction, batch), count=has_human.sum())
 
     def make_metrics(self) -> MetricCollection:
         return saliency_metrics()
 
-    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
-        score(metrics, output.prediction, batch, self.alignment.sigma, log=True)
+    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> dict[str, Tensor]:
+        return score(metrics, output.prediction, batch, self.alignment.sigma, log=True)
 
 
 def own_gaze(batch: Batch) -> Batch:
-    """The batch with each sample's own fixations: a condition acts on what is aligned, not on the target.
+    """Return the batch with each sample's own fixations: a condition acts on what is aligned, not on the target.
 
     Example:
         >>> batch = {"fixations": torch.ones(1, 1, 2), "has_human": torch.tensor([True])}
@@ -69,15 +75,8 @@ def own_gaze(batch: Batch) -> Batch:
     return {**rest, "fixations": batch["own_fixations"]}  # type: ignore[typeddict-item]
 
 
-def saliency_metrics() -> MetricCollection:
-    """The metrics of Bylinskii et al. (PAMI 2019) that need neither a baseline nor other images."""
-    return MetricCollection(
-        {"nss": NSS(), "cc": CC(), "kl": KLDivergence(), "sim": Similarity(), "auc_judd": AUCJudd()}
-    )
-
-
 def divergence(log_density: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
-    r"""KL divergence of a predicted density from the human one, from the prediction's logarithm.
+    r"""Return the KL divergence of a predicted density from the human one, from the prediction's logarithm.
 
     .. math:: \sum_i H_i (\log H_i - \log p_i)
 
@@ -85,8 +84,8 @@ def divergence(log_density: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"
     drawn from the human density.
 
     Args:
-        log_density: in nats, normalised.
-        human: sums to 1 (all zero gives 0).
+        log_density: Predicted density, as its logarithm in nats, normalised.
+        human: Human map that sums to 1 (all zero gives 0).
 
     Returns:
         One value per sample, in nats.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -9,22 +11,24 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from haa.alignment import Alignment
-from haa.batch import Batch, Output
+from haa.batch import Batch, Output, image_size
 from haa.errors import InputError
+from haa.gaze import Size
 from haa.metrics import SalientObjects
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 
 
 class SOS(AlignedModule):
-    """Segments salient objects; the model is ``(image, features) -> (logits of a mask at several scales, attention)``.
+    """Segmentation of salient objects.
 
-    Every scale learns the whole mask (side supervision), the finest is the prediction. The nine measures of
-    `haa.metrics.SalientObjects` are taken at the size of the mask as published. The best checkpoint is chosen by the
-    S-measure, which has a value per image, unlike the maximal F.
+    The model is ``(image, features) -> (logits of a mask at several scales, attention)``. Every scale learns the whole
+    mask (side supervision), and the finest is the prediction. The nine measures of `haa.metrics.SalientObjects` are
+    taken at the size of the mask as published. The best checkpoint is chosen by the S-measure, which has a value per
+    image, unlike the maximal F.
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
-        iou: weight of the IoU loss beside binary cross-entropy, as in Qin et al., BASNet, CVPR 2019.
+        model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
+        iou: Weight of the IoU loss beside binary cross-entropy, as in Qin et al., BASNet, CVPR 2019.
     """
 
     main_metrics = ("s_measure", "f_max", "mae")
@@ -43,31 +47,38 @@ class SOS(AlignedModule):
             raise InputError(f"task.module.iou={iou}: give a weight of 0 or more")
         self.iou = iou
 
+    def predict(self, batch: Batch) -> Output:
+        (*_, finest), attention = self._logits(batch)
+        return _segmented(finest, attention, finest > 0)
+
     def step(self, batch: Batch) -> Output:
         if "mask" not in batch:
             raise InputError("task=sos learns masks, and this data has none: give data=shapes, or data with masks")
-        sides, attention = self.model(batch["image"], features=batch.get("features"), **self.insertion(batch))
+        sides, attention = self._logits(batch)
         mask = (batch["mask"] > 127).float()
-        sides = [_upsampled(side, mask) for side in sides]
         loss = torch.stack([self.loss(side, mask) for side in sides]).sum()
-        seen = mask if self.training else (sides[-1] > 0).float()
-        score = (sides[-1] * seen).flatten(1).sum(1) / seen.flatten(1).sum(1).clamp_min(1)
-        return Output(loss, sides[-1].sigmoid(), attention, score=score)
+        output = _segmented(sides[-1], attention, mask if self.training else sides[-1] > 0)
+        return replace(output, loss=loss)
 
     def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
-        """The mean probability of the pixels that were said to be salient; of all, where none was."""
+        """Return the mean probability of the pixels that were said to be salient; of all pixels, where none was."""
         salient = given.prediction[0] > 0.5
-        return self.step(batch).prediction[:, salient if salient.any() else torch.ones_like(salient)].mean(1)
+        return self.predict(batch).prediction[:, salient if salient.any() else torch.ones_like(salient)].mean(1)
+
+    def _logits(self, batch: Batch) -> tuple[list[Tensor], Tensor | None]:
+        """Return the logits of every scale at the image's size, the finest last, and where the model looked."""
+        sides, attention = self.model(batch["image"], features=batch.get("features"), **self.insertion(batch))
+        return [_upsampled(side, image_size(batch)) for side in sides], attention
 
     def loss(self, logits: Float[Tensor, "b h w"], mask: Float[Tensor, "b h w"]) -> Float[Tensor, ""]:
-        """Binary cross-entropy, and the weighted IoU loss, of one scale."""
+        """Return the binary cross-entropy of one scale, with the weighted IoU loss."""
         value = F.binary_cross_entropy_with_logits(logits, mask)
         return value + self.iou * iou_loss(logits.sigmoid(), mask).mean() if self.iou else value
 
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"s_measure": SalientObjects()})
 
-    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
+    def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> dict[str, Tensor]:
         (metric,) = metrics.values()
         assert isinstance(metric, SalientObjects)
         masks = batch.get("native_mask", list(batch["mask"]))
@@ -77,15 +88,15 @@ class SOS(AlignedModule):
             rows = [i for i, s in enumerate(sizes) if s == size]
             maps = F.interpolate(output.prediction[rows, None].float(), size, mode="bilinear", align_corners=False)
             metric.update(maps[:, 0], torch.stack([masks[i] for i in rows]))
-            for name, values in metric.per_sample.items():
+            assert metric.values is not None
+            for name, values in metric.values.items():
                 columns.setdefault(name, values.new_full((len(masks),), torch.nan))[rows] = values
         # an image's own maximum is not what the field calls f_max and e_max: those are of the mean curve
-        metric.per_sample = {name: values for name, values in columns.items() if not name.endswith("max")}
-        metric.values = columns["s_measure"]
+        return {name: values for name, values in columns.items() if not name.endswith("max")}
 
 
 def iou_loss(prediction: Float[Tensor, "b h w"], mask: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:
-    r"""One minus the soft intersection over union.
+    r"""Return one minus the soft intersection over union.
 
     .. math:: 1 - \frac{\sum p m}{\sum (p + m - p m)}
 
@@ -98,6 +109,12 @@ def iou_loss(prediction: Float[Tensor, "b h w"], mask: Float[Tensor, "b h w"]) -
     return 1 - both / either.clamp_min(torch.finfo(either.dtype).tiny)
 
 
-def _upsampled(logits: Tensor, mask: Tensor) -> Tensor:
-    size = (mask.shape[1], mask.shape[2])
+def _segmented(logits: Tensor, attention: Tensor | None, explained: Tensor) -> Output:
+    """Return the output without a loss; an attribution explains the mean logit of the ``explained`` pixels."""
+    pixels = explained.float()
+    score = (logits * pixels).flatten(1).sum(1) / pixels.flatten(1).sum(1).clamp_min(1)
+    return Output(None, logits.sigmoid(), attention, score=score)
+
+
+def _upsampled(logits: Tensor, size: Size) -> Tensor:
     return F.interpolate(logits[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]

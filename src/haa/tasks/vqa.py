@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
@@ -17,17 +17,19 @@ from haa.text import Answers, Vocabulary
 
 
 class VQA(AlignedModule):
-    """Answers questions; the model is ``(image, question, mask, features) -> (answer logits, attention)``.
+    """Answers to questions; the model is ``(image, question, mask, features) -> (answer logits, attention)``.
 
     ``accuracy`` is the official VQA accuracy, ``min(1, 0.3 * count)`` where ten people answered; for data with a single
     answer per question it is whether the two agree once normalised (`haa.metrics.VQAAccuracy`).
 
     Args:
-        model, alignment, optimizer, scheduler, vocabularies: see `haa.tasks.aligned_module.AlignedModule`.
-        multilabel: False learns by cross-entropy against the answers' soft targets, normalised to sum to 1. True learns
-            by binary cross-entropy of every answer for itself, summed over answers (Teney et al., "Tips and Tricks for
-            Visual Question Answering", CVPR 2018, section 4.2); meant for ten answers per question.
+        model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
+        multilabel: Form of the loss. False learns by cross-entropy against the answers' soft targets, normalised to
+            sum to 1. True learns by binary cross-entropy of every answer for itself, summed over answers (Teney et al.,
+            "Tips and Tricks for Visual Question Answering", CVPR 2018, section 4.2), for which ten answers are best.
     """
+
+    asks = True
 
     def __init__(
         self,
@@ -48,15 +50,23 @@ class VQA(AlignedModule):
             "answer": Answers.build(dataset.strings("answers")),
         }
 
+    def predict(self, batch: Batch) -> Output:
+        logits, attention, words = self._answer(batch)
+        answer = logits.argmax(1)
+        return Output(None, answer, attention, score=_logit_of(logits, answer), words=words)
+
     def step(self, batch: Batch) -> Output:
         answers = self.vocabularies["answer"]
         assert isinstance(answers, Answers)
-        logits, attention, mask = self._answer(batch)
+        logits, attention, words = self._answer(batch)
         targets = answers.targets(batch["answers"]).to(logits.device)
         loss = (binary_cross_entropy if self.multilabel else cross_entropy)(logits, targets)
-        count = None if self.multilabel else (targets.sum(1) > 0).sum()
-        words = torch.cat([mask.new_ones(len(mask), 1), mask], 1)
-        return Output(loss, logits.argmax(1), attention, count, self._score_of(logits, targets), words)
+        known = targets.sum(1) > 0
+        answer = logits.argmax(1)
+        # in training the right answer is explained, where the list has it
+        explained = torch.where(known, targets.argmax(1), answer) if self.training else answer
+        count = None if self.multilabel else known.sum()
+        return Output(loss, answer, attention, count, _logit_of(logits, explained), words)
 
     def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
         logits, _, _ = self._answer(batch)
@@ -65,19 +75,13 @@ class VQA(AlignedModule):
         return values[:, given.prediction[0]]
 
     def _answer(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of the answers, where the model looked, and which tokens of the question count."""
+        """Return the answers' logits, where the model looked, and which queries of a cross-attention are words."""
         questions = self.vocabularies["question"]
         assert isinstance(questions, Vocabulary)
         image = batch["image"]
-        tokens, mask = (given.to(image.device) for given in questions.encode(batch["question"]))
+        tokens, mask = (tensor.to(image.device) for tensor in questions.encode(batch["question"]))
         logits, attention = self.model(image, tokens, mask, features=batch.get("features"), **self.insertion(batch))
-        return logits, attention, mask
-
-    def _score_of(self, logits: Tensor, targets: Tensor) -> Float[Tensor, " b"]:
-        """The logit of the right answer in training, where the list has it; else of the answer given."""
-        given = logits.argmax(1)
-        explained = torch.where(targets.sum(1) > 0, targets.argmax(1), given) if self.training else given
-        return logits.gather(1, explained[:, None])[:, 0]
+        return logits, attention, torch.cat([mask.new_ones(len(mask), 1), mask], 1)
 
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"accuracy": VQAAccuracy()})
@@ -88,7 +92,7 @@ class VQA(AlignedModule):
 
 
 def cross_entropy(logits: Float[Tensor, "b n"], targets: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
-    """Cross-entropy to the targets normalised to sum to 1; the mean over the samples that have a target at all.
+    """Return the cross-entropy to the targets, normalised to sum to 1: its mean over the samples that have a target.
 
     Example:
         >>> cross_entropy(torch.zeros(2, 4), torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 0]])).exp()
@@ -100,10 +104,14 @@ def cross_entropy(logits: Float[Tensor, "b n"], targets: Float[Tensor, "b n"]) -
 
 
 def binary_cross_entropy(logits: Float[Tensor, "b n"], targets: Float[Tensor, "b n"]) -> Float[Tensor, ""]:
-    """Binary cross-entropy to each answer's target, summed over answers, mean over samples.
+    """Return the binary cross-entropy to each answer's target, summed over answers, mean over samples.
 
     Example:
         >>> (binary_cross_entropy(torch.zeros(2, 4), torch.full((2, 4), 0.5)) / 4).exp()
         tensor(2.)
     """
     return F.binary_cross_entropy_with_logits(logits.float(), targets, reduction="sum") / len(logits)
+
+
+def _logit_of(logits: Float[Tensor, "b n"], answer: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
+    return logits.gather(1, answer[:, None])[:, 0]

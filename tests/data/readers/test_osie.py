@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,20 @@ import scipy.io
 import torch
 from PIL import Image
 
-from haa.data.readers.osie import OSIE, assign_splits
+from haa.data.care.check import check
+from haa.data.readers.osie import OSIE
 from haa.errors import InputError
 
 NAMES = [f"{n}.jpg" for n in range(1001, 1015)]
 """Fourteen images: 4 test, 1 validation, 9 training by the rule."""
+
+TEST_NAMES = ["1001.jpg", "1002.jpg", "1006.jpg", "1013.jpg"]
+"""The first four in the order of the names' SHA-256, which coreutils' sha256sum gave."""
+
+TRAIN_NAME = "1003.jpg"
+"""The first training image: by sha256sum it is the tenth, after 1009.jpg, the fifth, which is the validation split."""
+
+pytestmark = pytest.mark.usefixtures("index_cache")
 
 
 def scanpath(x, y, duration):
@@ -37,7 +47,8 @@ def write_osie(root: Path, scanpaths: dict[str, list[dict]], size=(40, 30)) -> P
     (root / "eye").mkdir(parents=True)
     (root / "stimuli").mkdir()
     for number, name in enumerate(scanpaths):
-        Image.new("RGB", size, (number, 128, 255 - number)).save(root / "stimuli" / name)
+        # JPEG makes neighbouring colours one, and files of the same content would be one picture
+        Image.new("RGB", size, (12 * number, 128, 255 - 12 * number)).save(root / "stimuli" / name)
     entries = [{"img": name, "subjects": cell(subjects)} for name, subjects in scanpaths.items()]
     scipy.io.savemat(root / "eye" / "fixations.mat", {"fixations": cell(entries)})
     return root
@@ -71,7 +82,10 @@ def test_sample(osie):
     assert sample["image"].dtype == torch.uint8
     reference = np.asarray(Image.open(osie / "stimuli" / f"{sample['id']}.jpg"))
     assert np.array_equal(sample["image"].permute(1, 2, 0), reference)
-    assert data.record(0) == {"id": sample["id"], "gaze": data.gaze(0)}
+
+
+def names(data: OSIE) -> list[str]:
+    return [f"{data.record(i)['id']}.jpg" for i in range(len(data))]
 
 
 def test_splits_part_the_images(osie):
@@ -80,25 +94,26 @@ def test_splits_part_the_images(osie):
     assert sorted(data.stimulus(i) for data in splits for i in range(len(data))) == [n[:-4] for n in NAMES]
 
 
-def test_split_does_not_depend_on_order_or_python():
-    splits = assign_splits(NAMES)
-    assert assign_splits(NAMES[::-1]) == splits
-    # sha256sum of the names, sorted, by coreutils
-    assert sorted(n for n, s in splits.items() if s == "test") == TEST_NAMES
-
-
-TEST_NAMES = ["1001.jpg", "1002.jpg", "1006.jpg", "1013.jpg"]
+@pytest.mark.parametrize("step", [1, -1])
+def test_split_and_order_do_not_depend_on_the_order_of_the_file(tmp_path, scanpaths, step):
+    root = write_osie(tmp_path / "osie", dict(list(scanpaths.items())[::step]))
+    assert names(OSIE(root, "test")) == TEST_NAMES
+    assert names(OSIE(root, "val")) == ["1009.jpg"]
+    assert names(OSIE(root, "train"))[0] == TRAIN_NAME
 
 
 @pytest.mark.parametrize("extra", range(1, 15))
-def test_twins_stay_together_wherever_the_border_falls(extra):
-    splits = assign_splits([*NAMES[:extra], "1279.jpg", "1374.jpg"])
-    assert splits["1279.jpg"] == splits["1374.jpg"]
+def test_twins_stay_together_wherever_the_border_falls(tmp_path, scanpaths, extra):
+    one = scanpaths[NAMES[0]]
+    root = write_osie(tmp_path / "osie", dict.fromkeys([*NAMES[:extra], "1279.jpg", "1374.jpg"], one))
+    splits = [names(OSIE(root, split)) for split in ("train", "val", "test")]
+    assert sum(map(len, splits)) == extra + 2
+    (twins,) = (split for split in splits if "1374.jpg" in split)
+    assert "1279.jpg" in twins
 
 
 def test_image_without_fixations_has_no_gaze(tmp_path, scanpaths):
-    name = min(n for n, s in assign_splits(NAMES).items() if s == "train")
-    scanpaths[name] = [scanpath([], [], []), scanpath([], [], [])]
+    scanpaths[TRAIN_NAME] = [scanpath([], [], []), scanpath([], [], [])]
     data = OSIE(write_osie(tmp_path / "osie", scanpaths))
     assert data.gaze(0) is None
     assert data[0]["gaze"] is None
@@ -119,8 +134,9 @@ def test_fingerprint_notices_a_replaced_image(osie):
     assert OSIE(osie).fingerprint() != before
 
 
-def train_image(root: Path) -> Path:
-    return root / "stimuli" / f"{OSIE(root).stimulus(0)}.jpg"
+@pytest.fixture
+def photo(osie) -> Path:
+    return osie / "stimuli" / TRAIN_NAME
 
 
 def one_line(error) -> str:
@@ -136,7 +152,7 @@ def test_missing_root(tmp_path):
 
 
 def test_missing_fixations(tmp_path):
-    with pytest.raises(InputError, match=r"fixations\.mat is missing: data\.root must be") as error:
+    with pytest.raises(InputError, match=r"fixations\.mat is missing: fetch it .* or correct data\.root") as error:
         OSIE(tmp_path)
     one_line(error)
 
@@ -172,41 +188,55 @@ def test_matlab_file_of_another_layout(osie, value):
     one_line(error)
 
 
-def test_missing_image(osie):
-    path = train_image(osie)
-    path.unlink()
-    with pytest.raises(InputError, match=f"{path.name} is missing") as error:
+def test_missing_image(osie, photo):
+    photo.unlink()
+    with pytest.raises(InputError, match=f"{photo.name} is absent: provide it") as error:
+        OSIE(osie)
+    one_line(error)
+    data = OSIE(osie, missing="drop")
+    assert len(data) == 8
+    assert photo.name not in names(data)
+    assert photo.name in data.notes[0]
+
+
+def test_file_that_is_no_image(osie, photo):
+    photo.write_bytes(b"<html>404</html>")
+    with pytest.raises(InputError, match=rf"{photo.name} cannot be decoded \(.*\): fetch the file again") as error:
         OSIE(osie)
     one_line(error)
 
 
-def test_file_that_is_no_image(osie):
-    path = train_image(osie)
-    path.write_bytes(b"<html>404</html>")
-    with pytest.raises(InputError, match=rf"{path.name} cannot be decoded \(.*\): fetch the file again") as error:
-        OSIE(osie)
-    one_line(error)
-
-
-def test_truncated_image(osie):
-    path = train_image(osie)
+def test_truncated_image(osie, photo):
     rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)).save(path)
-    path.write_bytes(path.read_bytes()[:-200])
+    Image.fromarray(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)).save(photo)
+    photo.write_bytes(photo.read_bytes()[:-200])
     data = OSIE(osie)
-    with pytest.raises(InputError, match=rf"{path.name} cannot be decoded \(.*truncated.*\)") as error:
+    with pytest.raises(InputError, match=rf"{photo.name} cannot be decoded \(.*truncated.*\)") as error:
         data[0]
     one_line(error)
 
 
 @pytest.mark.parametrize(("x", "y"), [(40.6, 5), (5, 30.5), (0.4, 5), (float("nan"), 5)])
 def test_fixation_out_of_bounds(tmp_path, scanpaths, x, y):
-    name = min(n for n, s in assign_splits(NAMES).items() if s == "train")
-    scanpaths[name][1] = scanpath([5, x], [5, y], [100, 100])
+    scanpaths[TRAIN_NAME][1] = scanpath([5, x], [5, y], [100, 100])
     root = write_osie(tmp_path / "osie", scanpaths)
-    with pytest.raises(InputError, match=rf"subject 2 looks at x={x:g}, y={y:g} .*{name}") as error:
+    fault = (
+        rf"a fixation of subject 2 at x={x - 1:g}, y={y - 1:g} \(from 0\) lies outside .*{TRAIN_NAME} .*: fetch both"
+    )
+    with pytest.raises(InputError, match=fault) as error:
         OSIE(root)
     one_line(error)
+
+
+def test_check_collects_every_fault(tmp_path, scanpaths, capsys):
+    scanpaths[TRAIN_NAME][1] = scanpath([5, 41], [5, 5], [100, 100])
+    root = write_osie(tmp_path / "osie", scanpaths)
+    (root / "stimuli" / TEST_NAMES[0]).unlink()
+    (root / "stimuli" / TEST_NAMES[1]).write_bytes(b"")
+    assert not check(partial(OSIE, root))
+    text = capsys.readouterr().out
+    for kind in ("1 x outside", "1 x absent image", "1 x broken image"):
+        assert kind in text
 
 
 def test_unknown_split(osie):
@@ -214,12 +244,8 @@ def test_unknown_split(osie):
         OSIE(osie, "testing")
 
 
-def test_published_data():
-    if "HAA_REAL_DATA" not in os.environ:
-        pytest.skip("set HAA_REAL_DATA to the folder that holds osie/data")
-    splits = {
-        split: OSIE(Path(os.environ["HAA_REAL_DATA"]) / "osie" / "data", split) for split in ("train", "val", "test")
-    }
+def test_published_data(real_data):
+    splits = {split: OSIE(real_data / "osie" / "data", split) for split in ("train", "val", "test")}
     assert {split: len(data) for split, data in splits.items()} == {"train": 450, "val": 50, "test": 200}
     gaze = [data.gaze(i) for data in splits.values() for i in range(len(data))]
     assert sum(len(g.points) for g in gaze) == 98_321
@@ -233,6 +259,9 @@ def test_published_data():
     assert (duration.min(), duration.max()) == (20, 1975)
     where = {data.stimulus(i): split for split, data in splits.items() for i in range(len(data))}
     assert len(where) == 699  # 1374 is 1279
+    in_order = sorted(where, key=lambda name: hashlib.sha256(f"{name}.jpg".encode()).hexdigest())
+    assert [where[name] for name in in_order] == ["test"] * 200 + ["val"] * 50 + ["train"] * 449
+    assert {"1279.jpg", "1374.jpg"} < set(names(splits["train"]))
     first = next(data for data in splits.values() if "1001" in {data.stimulus(i) for i in range(len(data))})
     index = next(i for i in range(len(first)) if first.stimulus(i) == "1001")
     torch.testing.assert_close(first.gaze(index).of(1).points[0], torch.tensor([394.5, 264.7]))

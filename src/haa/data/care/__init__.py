@@ -1,0 +1,1 @@
+"""Care of data: checking a data set, fetching one, pictures of both."""

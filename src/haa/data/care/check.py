@@ -1,4 +1,4 @@
-"""`haa data check`: read a data set through, and say what it holds and what is wrong with it."""
+"""Command `haa data check`: reads a data set through, and says what it holds and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,16 @@ EXCHANGED = "sign that x and y were exchanged"
 
 @dataclass
 class Found:
-    """What one split holds."""
+    """Counts of what one split holds.
+
+    Attributes:
+        samples: Number of samples.
+        seen: Number of samples at which somebody looked.
+        fixations: Number of fixations.
+        repeated: Number of fixations that lie where another one of the same sample lies.
+        people: Numbers of the subjects.
+        sizes: Number of pictures of each (height, width).
+    """
 
     samples: int = 0
     seen: int = 0
@@ -44,12 +53,19 @@ class Found:
 
 @dataclass
 class Faults:
-    """What is wrong, by kind: how often, and the first few in words."""
+    """Faults of a data set by kind: how many there are, and the first few messages."""
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, kind: str, message: str, count: int = 1) -> None:
+        """Count a fault, and keep its message if fewer than `EXAMPLES` of its kind are kept.
+
+        Args:
+            kind: The kind of fault.
+            message: One line that names the fault.
+            count: Number of faults to count; 0 keeps the message alone.
+        """
         self.counts[kind] += count
         if len(self.examples[kind]) < EXAMPLES:
             self.examples[kind].append(message)
@@ -57,13 +73,22 @@ class Faults:
 
 @dataclass
 class Axes:
-    """What tells that x and y were exchanged: points beyond the short side of a picture, along its long side."""
+    """Signs that x and y were exchanged: no point lies beyond a picture's short side, along its long side.
+
+    Square pictures show nothing of it and are left aside.
+
+    Attributes:
+        points: Number of fixations in pictures that are not square.
+        along: How many of them lie, along the long side, beyond where the short side would end.
+        across: How many of them lie in the last tenth of the short side.
+    """
 
     points: int = 0
     along: int = 0
     across: int = 0
 
     def add(self, gaze: Gaze) -> None:
+        """Count the fixations of one sample."""
         h, w = gaze.size
         if h == w or not len(gaze.points):
             return
@@ -74,53 +99,54 @@ class Axes:
         self.across += int((short > 0.9 * min(h, w)).sum())
 
     def suspicious(self) -> bool:
+        """Return whether x and y look exchanged: 100 points or more, none of them `along`, some `across`."""
         return self.points >= 100 and self.along == 0 and self.across > 0
 
 
 def check(make: Make, against: Make | None = None, picture: Path | None = None) -> bool:
-    """Read every sample of every split, print what there is, draw a page of overlays; False where there are faults.
+    """Read every sample of every split, print what there is, and return whether it is free of faults.
 
-    Every fault is collected; none stops the reading.
+    Every fault is collected; none stops the reading. A page of overlays is drawn where ``picture`` names a file.
 
     Args:
-        make: called with ``split=``.
-        against: another data set, whose validation and test splits must not hold pictures of this one: a captioning
-            model that learns from the gaze on a picture must not be tested on that picture.
-        picture: where the page of overlays is written; None draws none.
+        make: Makes the data set; called with ``split=``.
+        against: Makes another data set, whose validation and test splits must not hold pictures of this one: a
+            captioning model that learns from the gaze on a picture must not be tested on that picture.
+        picture: File to which the page of overlays is written; None draws none.
     """
     console = Console()
-    faults, found = Faults(), {}
+    faults, counts_by_split = Faults(), {}
     datasets = dict(_open(make, faults))
     pictures = _Pictures()
     axes = Axes()
     for split, data in datasets.items():
-        found[split] = _read(split, data, faults, pictures, axes)
+        counts_by_split[split] = _read(split, data, faults, pictures, axes)
     if axes.suspicious():
         faults.add(
             EXCHANGED,
             f"none of {axes.points} fixations lies, along the long side of its picture, where the short side would end",
         )
-    together = _compare(pictures, faults)
-    overlap = _overlap(datasets, against, faults) if against is not None else []
-    _print(console, datasets, found, faults, [*together, *overlap])
+    pair_notes = _compare(pictures, faults)
+    overlap_notes = _overlap(datasets, against, faults) if against is not None else []
+    _print(console, datasets, counts_by_split, faults, [*pair_notes, *overlap_notes])
     if picture is not None and datasets:
-        drawn = _draw(datasets, picture)
-        console.print(f"{drawn} samples with what is recorded of them: {picture}", highlight=False)
+        drawn_count = _draw(datasets, picture)
+        console.print(f"{drawn_count} samples with what is recorded of them: {picture}", highlight=False)
     return not faults.counts
 
 
 def _open(make: Make, faults: Faults) -> Iterator[tuple[Split, GazeDataset]]:
-    known: set[str] = set()
+    noted: set[str] = set()
     for split in get_args(Split):
         try:
             with collecting_faults():
                 data = make(split=split)
         except InputError as error:
-            if str(error) not in known:
+            if str(error) not in noted:
                 faults.add("cannot be read", str(error))
-            known.add(str(error))
+            noted.add(str(error))
             continue
-        if isinstance(data, IndexedDataset) and not known:
+        if isinstance(data, IndexedDataset) and not noted:
             for kind, fault in data.faults.items():
                 for message in fault["examples"]:
                     faults.add(kind, message, 0)
@@ -129,12 +155,12 @@ def _open(make: Make, faults: Faults) -> Iterator[tuple[Split, GazeDataset]]:
                     faults.add(
                         EXCHANGED, f"{fault['exchanged']} of {fault['count']} fixations outside would lie inside"
                     )
-            known.add("index")
+            noted.add("index")
         yield split, data
 
 
 class _Pictures:
-    """One thumbnail for each picture, with where it occurs."""
+    """Thumbnails of the pictures, one each, with the split and the file in which each occurs."""
 
     def __init__(self) -> None:
         self.names: list[tuple[Split, str]] = []
@@ -144,38 +170,38 @@ class _Pictures:
 
 
 def _read(split: Split, data: GazeDataset, faults: Faults, pictures: _Pictures, axes: Axes) -> Found:
-    found = Found(samples=len(data))
+    counts = Found(samples=len(data))
     ids: Counter[str] = Counter()
-    shown: set[str] = set()
-    bar = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*bar, console=Console(stderr=True)) as progress:
+    files_read: set[str] = set()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         for index in progress.track(range(len(data)), description=f"reading {split}"):
             file = str(data.path(index)) if isinstance(data, IndexedDataset) else data.stimulus(index)
             try:
-                sample = data.record(index) if file in shown else data[index]
+                sample = data.record(index) if file in files_read else data[index]
             except InputError as error:
                 faults.add("unreadable", str(error))
-                shown.add(file)
+                files_read.add(file)
                 continue
             ids[sample["id"]] += 1
             gaze = sample.get("gaze")
-            if file not in shown:
-                shown.add(file)
+            if file not in files_read:
+                files_read.add(file)
                 image = sample["image"] if "image" in sample else sample["clip"][len(sample["clip"]) // 2]
-                found.sizes[tuple(image.shape[-2:])] += 1
+                counts.sizes[tuple(image.shape[-2:])] += 1
                 pictures.names.append((split, file))
                 pictures.labels.append(sample.get("label"))
                 pictures.thumbnails.append(thumbnail(image))
-            found.seen += data.looked(index)
+            counts.seen += data.looked(index)
             if gaze is not None:
-                _look_at_gaze(sample["id"], gaze, found, faults)
+                _look_at_gaze(sample["id"], gaze, counts, faults)
                 axes.add(gaze)
             if "answers" in sample and not any(answer.strip() for answer in sample["answers"]):
                 faults.add("question without answer", f"sample {sample['id']}: {sample['question']!r} has no answer")
     for name, count in ids.items():
         if count > 1:
             faults.add("id twice", f"{count} samples of {split} are called {name}")
-    return found
+    return counts
 
 
 def _look_at_gaze(name: str, gaze: Gaze, found: Found, faults: Faults) -> None:
@@ -189,49 +215,54 @@ def _look_at_gaze(name: str, gaze: Gaze, found: Found, faults: Faults) -> None:
 
 
 def _compare(pictures: _Pictures, faults: Faults) -> list[str]:
-    same = 0
+    pairs_within_split = 0
     for one, other in near_identical(pictures.thumbnails):
         (split, name), (other_split, other_name) = pictures.names[one], pictures.names[other]
-        same += split == other_split
+        pairs_within_split += split == other_split
         pair = f"{name} ({split}) and {other_name} ({other_split}) are the same picture, or nearly"
         if split != other_split:
             faults.add("picture in two splits", pair)
         if pictures.labels[one] != pictures.labels[other]:
             faults.add("picture with two labels", pair)
-    return [f"{same} pairs of near-identical pictures within a split"] if same else []
+    return [f"{pairs_within_split} pairs of near-identical pictures within a split"] if pairs_within_split else []
 
 
 def _overlap(datasets: dict[Split, GazeDataset], against: Make, faults: Faults) -> list[str]:
-    """Pictures of this data set that the other one tests on: by COCO's number where names have one, else by name."""
-    other: dict[str, str] = {}
+    """Add a fault for each picture that the other data set tests on, and return a note of how many the two share.
+
+    Pictures are compared by COCO's number where names have one, else by name; those without gaze are left aside.
+    """
+    split_there: dict[str, str] = {}
     with collecting_faults():
         reference = against(split="test")
     if isinstance(reference, IndexedDataset):
-        other = {picture_name(image): split for image, split in reference.listed()}
+        split_there = {picture_name(image): split for image, split in reference.listed()}
         title = type(reference).__name__
     else:
         raise InputError(f"against: {type(reference).__name__} does not list its pictures: compare with another one")
     counts: Counter[str] = Counter()
-    total: set[str] = set()
+    names: set[str] = set()
     for split, data in datasets.items():
         for index in range(len(data)):
             file = str(data.path(index)) if isinstance(data, IndexedDataset) else data.stimulus(index)
             name = picture_name(file)
-            if name in total:
+            if name in names:
                 continue
-            total.add(name)
-            if name in other and data.looked(index):
-                counts[other[name]] += 1
-                if other[name] != "train":
+            names.add(name)
+            if name in split_there and data.looked(index):
+                counts[split_there[name]] += 1
+                if split_there[name] != "train":
                     faults.add(
-                        f"tested on in {title}", f"{file} ({split}, with gaze) is in the {other[name]} split there"
+                        f"tested on in {title}", f"{file} ({split}, with gaze) is in the {split_there[name]} split there"
                     )
     shared = ", ".join(f"{counts[split]} in its {split} split" for split in get_args(Split))
-    return [f"of {len(total)} pictures here, {title} has some that have gaze: {shared}"]
+    return [f"of {len(names)} pictures here, {title} has some that have gaze: {shared}"]
 
 
 def picture_name(path: str) -> str:
-    """The same for the same picture: COCO's number where the name holds one, else the file's name.
+    """Return a name that is the same for the same picture: COCO's number where the file's name holds one, else that name.
+
+    The name of a file is taken without its folder and ending.
 
     Example:
         >>> picture_name("images/train/COCO_train2014_000000123067.jpg"), picture_name("a/1001.jpg")
@@ -252,7 +283,7 @@ def _draw(datasets: dict[Split, GazeDataset], picture: Path, fields: int = 12) -
 
 
 def _spread(data: GazeDataset, count: int) -> list[int]:
-    """Readable samples, evenly spread; those with gaze first."""
+    """Return the indices of readable samples, evenly spread; samples with gaze are taken first."""
     candidates = np.linspace(0, len(data) - 1, min(len(data), 8 * count)).round().astype(int).tolist()
     picked: list[int] = []
     for index in sorted(candidates, key=lambda i: not data.looked(i)):
@@ -276,17 +307,18 @@ def _print(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("split", "samples", "pictures", "with gaze", "without", "fixations", "people"):
         table.add_column(column, justify="left" if column == "split" else "right", no_wrap=True)
-    for split, one in found.items():
-        people = str(len(one.people)) if one.people else "-"
-        counts = one.samples, sum(one.sizes.values()), one.seen, one.samples - one.seen, one.fixations
-        table.add_row(split, *map(str, counts), people)
+    for split, counts in found.items():
+        people = str(len(counts.people)) if counts.people else "-"
+        pictures, without = sum(counts.sizes.values()), counts.samples - counts.seen
+        numbers = counts.samples, pictures, counts.seen, without, counts.fixations
+        table.add_row(split, *map(str, numbers), people)
     if datasets:
         first = next(iter(datasets.values()))
         console.print(f"\n[bold]{type(first).__name__}[/]{' (simulated gaze)' if first.simulated else ''}")
         console.print(table)
-    repeated = sum(one.repeated for one in found.values())
-    again = [f"{repeated} fixations lie where another one of the same picture lies"] if repeated else []
-    for note in [_sizes(sum((one.sizes for one in found.values()), Counter())), *again, *notes]:
+    repeated = sum(counts.repeated for counts in found.values())
+    repeated_notes = [f"{repeated} fixations lie where another one of the same picture lies"] if repeated else []
+    for note in [_sizes(sum((counts.sizes for counts in found.values()), Counter())), *repeated_notes, *notes]:
         console.print(note, highlight=False, markup=False)
     for kind, count in faults.counts.most_common():
         console.print(f"[bold red]{count} x {kind}[/]", highlight=False)
@@ -298,9 +330,11 @@ def _print(
 
 
 def _sizes(sizes: Counter[Size]) -> str:
-    """Example:
-    >>> _sizes(Counter({(600, 800): 3}))
-    'pictures of 600 x 800 pixels (h x w)'
+    """Return the sizes of the pictures in words.
+
+    Example:
+        >>> _sizes(Counter({(600, 800): 3}))
+        'pictures of 600 x 800 pixels (h x w)'
     """
     if not sizes:
         return "no picture could be read"

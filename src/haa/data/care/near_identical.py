@@ -1,4 +1,4 @@
-"""Finding pictures that are the same though their files are not: saved again, scaled, slightly retouched."""
+"""Search for pictures that are the same though their files differ: saved again, scaled, slightly retouched."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import resize, rgb_to_grayscale
 
 SIDE = 16
-"""Of the thumbnail, in pixels: what is compared in the end."""
+"""Side of a thumbnail in pixels; thumbnails are compared in the end."""
 
 _BITS = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
 
 
 def thumbnail(image: UInt8[Tensor, "3 h w"]) -> UInt8[np.ndarray, "16 16"]:
-    """The picture in grey at 16 x 16."""
+    """Return the picture in grey at 16 x 16."""
     return resize(rgb_to_grayscale(image), [SIDE, SIDE], antialias=True)[0].numpy()
 
 
 def difference_hash(grey: UInt8[np.ndarray, "16 16"]) -> int:
-    """64 bits: whether brightness rises from each of 8 x 8 fields to its right neighbour (the last one's is the first).
+    """Return 64 bits: whether brightness rises from each of 8 x 8 fields to its right neighbour.
+
+    The right neighbour of a row's last field is its first.
 
     Example:
         >>> grey = np.tile(np.arange(0, 160, 10, dtype=np.uint8), (16, 1))
@@ -37,10 +39,15 @@ def difference_hash(grey: UInt8[np.ndarray, "16 16"]) -> int:
 def near_identical(
     thumbnails: Sequence[UInt8[np.ndarray, "16 16"]], bits: int = 3, tolerance: float = 4.0
 ) -> Iterator[tuple[int, int]]:
-    """Pairs (i < j) of pictures that look the same: hashes that differ in at most ``bits`` bits, and thumbnails whose
-    grey values differ by less than ``tolerance`` (of 255) on average. Plain surfaces are left aside: all look the same.
+    """Yield the pairs (i < j) of pictures that look the same.
 
-    Only pictures that share one of four quarters of their hash are compared, which misses none up to 3 bits.
+    Plain surfaces are left aside, because all of them look the same. Only pictures that share one of the four quarters
+    of their hash are compared, which misses none up to 3 bits.
+
+    Args:
+        thumbnails: The pictures as `thumbnail` gives them.
+        bits: Hashes of a pair (`difference_hash`) differ in at most so many bits.
+        tolerance: Grey values (0 to 255) of a pair's thumbnails differ by less than this on average.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -53,12 +60,12 @@ def near_identical(
     for index, (value, grey) in enumerate(zip(hashes, thumbnails, strict=True)):
         if grey.std() < 2:
             continue
-        near: set[int] = set()
+        candidates: set[int] = set()
         for quarter in range(4):
             bucket = buckets[quarter, value >> 16 * quarter & 0xFFFF]
-            near.update(bucket)
+            candidates.update(bucket)
             bucket.append(index)
-        for other in sorted(near):
+        for other in sorted(candidates):
             if (value ^ hashes[other]).bit_count() <= bits and _distance(grey, thumbnails[other]) < tolerance:
                 yield other, index
 

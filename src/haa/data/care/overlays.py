@@ -1,4 +1,4 @@
-"""A page of samples with what is recorded of them laid over: the quickest way to see that a reader reads right."""
+"""A page of samples with their records laid over: the quickest way to see that a reader reads right."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ COLUMNS = 4
 
 
 def overlay_page(datasets: Sequence[GazeDataset], indices: Sequence[Sequence[int]], title: str) -> Figure:
-    """One field per sample: its picture, fixations (numbered in their order, one colour a person), mask and texts.
+    """Draw one field per sample: its picture, fixations (numbered in order, one colour a person), mask and texts.
 
     Args:
-        datasets: splits.
-        indices: of each split's samples to draw.
-        title: of the page.
+        datasets: The splits.
+        indices: For each split, the indices of the samples to draw.
+        title: Title of the page.
     """
     samples = [data[index] for data, chosen in zip(datasets, indices, strict=True) for index in chosen]
     rows = max(1, -(-len(samples) // COLUMNS))
@@ -68,10 +68,10 @@ def _draw(axis: Any, sample: dict[str, Any]) -> None:
 
 def _text(sample: dict[str, Any]) -> str:
     gaze = sample.get("gaze")
-    looked = "no gaze" if gaze is None else f"{len(gaze.points)} fixations"
+    gaze_text = "no gaze" if gaze is None else f"{len(gaze.points)} fixations"
     if "density" in sample:
-        looked = "a map of gaze" if sample["density"].any() else "no gaze"
-    lines = [looked + (f", label {sample['label']}" if "label" in sample else "")]
+        gaze_text = "a map of gaze" if sample["density"].any() else "no gaze"
+    lines = [gaze_text + (f", label {sample['label']}" if "label" in sample else "")]
     if "question" in sample:
         lines.append(f"{sample['question']} {sample['answers'][0]}")
     lines += sample.get("captions", [])[:1]

@@ -1,4 +1,4 @@
-"""Where publishers keep their data sets: public addresses, for `haa data get`."""
+"""Public addresses at which publishers keep their data sets, for `haa data get`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class File:
     """One file of a publisher.
 
     Args:
-        url: its public address.
-        size: in bytes, as far as known: for the check of free space before anything is fetched.
-        hash: ``md5:...`` or ``sha256:...`` where the publisher states one; None: recorded at the first fetch.
-        to: where it goes below the root; an archive is unpacked there.
+        url: Public address of the file.
+        size: Size in bytes, as far as known; free space is checked against it before anything is fetched.
+        hash: ``md5:...`` or ``sha256:...`` where the publisher states one; None records it at the first fetch.
+        to: Folder below the root into which the file goes; an archive is unpacked there.
     """
 
     url: str
@@ -25,12 +25,13 @@ class File:
 
     @property
     def name(self) -> str:
+        """Name of the file, the last part of its address."""
         return PurePosixPath(self.url.split("?")[0]).name
 
 
 _OSIE = "https://raw.githubusercontent.com/NUS-VIP/predicting-human-gaze-beyond-pixels/master/data"
 _ECSSD = "https://www.cse.cuhk.edu.hk/leojia/projects/hsaliency/data/ECSSD"
-_COCO = "http://images.cocodataset.org"  # whose certificate is for another name
+_COCO = "http://images.cocodataset.org"  # not https, because this host's certificate is for another name
 _VQA = "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa"
 _COCO_IMAGES = (
     File(f"{_COCO}/zips/train2014.zip", 13_500_000_000),
@@ -59,4 +60,4 @@ SOURCES: Mapping[str, Sequence[File]] = {
         ),
     ),
 }
-"""What is fetched for each data set, from its publisher; only Caltech states a hash."""
+"""Files of each data set, fetched from its publisher; only Caltech states a hash."""

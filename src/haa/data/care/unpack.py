@@ -1,4 +1,4 @@
-"""Unpacking an archive from elsewhere: nothing outside the target, no links, nothing that grows beyond belief."""
+"""Safe unpacking of an archive from elsewhere: nothing outside the target, no links, no growth beyond belief."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 from haa.errors import InputError
 
 EXPANSION = 100
-"""An archive that grows to more than this many times its own size is refused: photos hardly grow, JSON some tenfold."""
+"""Largest growth of an archive, in times its own size; more is refused. Photos hardly grow, JSON some tenfold."""
 
 
 class Member(NamedTuple):
@@ -23,12 +23,12 @@ class Member(NamedTuple):
     name: str
     size: int
     kind: str
-    """``file``, ``folder`` or what else it is."""
+    """``file``, ``folder``, ``link`` or ``device``."""
     open: Callable[[], IO[bytes]]
 
 
 def is_archive(name: str) -> bool:
-    """Whether `unpack` takes a file of this name.
+    """Return whether `unpack` takes a file of this name.
 
     Example:
         >>> is_archive("images.zip"), is_archive("1001.jpg")
@@ -38,19 +38,19 @@ def is_archive(name: str) -> bool:
 
 
 def unpack(path: Path, target: Path) -> None:
-    """Unpack a zip or tar archive into ``target``; what it claims is checked before its first byte is written.
+    """Unpack a zip or tar archive into ``target``; check what it claims before the first byte is written.
 
     Raises:
-        InputError: if it is no archive, or a member lies outside the target, is a link or a device, or all of them
-            together are larger than the disk or than a hundred times the archive.
+        InputError: If the file is no archive, if a member lies outside the target or is a link or a device, or if all
+            members together are larger than the free disk space or than a hundred times the archive.
     """
     limit = min(EXPANSION * path.stat().st_size, shutil.disk_usage(target).free)
     try:
         with _members(path) as members:
             total = 0
             for member in members():
-                where = PurePosixPath(member.name.replace("\\", "/"))
-                if where.is_absolute() or ".." in where.parts or ":" in "".join(where.parts[:1]):
+                member_path = PurePosixPath(member.name.replace("\\", "/"))
+                if member_path.is_absolute() or ".." in member_path.parts or ":" in "".join(member_path.parts[:1]):
                     raise InputError(f"{path} would write {member.name} outside {target}: it is not to be trusted")
                 if member.kind not in ("file", "folder"):
                     raise InputError(f"{path} holds {member.name}, a {member.kind}: it is not to be trusted")
@@ -62,14 +62,14 @@ def unpack(path: Path, target: Path) -> None:
                         "or beyond the disk: nothing was unpacked"
                     )
             for member in members():
-                place = target / member.name.replace("\\", "/")
+                target_path = target / member.name.replace("\\", "/")
                 if member.kind == "folder":
-                    place.mkdir(parents=True, exist_ok=True)
+                    target_path.mkdir(parents=True, exist_ok=True)
                     continue
-                if place.is_symlink() or not place.resolve().is_relative_to(target.resolve()):
-                    raise InputError(f"{place} is, or leads through, a link out of {target}: remove it first")
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with member.open() as source, place.open("wb") as out:
+                if target_path.is_symlink() or not target_path.resolve().is_relative_to(target.resolve()):
+                    raise InputError(f"{target_path} is, or leads through, a link out of {target}: remove it first")
+                target_path.parent.mkdir(parents=True, exist_ok=True)
+                with member.open() as source, target_path.open("wb") as out:
                     shutil.copyfileobj(source, out)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__

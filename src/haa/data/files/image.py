@@ -1,4 +1,4 @@
-"""Reading an image file, whole or only its header."""
+"""Readers of an image file, whole or only its header."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from haa.errors import InputError
 from haa.gaze import Size
 
 try:
-    # the values that Pillow gives, in half the time, for it copies the picture once and not three times
+    # gives Pillow's values in half the time: it copies the picture once, Pillow three times
     from torchvision.io import ImageReadMode, decode_jpeg, read_file
-except ImportError:  # it is to leave torchvision one day: Pillow does as well
+except ImportError:  # torchvision will drop it one day, and Pillow can replace it
     decode_jpeg = None
 warnings.filterwarnings("ignore", message="The image decoding and encoding capabilities of TorchVision")
 
 
 def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
-    """The pixels of an image file as stored, RGB; grey and palette images are converted.
+    """Return the pixels of an image file as stored, in RGB; grey and palette images are converted.
 
-    The values of a pixel lie together in memory, as decoded, which resizing likes: `collate` puts a batch into the
-    usual order once it is small.
+    The three values of a pixel lie together in memory, as the decoder leaves them, because this makes resizing fast.
+    `collate` puts a batch into the usual order once its images are small.
 
     Raises:
-        InputError: if the file is missing, truncated or no image.
+        InputError: If the file is missing, truncated or no image.
 
     Example:
         >>> import tempfile
@@ -41,20 +41,20 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
         tensor([255,   0,   0], dtype=torch.uint8)
     """
     if decode_jpeg is not None and str(path).lower().endswith((".jpg", ".jpeg")):
-        # where it fails, Pillow knows why, or finds that the name lies
+        # where decoding fails, Pillow says why, or reads a file whose ending is wrong
         with suppress(RuntimeError):
             return decode_jpeg(read_file(str(path)), mode=ImageReadMode.RGB)
     with _opened(path) as image:
-        # np.array copies: torch warns about memory that it may not write
+        # np.array copies, because torch warns about read-only memory
         pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
         return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def read_map(path: str | Path) -> UInt8[Tensor, "h w"]:
-    """The pixels of a one-channel picture, a mask or a map: 0 to 255; others are converted to grey.
+    """Return the pixels, 0 to 255, of a one-channel picture: a mask or a map; others are converted to grey.
 
     Raises:
-        InputError: if the file is missing, truncated or no image.
+        InputError: If the file is missing, truncated or no image.
 
     Example:
         >>> import tempfile
@@ -68,12 +68,13 @@ def read_map(path: str | Path) -> UInt8[Tensor, "h w"]:
 
 
 def read_mask(path: str | Path) -> UInt8[Tensor, "h w"]:
-    """A mask as 0 and 255: what is grey in it belongs to the object from half on.
+    """Return a mask of the values 0 and 255; a grey pixel belongs to the object from half on (128).
 
-    Masks are published with softened or lossy borders, or as the share of annotators who chose a pixel.
+    Published masks have grey pixels where borders are softened or lossy, or where they give the share of annotators
+    who chose a pixel.
 
     Raises:
-        InputError: if the file is missing, truncated, no image, or has values of 0 and 1 alone.
+        InputError: If the file is missing, truncated, no image, or has values of 0 and 1 alone.
 
     Example:
         >>> import tempfile
@@ -89,10 +90,10 @@ def read_mask(path: str | Path) -> UInt8[Tensor, "h w"]:
 
 
 def image_size(path: str | Path) -> Size:
-    """(height, width) from an image file's header, without decoding it.
+    """Return (height, width) from an image file's header, without decoding the image.
 
     Raises:
-        InputError: if the file is missing or no image.
+        InputError: If the file is missing or no image.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""A JSON file from a publisher, or one line that says what is wrong with it."""
+"""Reader of a publisher's JSON file; an error says in one line what is wrong with the file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from haa.errors import InputError
 
 
 def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
-    """The content of a JSON file; an object must have ``keys``.
+    """Return the content of a JSON file.
+
+    Args:
+        path: The file.
+        keys: Keys that the file's object must have.
 
     Raises:
-        InputError: if the file is missing, no JSON, or an object without these keys.
+        InputError: If the file is missing, is no JSON, or is no object with these keys.
 
     Example:
         >>> import tempfile

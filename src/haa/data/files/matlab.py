@@ -1,4 +1,4 @@
-"""Variables of Matlab's .mat files, with an error that says what to do where a file is not what it should be."""
+"""Reader of variables in Matlab's .mat files; an error says what to do where a file is not what it should be."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from haa.errors import InputError
 
 
 def read_mat(path: str | Path, variable: str, whose: str) -> Any:
-    """One variable of a .mat file up to version 7.2: structs as dicts, cells as lists, one-element dimensions dropped.
+    """Return one variable of a .mat file up to version 7.2.
 
-    Dropping them is Matlab's own ambiguity: a 1 x 2 matrix comes out with shape (2,), a struct array of one as its
-    struct. Reshape matrices to ``(-1, columns)`` and pass struct arrays through `elements`.
+    Structs come as dicts, cells as lists, and one-element dimensions are dropped. That is an ambiguity of Matlab's own:
+    a 1 x 2 matrix comes out with shape (2,), and a struct array of one element as that struct. So reshape matrices to
+    ``(-1, columns)`` and pass struct arrays through `elements`.
 
     Args:
-        path: of the file.
-        variable: its name.
-        whose: who publishes the file, for the error.
+        path: The file.
+        variable: Name of the variable.
+        whose: Who publishes the file, in the genitive (``OSIE's``), for the error.
 
     Raises:
-        InputError: if the file is missing, is no such file, or has no such variable.
+        InputError: If the file is missing, is not such a file, or has no such variable.
 
     Example:
         >>> import tempfile
@@ -40,17 +41,17 @@ def read_mat(path: str | Path, variable: str, whose: str) -> Any:
         raise InputError(
             f"{path} is a Matlab file of version 7.3, and {whose} is an older one: fetch it again"
         ) from None
-    except Exception as error:  # scipy's reader lets any of a dozen types escape from a file that is not one
+    except Exception as error:  # of a file that is no .mat file, scipy raises any of a dozen types
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} is not a Matlab file that can be read ({reason}): fetch it again") from None
     if variable not in variables:
-        found = ", ".join(name for name in variables if not name.startswith("__")) or "nothing"
-        raise InputError(f"{path} holds {found} but no variable {variable!r}: fetch {whose} own file")
+        held_names = ", ".join(name for name in variables if not name.startswith("__")) or "nothing"
+        raise InputError(f"{path} holds {held_names} but no variable {variable!r}: fetch {whose} own file")
     return variables[variable]
 
 
 def elements(value: Any) -> list[Any]:
-    """A cell or struct array as a list, also where it has one element and was read as that.
+    """Return a cell or struct array as a list, also where it has one element and was read as that element.
 
     Example:
         >>> elements({"x": 1})

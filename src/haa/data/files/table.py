@@ -1,4 +1,4 @@
-"""A csv table of one's own, with an error that names file, line and column."""
+"""Reader of a user's own csv table; an error names file, line and column."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from haa.errors import InputError
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a csv file whose first line names its columns, each after where it stands.
+    r"""Yield the rows of a csv file whose first line names its columns, as (file and line, row).
+
+    Args:
+        path: The file.
+        columns: Columns that it must have.
 
     Raises:
-        InputError: if a column is missing, a row is too short, or the file is no text in UTF-8.
+        InputError: If the file or a column is missing, a row has too few or too many fields, or the file is no text in
+            UTF-8.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.csv"
-        >>> _ = path.write_text("image,x\\na.png,3\\n")
+        >>> _ = path.write_text("image,x\na.png,3\n")
         >>> [row for _, row in read_table(path, ["image", "x"])]
         [{'image': 'a.png', 'x': '3'}]
     """
@@ -44,10 +49,15 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
 
 
 def number(row: dict[str, str], column: str, where: str) -> float:
-    """A field as a number.
+    """Return a field of a row as a number.
+
+    Args:
+        row: A row of `read_table`.
+        column: The field's column.
+        where: File and line of the row, for the error.
 
     Raises:
-        InputError: if it is none.
+        InputError: If the field is no number.
     """
     try:
         return float(row[column])

@@ -1,4 +1,4 @@
-"""Frames of a video file by their presentation time, decoded where they are needed and nowhere else."""
+"""Reader of a video file's frames, by presentation time; it decodes no more of the file than it needs."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from haa.gaze import Size
 
 
 class Video:
-    """A video file whose k-th frame is the k-th to be shown, whatever order it is stored in.
+    """Video file whose k-th frame is the k-th to be shown, whatever the order in the file.
 
-    Opening it reads the packets' time stamps and decodes nothing; `frames` decodes from the last key frame before what
-    is asked for, and keeps that alone in memory. An AVI has no time stamps: its frames are counted, at its constant
-    rate, by decoding from the beginning. Needs PyAV: ``pip install haa[video]``.
+    The constructor reads the packets' time stamps and decodes nothing. `frames` decodes from the last key frame before
+    a frame that is asked for, and keeps only the frames asked for in memory. An AVI has no time stamps: its frames,
+    which come at a constant rate, are counted by decoding from the beginning. This class needs PyAV:
+    ``pip install haa[video]``.
 
     Args:
-        path: any file that FFmpeg reads.
+        path: Any file that FFmpeg reads.
 
     Raises:
-        InputError: if the file is missing, damaged or holds no video, or PyAV is not installed.
+        InputError: If the file is missing, damaged or holds no video, or PyAV is not installed.
 
     Attributes:
-        times: when each frame is shown, in seconds of the file's own clock, ascending.
-        size: (height, width) in pixels, as stored.
+        times: When each frame is shown, in seconds of the file's own clock, ascending.
+        size: Height and width, ``(h, w)``, in pixels, as stored.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -41,7 +42,7 @@ class Video:
         with self._opened() as (container, stream):
             self.size: Size = (stream.height, stream.width)
             base, rate = stream.time_base, stream.average_rate
-            # an AVI stores no time stamps: FFmpeg's guesses are out of order where frames are
+            # an AVI stores no time stamps, and FFmpeg guesses wrong ones where frames are stored out of order
             counted = "avi" in container.format.name
             stamps = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
         counted = counted or any(pts is None for pts, _ in stamps)
@@ -61,55 +62,55 @@ class Video:
         return len(self._pts)
 
     def at(self, seconds: Sequence[float]) -> list[int]:
-        """Which frame is on the screen at each of these times of the file's clock; the first one before it begins."""
-        # a time that was computed from a frame's own may be a rounding short of it
+        """Return which frame is on screen at each of these times of the file's clock; the first before it begins."""
+        # rounding may have put a time that was computed from a frame's own time just before it
         return [max(0, bisect.bisect_right(self.times, second + 1e-6) - 1) for second in seconds]
 
     def frames(self, indices: Sequence[int]) -> UInt8[Tensor, "t 3 h w"]:
-        """These frames, RGB, in the order in which they are asked for.
+        """Return these frames, in RGB, in the order of ``indices``.
 
         Raises:
-            InputError: if there is no such frame, or it cannot be decoded.
+            InputError: If there is no such frame, or it cannot be decoded.
         """
         wrong = [index for index in indices if not 0 <= index < len(self)]
         if wrong:
             raise InputError(f"{self.path} has {len(self)} frames: there is no frame {wrong[0]}")
         wanted = sorted({self._pts[index] for index in indices})
-        found = {} if self._counted else self._by_seeking(wanted)
-        missing = set(wanted) - found.keys()
+        pixels_by_pts = {} if self._counted else self._by_seeking(wanted)
+        missing = set(wanted) - pixels_by_pts.keys()
         if missing:
-            found |= self._one_by_one(missing)
-        return torch.stack([found[self._pts[index]] for index in indices])
+            pixels_by_pts |= self._one_by_one(missing)
+        return torch.stack([pixels_by_pts[self._pts[index]] for index in indices])
 
     def _by_seeking(self, wanted: list[int]) -> dict[int, Tensor]:
-        """What can be found by decoding from the last key frame before it."""
-        found: dict[int, Tensor] = {}
+        """Return the frames that are found by decoding from the last key frame before each, by time stamp."""
+        pixels_by_pts: dict[int, Tensor] = {}
         with self._opened() as (container, stream):
             decoder, now = container.decode(stream), -math.inf
             for pts in wanted:
-                before = bisect.bisect_right(self._keys, pts)
-                if before and max(now, self._pts[0]) < (key := self._keys[before - 1]):
+                keys_before = bisect.bisect_right(self._keys, pts)
+                if keys_before and max(now, self._pts[0]) < (key := self._keys[keys_before - 1]):
                     container.seek(key, stream=stream)
                     decoder = container.decode(stream)
                 for frame in decoder:
                     now = -math.inf if frame.pts is None else frame.pts
                     if now == pts:
-                        found[pts] = _pixels(frame)
+                        pixels_by_pts[pts] = _pixels(frame)
                     if now >= pts:
                         break
-        return found
+        return pixels_by_pts
 
     def _one_by_one(self, wanted: set[int]) -> dict[int, Tensor]:
-        """What a seek does not lead to, by decoding from the beginning."""
-        found: dict[int, Tensor] = {}
+        """Return the frames that seeking does not find, by time stamp; decode from the beginning."""
+        pixels_by_pts: dict[int, Tensor] = {}
         with self._opened() as (container, stream):
             for count, frame in enumerate(container.decode(stream)):
                 number = count if self._counted else frame.pts
                 if number in wanted:
-                    found[number] = _pixels(frame)
-                    if len(found) == len(wanted):
-                        return found
-        raise InputError(f"{self.path} has lost {len(wanted - found.keys())} frames: fetch it again")
+                    pixels_by_pts[number] = _pixels(frame)
+                    if len(pixels_by_pts) == len(wanted):
+                        return pixels_by_pts
+        raise InputError(f"{self.path} has lost {len(wanted - pixels_by_pts.keys())} frames: fetch it again")
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
@@ -121,7 +122,7 @@ class Video:
             with av.open(str(self.path)) as container:
                 if not container.streams.video:
                     raise InputError(f"{self.path} holds no video: give a file that does")
-                # frames are handed out in order by a single thread per file: loaders have processes
+                # one thread per file is enough, because loaders run processes; it hands out frames in order
                 container.streams.video[0].thread_type = "NONE"
                 yield container, container.streams.video[0]
         except FileNotFoundError:
@@ -132,15 +133,15 @@ class Video:
 
 
 def clips(frames: int, length: int, step: int = 1) -> list[range]:
-    """Where to cut a video into clips: one after the other, the last one ending with the video.
+    """Return the frames of each clip of a video: clips follow one another, and the last one ends with the video.
 
     Args:
-        frames: of the video.
-        length: frames of a clip.
-        step: from one frame of a clip to the next.
+        frames: Number of frames of the video.
+        length: Number of frames of a clip.
+        step: Distance from one frame of a clip to the next, in frames of the video.
 
     Raises:
-        InputError: if the video is shorter than a clip.
+        InputError: If the video is shorter than a clip, or ``length`` or ``step`` is not positive.
 
     Example:
         >>> clips(10, 4), clips(10, 3, step=2)

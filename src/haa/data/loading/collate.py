@@ -1,4 +1,4 @@
-"""Samples to a batch: points are padded, pictures stacked, texts listed."""
+"""From samples to a batch: points are padded, pictures stacked, texts listed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from haa.gaze import Gaze, pad, valid
 
 
 def collate(samples: Sequence[dict[str, Any]]) -> Batch:
-    """Samples to a `Batch`: points padded with NaN, tensors and numbers stacked, texts kept as lists.
+    """Return samples as a `Batch`: points padded with NaN, tensors and numbers stacked, texts kept as lists.
 
     Raises:
-        InputError: if images or clips differ in size.
+        InputError: If images or clips differ in size.
 
     Example:
         >>> image = torch.zeros(3, 2, 2, dtype=torch.uint8)
@@ -66,7 +66,7 @@ _POINTS = {"own_gaze": "own_fixations", "native_gaze": "native_fixations"}
 
 
 def _points(gazes: Sequence[Gaze | None], frames: int | None) -> Tensor:
-    """Padded points, ``(b, n, 2)``, or ``(b, t, n, 2)`` for clips of ``frames`` frames."""
+    """Return padded points, ``(b, n, 2)``, or ``(b, t, n, 2)`` for clips of ``frames`` frames."""
     nothing = torch.zeros(0, 2)
     if frames is None:
         return pad([nothing if gaze is None else gaze.points for gaze in gazes])

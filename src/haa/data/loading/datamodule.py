@@ -23,7 +23,7 @@ from haa.errors import InputError
 
 
 class DataModule(pl.LightningDataModule):
-    """The three splits of a dataset as loaders of `Batch`.
+    """Three splits of a dataset as loaders of `Batch`.
 
     The condition and random augmentation act on the training split alone. The order of training samples depends on
     (seed, epoch) alone, and a sample's augmentation on (seed, epoch, index): a run that is resumed at the end of an
@@ -31,13 +31,13 @@ class DataModule(pl.LightningDataModule):
     many processes share the work. Make the Trainer with ``use_distributed_sampler=False``.
 
     Args:
-        dataset: called with ``split="train"``, ``"val"`` or ``"test"``; returns that split.
-        transform: brings samples to one size; None leaves them as they are.
-        condition: whose gaze training samples get; None is the dataset's own.
-        batch_size: samples per batch and process.
-        num_workers: processes that read samples; 0 reads them in the main one.
-        seed: of order and augmentation.
-        eval_batch_size: of validation and test; None is ``batch_size``.
+        dataset: Called with ``split="train"``, ``"val"`` or ``"test"``; returns that split.
+        transform: Brings samples to one size; None leaves them as they are.
+        condition: Whose gaze training samples get; None is the dataset's own.
+        batch_size: Number of samples per batch and process.
+        num_workers: Number of processes that read samples; 0 reads them in the main one.
+        seed: Seed of order and augmentation.
+        eval_batch_size: Batch size of validation and test; None is ``batch_size``.
 
     Example:
         >>> from haa.gaze import Gaze
@@ -83,11 +83,11 @@ class DataModule(pl.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         needed: dict[str | None, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
-        for split in needed.get(stage, ("test",) if stage == "predict" else get_args(Split)):
+        for split in needed.get(stage, get_args(Split)):
             self.dataset(split)
 
     def dataset(self, split: Split) -> GazeDataset:
-        """The split as published: native size, no condition, no transform."""
+        """Return the split as published: native size, no condition, no transform."""
         if split not in self._datasets:
             dataset = self._make(split=split)
             if not len(dataset):
@@ -96,7 +96,7 @@ class DataModule(pl.LightningDataModule):
         return self._datasets[split]
 
     def missing_gaze(self, split: Split) -> tuple[int, int]:
-        """(samples at which nobody is recorded to have looked, all samples), without reading images."""
+        """Return the number of samples at which nobody is recorded to have looked, and of all; no image is read."""
         if split not in self._missing:
             dataset = self.dataset(split)
             seen = sum(dataset.looked(index) for index in range(len(dataset)))
@@ -104,7 +104,7 @@ class DataModule(pl.LightningDataModule):
         return self._missing[split]
 
     def some_gaze(self, split: Split) -> bool:
-        """Whether anybody is recorded to have looked at all."""
+        """Return whether anybody is recorded to have looked at a split at all."""
         missing, total = self.missing_gaze(split)
         return missing < total
 
@@ -120,13 +120,13 @@ class DataModule(pl.LightningDataModule):
         Batches gain ``features`` and are otherwise what they were. Call it before the loaders are made.
 
         Args:
-            backbone: frozen; runs on the device on which its parameters are.
-            directory: where caches live; each has a name of its own, and a stale one is never used.
-            splits: which splits to cache.
+            backbone: A frozen backbone; it runs on the device on which its parameters are.
+            directory: Folder of caches; each has a name of its own, and a stale one is never used.
+            splits: Splits to cache.
             dtype: float32, or float16 for half the space.
 
         Raises:
-            InputError: if the backbone is trained, training crops at random, or the disk is too small.
+            InputError: If the backbone is trained, training crops at random, or the disk is too small.
         """
         if "train" in splits and self.transform.crop < 1:
             raise InputError(
@@ -155,20 +155,15 @@ class DataModule(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         return self.evaluation("test")
 
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        samples = self._samples("test")
-        # Lightning rebuilds a batch sampler to keep track of indices, and would lose the share: leave it a plain one
-        return self._loader(samples, sampler=EvaluationSampler(len(samples)), batch_size=self.eval_batch_size)
-
     def evaluation(self, split: Split) -> DataLoader[Batch]:
-        """Every sample of a split once, in order, without augmentation and with its native gaze."""
+        """Return a loader of every sample of a split once, in order, without augmentation and with its native gaze."""
         samples = self._samples(split)
         return self._loader(
             samples, batch_sampler=EvaluationBatches(EvaluationSampler(len(samples)), self.eval_batch_size)
         )
 
     def some(self, split: Split, indices: Sequence[int]) -> Iterator[Batch]:
-        """Batches of some samples of a split, as `evaluation` gives them all."""
+        """Yield batches of some samples of a split, as `evaluation` gives them all."""
         samples = self._samples(split)
         for start in range(0, len(indices), self.eval_batch_size):
             yield collate([samples[index] for index in indices[start : start + self.eval_batch_size]])

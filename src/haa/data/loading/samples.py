@@ -7,7 +7,6 @@ from typing import Any, Protocol
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from haa.conditions import Human
 from haa.data.dataset import GazeDataset
 from haa.data.loading.feature_cache import FeatureCache
 from haa.data.loading.order import Key
@@ -18,20 +17,25 @@ from haa.gaze import Gaze
 
 
 class GazeSource(Protocol):
-    """Whose gaze a training sample gets: a condition of `haa.conditions`."""
+    """Whose gaze a training sample gets: what a loader asks of a condition of `haa.conditions`."""
 
-    def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None: ...
+    exchanges: bool = True
+    """Whether `gaze` may differ from what was recorded for the sample; where it does not, it is never called."""
+
+    def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
+        """Return the fixations to train sample ``index`` with; None where there are none."""
+        ...
 
 
 class Samples(Dataset[dict[str, Any]]):
     """What a loader's workers run: one sample, with its condition, cached features and transform.
 
     Args:
-        dataset: one split.
-        transform: see `haa.data.loading.transforms.Transform`.
-        seed: of augmentation while training; None evaluates: no augmentation, and native gaze is kept.
-        condition: whose gaze; None is the dataset's own.
-        features: a cache to read image and features from.
+        dataset: One split.
+        transform: See `haa.data.loading.transforms.Transform`.
+        seed: Seed of augmentation while training. None evaluates: no augmentation, and native gaze is kept.
+        condition: Whose gaze samples get; None is the dataset's own.
+        features: Cache to read image and features from.
     """
 
     def __init__(
@@ -54,34 +58,46 @@ class Samples(Dataset[dict[str, Any]]):
     def __getitem__(self, key: Key | int) -> dict[str, Any]:
         # evaluation asks for a plain index, and so does the sampler that Lightning's overfit_batches puts in
         epoch, index = (0, key) if isinstance(key, int) else key
-        if self.features is None:
-            sample = dict(self.dataset[index])
-            native = size_of(sample)
-        else:
-            sample = {**self.dataset.record(index), "image": self.features.image(index)}
-            native = self.features.native_size(index)
-        if self.condition is not None:
-            if "density" in sample and not isinstance(self.condition, Human):
-                raise InputError(
-                    f"condition={type(self.condition).__name__.lower()} exchanges fixations, and "
-                    f"{type(self.dataset).__name__} publishes maps only: choose condition=human"
-                )
-            sample["own_gaze"] = sample.get("gaze")
-            sample["gaze"] = self.condition.gaze(self.dataset, index)
-        gaze = sample.get("gaze")
-        if gaze is not None and gaze.size != native:
-            raise ValueError(f"gaze of sample {sample['id']} is in pixels of {gaze.size}, the image has {native}")
-        if gaze is not None and "clip" in sample and (gaze.frame is None or (gaze.frame >= len(sample["clip"])).any()):
-            raise ValueError(
-                f"gaze of sample {sample['id']} must name a frame below {len(sample['clip'])} for each point"
-            )
+        sample, native = self._read(index)
+        if self.condition is not None and self.condition.exchanges:
+            self._exchange(sample, index, self.condition)
+        _check_gaze(sample, native)
         draw = self.transform.draw(None if self.seed is None else generator(self.seed, epoch, index))
         out = self.transform.apply(sample, draw)
         if self.features is not None:
             out["features"] = self.features.features(index, flip=draw.flip)
         if self.seed is None:
+            gaze = sample.get("gaze")
             out["native_size"] = native
             out["native_gaze"] = None if gaze is None else gaze.inside()
             if "mask" in sample:
                 out["native_mask"] = sample["mask"].as_subclass(Tensor)
         return out
+
+    def _read(self, index: int) -> tuple[dict[str, Any], tuple[int, int]]:
+        """Return the sample as it is published, and the size of its stimulus."""
+        if self.features is None:
+            sample = dict(self.dataset[index])
+            return sample, size_of(sample)
+        sample = {**self.dataset.record(index), "image": self.features.image(index)}
+        return sample, self.features.native_size(index)
+
+    def _exchange(self, sample: dict[str, Any], index: int, condition: GazeSource) -> None:
+        """Put the condition's gaze in the place of the sample's own, which is kept beside it."""
+        if "density" in sample:
+            raise InputError(
+                f"condition={type(condition).__name__.lower()} exchanges fixations, and "
+                f"{type(self.dataset).__name__} publishes maps only: choose condition=human"
+            )
+        sample["own_gaze"] = sample.get("gaze")
+        sample["gaze"] = condition.gaze(self.dataset, index)
+
+
+def _check_gaze(sample: dict[str, Any], native: tuple[int, int]) -> None:
+    gaze = sample.get("gaze")
+    if gaze is None:
+        return
+    if gaze.size != native:
+        raise ValueError(f"gaze of sample {sample['id']} is in pixels of {gaze.size}, the image has {native}")
+    if "clip" in sample and (gaze.frame is None or (gaze.frame >= len(sample["clip"])).any()):
+        raise ValueError(f"gaze of sample {sample['id']} must name a frame below {len(sample['clip'])} for each point")

@@ -13,23 +13,24 @@ from haa.errors import InputError
 
 
 class AiRD(IndexedDataset):
-    """GQA's questions that have a map of gaze: that of all people, or of those alone who answered right, or wrong.
+    """GQA's questions that have a human map: of all people, or only of those who answered right, or wrong.
 
     Maps are files ``<question>.png`` in ``aggregated_maps/fixmaps``, ``fixmaps_corr`` and ``fixmaps_incorr``. The
-    raw fixations, published too, do not say in which pixels they count, and are not read. Questions and their answers
-    are GQA's (``val_balanced_questions.json``), as are the images (``images/<image>.jpg``). The authors' split is not
-    among the files: the fixed rule divides the images. A map has the shape of its image, and is brought to its size.
+    authors publish the raw fixations too, but do not say in which pixels they are; so they are not read. Questions and
+    their answers are GQA's (``val_balanced_questions.json``), as are the images (``images/<image>.jpg``). The files do
+    not tell the authors' split: the fixed rule divides the images. A map has its image's proportions, and is resized to
+    the image's size.
 
     Args:
-        root: the folder that holds ``aggregated_maps`` and ``images``.
+        root: The folder that holds ``aggregated_maps`` and ``images``.
         split: ``train``, ``val`` or ``test``.
         missing: ``drop`` leaves out maps whose question or image is absent.
-        cache: see `haa.data.index.IndexedDataset`.
-        people: ``all``, ``correct`` or ``incorrect``.
+        cache: See `haa.data.index.IndexedDataset`.
+        people: Whose map: ``all``, ``correct`` or ``incorrect``.
         questions: GQA's file of questions, absolute or relative to ``root``.
 
     Raises:
-        InputError: if a file is missing or is not what its name says, or a question has no answer.
+        InputError: If a file is missing or is not what its name says, or a question has no answer.
 
     Reference:
         S. Chen, M. Jiang, J. Yang, Q. Zhao. AiR: Attention with Reasoning Capability. ECCV 2020.

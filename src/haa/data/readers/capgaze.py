@@ -19,25 +19,26 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class CapGaze(IndexedDataset):
-    """Samples of the dominant eye, not fixations: about one every few milliseconds, ``duration`` is not known.
+    """Images with descriptions, and gaze as samples of the dominant eye every few milliseconds, not as fixations.
 
     ``gaze/<person>/<image>.npy`` (or ``gaze/<image>.npy``) holds, pickled by Python 2, a dict of ``left_eye`` and
     ``right_eye`` (lists of (x, y) between 0 and 1 from the image's upper left corner, None or empty where the eye was
-    lost), ``dominant_eye`` (0 left, 1 right), ``time_stamp`` and ``duration``. A pickle can run any program: these are
-    read by a reader that builds numbers, texts, lists, dicts and numpy arrays, and refuses everything else.
+    lost), ``dominant_eye`` (0 left, 1 right), ``time_stamp`` and ``duration``. A pickle can run any program. So this
+    reader builds numbers, texts, lists, dicts and numpy arrays from it, and refuses everything else. It is not known
+    how long a sample lasts (haa's ``duration``).
 
-    Images are ``images/<image>.jpg`` or ``.png``. A point (u, v) becomes (u w - 1/2, v h - 1/2): haa's pixels have
-    their centres at integers. Points beyond the image, where people looked off it, are left out and counted. The spoken
-    words, if transcribed into ``captions.csv`` (``image,caption``), are the captions.
+    Images are ``images/<image>.jpg``, ``.jpeg`` or ``.png``. A point (u, v) becomes (u w - 1/2, v h - 1/2), because
+    haa's pixels have their centres at integers. Points beyond the image, where people looked off it, are left out and
+    counted. The captions are the spoken words, if they are transcribed into ``captions.csv`` (``image,caption``).
 
     Args:
-        root: the folder that holds ``gaze`` and ``images``.
+        root: The folder that holds ``gaze`` and ``images``.
         split: ``train``, ``val`` or ``test``, by the fixed rule: none is published.
         missing: ``drop`` leaves out gaze whose image is absent.
-        cache: see `haa.data.index.IndexedDataset`.
+        cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if a file is missing, not what it should be, or holds what it should not.
+        InputError: If a file is missing, not what it should be, or holds what it should not.
 
     Reference:
         S. He, H. R. Tavakoli, A. Borji, N. Pugeault. Human Attention in Image Captioning: Dataset and
@@ -82,10 +83,10 @@ class CapGaze(IndexedDataset):
 
 
 def gaze_points(path: Path) -> np.ndarray:
-    """The dominant eye's samples (n, 2), x, y between 0 and 1 where they lie on the image; lost samples are left out.
+    """Return the dominant eye's samples ``(n, 2)``: x, y, between 0 and 1 on the image; lost samples are left out.
 
     Raises:
-        InputError: if the file is not capgaze's, or asks for more than data.
+        InputError: If the file is not capgaze's, or its pickle asks for more than plain data.
     """
     record = read_pickle(path)
     try:
@@ -100,7 +101,7 @@ def gaze_points(path: Path) -> np.ndarray:
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes for Python 2 to read; no other encoding is looked up."""
+    """Encode text as Latin-1, which is how Python 3 pickles bytes for Python 2; refuse any other encoding."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
     return text.encode("latin1")
@@ -110,15 +111,15 @@ _ALLOWED = {
     ("_codecs", "encode"): _latin1,
     ("numpy", "dtype"): np.dtype,
     ("numpy", "ndarray"): np.ndarray,
-    # the two functions that build an array and a number, under numpy's old name and its new one
+    # the two functions that build an array and a number, under the module's old name and its new one
     **{(f"numpy.{core}.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0] for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): np.float64(0).__reduce__()[0] for core in ("core", "_core")},
 }
-"""All that plain data and arrays need."""
+"""Functions and classes, by module and name, that plain data and arrays need; nothing else may be called."""
 
 
 class _Data(pickle.Unpickler):
-    """Builds plain data and numpy arrays, and calls nothing else."""
+    """Unpickler that builds plain data and numpy arrays, and calls nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
@@ -130,17 +131,17 @@ class _Data(pickle.Unpickler):
 
 
 def read_pickle(path: Path) -> Any:
-    """The object in a .npy file that holds one, if it is plain data.
+    """Return the object that a .npy file holds, if it is plain data.
 
     Raises:
-        InputError: if the file is no such file, or asks for anything that is not data.
+        InputError: If the file is not such a file, or its pickle asks for anything that is not plain data.
     """
     content = path.read_bytes()
     try:
         stream = io.BytesIO(content)
         version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
         if not dtype.hasobject or shape != ():
             raise pickle.UnpicklingError("it holds numbers, not one object")
         array = _Data(stream, encoding="latin1").load()

@@ -15,27 +15,27 @@ from haa.errors import InputError
 
 
 class CAT2000(IndexedDataset):
-    """The training set, which alone has published fixations: pictures of 1920 x 1080, five seconds of free viewing.
+    """Training set of CAT2000, the only part with published fixations: 1920 x 1080, five seconds of free viewing.
 
     Fixations are read from ``FIXATIONLOCS/<Category>/<image>.mat``, a binary picture ``fixLocs`` of the stimulus' size
-    whose ones are fixated pixels. The pixel's row and column are y and x. Nothing says who looked, in which order or
-    for how long, and a pixel fixated twice counts once.
+    whose ones are fixated pixels. The pixel's row and column are y and x. The file does not say who looked, in which
+    order or for how long. A pixel that was fixated twice counts once.
 
-    Scanpaths are in ``allFixData.mat`` alone, a ``containers.Map``, which is an object of Matlab's own that nothing but
-    Matlab can read (Octave reads it in part). Whoever has it can write its points, less 1 because they count from 1,
-    into a csv ``image,x,y,subject`` and read that with ``data=folder``.
+    Scanpaths are in ``allFixData.mat`` alone, a ``containers.Map``. This is an object of Matlab's own, and only Matlab
+    can read it (Octave reads it in part). If you have Matlab, write its points into a csv ``image,x,y,subject``, less 1
+    because they count from 1, and read that with ``data=folder``.
 
-    The folders ``Output`` between the stimuli hold pictures of saliency maps and are passed over. There is no published
-    split of the training set: it is divided by `haa.data.splits`, category by category alike. The
-    category is the sample's ``label``.
+    The folders ``Output`` among the stimuli hold pictures of saliency maps and are passed over. There is no published
+    split of the training set: `haa.data.splits` divides it, each category in the same shares. The category is the
+    sample's ``label``.
 
     Args:
-        root: the folder ``trainSet``, or the one that holds it.
+        root: The folder ``trainSet``, or the one that holds it.
         split: ``train``, ``val`` or ``test``.
-        missing, cache: see `haa.data.index.IndexedDataset`.
+        missing, cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if ``FIXATIONLOCS`` is missing, or a picture and its fixations differ in size.
+        InputError: If ``FIXATIONLOCS`` is missing, or a picture and its fixations differ in size.
 
     Reference:
         A. Borji, L. Itti. CAT2000: A Large Scale Fixation Dataset for Boosting Saliency Research. CVPR 2015 workshop
@@ -48,7 +48,7 @@ class CAT2000(IndexedDataset):
 
     def scan(self) -> Iterable[dict[str, Any]]:
         stimuli, locations = self._folder_of("Stimuli"), self._folder_of("FIXATIONLOCS")
-        # one level deep: Output/ lies inside the categories
+        # one level deep, because Output/ lies inside the categories
         images = sorted(stimuli.glob("*/*.jpg"))
         self.classes = sorted({image.parent.name for image in images})
         for image in images:

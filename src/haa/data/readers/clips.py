@@ -1,4 +1,4 @@
-"""Readers of videos: a sample is a clip, some frames at equal distances, with the gaze recorded on each of them."""
+"""Base of the readers of video: a sample is a clip, which is frames at equal distances with the gaze on each."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ from haa.errors import InputError
 from haa.gaze import Size
 
 FRAMES = {".png", ".jpg", ".jpeg", ".bmp"}
-"""Endings of pictures, where a video is a folder of them."""
+"""Endings of frames, where a video is a folder of pictures."""
 
 
 class ClipDataset(IndexedDataset):
-    """A video, a file or a folder of numbered pictures, is cut into clips of ``frames`` frames, ``stride`` apart.
+    """Data set of clips: each video is cut into clips of ``frames`` frames, ``stride`` apart.
 
-    Clips follow one another; the last one ends with the video and overlaps the one before. A video shorter than a clip
-    is one clip, whose last frame is repeated. All clips of a video share ``stimulus``, so that they stay in one split
-    and conditions take gaze from other videos, and carry it as ``video``.
+    A video is a file, or a folder of numbered pictures. Clips follow one another; the last one ends with the video and
+    may overlap the one before. A video shorter than a clip is one clip, whose last frame is repeated. All clips of a
+    video share ``stimulus``, so that they stay in one split, and so that conditions take gaze from other videos.
+    Samples carry it as ``video``.
 
     A subclass' ``scan`` yields what `clips` makes of each video.
 
     Args:
-        root: the data set's folder.
+        root: The data set's folder.
         split: ``train``, ``val`` or ``test``.
-        frames: of a clip.
-        stride: from one frame of a clip to the next, in frames of the video.
-        missing, cache: see `haa.data.index.IndexedDataset`.
+        frames: Number of frames of a clip.
+        stride: Distance from one frame of a clip to the next, in frames of the video.
+        missing, cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if frames or stride is not positive.
+        InputError: If frames or stride is not positive.
     """
 
     columns: ClassVar = {"start": pa.int32(), "length": pa.int32()}
@@ -71,8 +72,8 @@ class ClipDataset(IndexedDataset):
         return {**self.record(index), "clip": clip}
 
     def record(self, index: int) -> dict[str, Any]:
-        inner = {key: value for key, value in super().record(index).items() if key not in ("start", "length")}
-        return {**inner, "video": self.stimulus(index)}
+        sample = {key: value for key, value in super().record(index).items() if key not in ("start", "length")}
+        return {**sample, "video": self.stimulus(index)}
 
     def fingerprint(self) -> str:
         return f"{super().fingerprint()}-{self.frames}-{self.stride}"
@@ -86,15 +87,16 @@ class ClipDataset(IndexedDataset):
         gaze: Callable[[list[int]], dict[str, list[Any]]] | None = None,
         **named: Any,
     ) -> Iterator[dict[str, Any]]:
-        """The clips of one video, for ``scan``.
+        """Yield the clips of one video, for ``scan``.
 
         Args:
-            path: the video's file or its folder of frames.
-            length: frames of the video.
-            size: (height, width) of its frames.
-            name: the video's; a clip is ``<name>@<first frame>``.
-            gaze: ``x``, ``y``, ``frame`` ... for the video's frames with these numbers, where ``frame`` counts from 0.
-            named: further keys of every clip.
+            path: The video's file or its folder of frames.
+            length: Number of frames of the video.
+            size: Height and width of its frames, ``(h, w)``, in pixels.
+            name: Name of the video; a clip is named ``<name>@<first frame>``.
+            gaze: Function from numbers of the video's frames to their ``x``, ``y``, ``frame`` ...; ``frame`` is a
+                position among these numbers, from 0. None is no gaze.
+            named: Further keys of every clip.
         """
         height, width = size
         for start in self.starts(length):
@@ -111,21 +113,21 @@ class ClipDataset(IndexedDataset):
             }
 
     def starts(self, length: int) -> list[int]:
-        """The first frames of the clips of a video of ``length`` frames."""
+        """Return the first frame of each clip of a video of ``length`` frames."""
         if length < (self.frames - 1) * self.stride + 1:
             return [0]
         return [clip.start for clip in video.clips(length, self.frames, self.stride)]
 
     def indices(self, start: int, length: int) -> list[int]:
-        """The frames of the clip that begins at ``start`` in a video of ``length`` frames."""
+        """Return the frames of the clip that begins at ``start`` in a video of ``length`` frames."""
         return [min(start + step * self.stride, length - 1) for step in range(self.frames)]
 
 
 def read_frames(path: Path, indices: Sequence[int]) -> UInt8[Tensor, "t 3 h w"]:
-    """The frames of a video, a file or a folder of numbered pictures, at these indices, from 0.
+    """Return the frames of a video (a file, or a folder of numbered pictures) at these indices, which count from 0.
 
     Raises:
-        InputError: if a frame is not there or cannot be decoded.
+        InputError: If a frame is not there or cannot be decoded.
     """
     if not path.is_dir():
         return opened(path).frames(indices)
@@ -137,33 +139,35 @@ def read_frames(path: Path, indices: Sequence[int]) -> UInt8[Tensor, "t 3 h w"]:
 
 @lru_cache(maxsize=64)
 def opened(path: Path) -> video.Video:
-    """A video file whose time stamps have been read: of some formats that takes as long as decoding it."""
+    """Open a video file and keep it: to read its time stamps takes, in some formats, as long as to decode it."""
     return video.Video(path)
 
 
 def training_and_testing(root: Path) -> Iterator[tuple[Path, str | None]]:
-    """The videos' folders in ``training`` and ``testing``, each with the split in which it belongs.
+    """Yield the videos' folders in ``training`` and ``testing``, each with its split.
 
     Raises:
-        InputError: if neither is there, or a video lacks ``images`` or ``fixation``.
+        InputError: If neither folder is there, or a video lacks ``images`` or ``fixation``.
     """
     parts = {part: folder for part in ("train", "test") if any((folder := root / f"{part}ing").glob("*/"))}
     if not parts:
         raise InputError(f"data.root={root} has neither training/ nor testing/ with videos: give the folder that does")
     pools = published(parts)
     for part, folder in parts.items():
-        for place in sorted(folder.glob("*/")):
+        for video_folder in sorted(folder.glob("*/")):
             for kind in ("images", "fixation"):
-                if not (place / kind).is_dir():
-                    raise InputError(f"{place / kind} is missing: fetch the video again, or take its folder away")
-            yield place, pools[part]
+                if not (video_folder / kind).is_dir():
+                    raise InputError(
+                        f"{video_folder / kind} is missing: fetch the video again, or take its folder away"
+                    )
+            yield video_folder, pools[part]
 
 
 def frame_folder(place: Path) -> dict[str, Any]:
-    """What `ClipDataset.clips` is to be told of a folder with ``images`` and ``fixation``, but for its name.
+    """Return arguments for `ClipDataset.clips`, all but the name, from a folder with ``images`` and ``fixation``.
 
     Raises:
-        InputError: if there are no frames.
+        InputError: If there are no frames.
     """
     files = frame_files(place / "images")
     if not files:
@@ -177,7 +181,7 @@ def frame_folder(place: Path) -> dict[str, Any]:
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of the number at the end of their names.
+    """Return the pictures of a folder in the order of the number at the end of their names.
 
     Example:
         >>> import tempfile
@@ -196,17 +200,17 @@ def _number(stem: str) -> int:
 
 
 def fixated(folder: Path, stems: Sequence[str], size: Size) -> dict[str, list[Any]]:
-    """The fixated pixels of these frames as ``x``, ``y``, ``frame``: row and column of what is not black.
+    """Return the fixated pixels of these frames, those that are not black, as ``x`` (column), ``y`` (row), ``frame``.
 
     Args:
-        folder: holds one binary picture for each frame.
-        stems: the frames' names in the order of the clip.
-        size: (height, width) of the frames.
+        folder: Folder that holds one binary picture for each frame.
+        stems: Names of the frames, without ending, in the order of the clip.
+        size: Height and width of the frames, ``(h, w)``, in pixels.
 
     Raises:
-        InputError: if a frame's picture is missing, has another size, or is a blurred map.
+        InputError: If a frame's picture is missing, has another size, or is a blurred map.
     """
-    out: dict[str, list[Any]] = {"x": [], "y": [], "frame": []}
+    gaze: dict[str, list[Any]] = {"x": [], "y": [], "frame": []}
     for number, stem in enumerate(stems):
         path = folder / f"{stem}.png"
         points = read_map(path).numpy()
@@ -215,7 +219,7 @@ def fixated(folder: Path, stems: Sequence[str], size: Size) -> dict[str, list[An
         if len(np.unique(points)) > 2:
             raise InputError(f"{path} has shades where fixated pixels are black and white: it is a blurred map")
         y, x = np.nonzero(points)
-        out["x"] += x.tolist()
-        out["y"] += y.tolist()
-        out["frame"] += [number] * len(x)
-    return out
+        gaze["x"] += x.tolist()
+        gaze["y"] += y.tolist()
+        gaze["frame"] += [number] * len(x)
+    return gaze

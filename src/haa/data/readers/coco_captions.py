@@ -20,26 +20,26 @@ KARPATHY_SPLITS = {"train": "train", "restval": "train", "val": "val", "test": "
 
 
 class COCOCaptions(IndexedDataset):
-    """Captions as published in ``captions_train2014.json`` and its like, or in Karpathy's ``dataset_coco.json``.
+    """Images with the captions of ``captions_train2014.json`` and its like, or of Karpathy's ``dataset_coco.json``.
 
     The official files are looked for in ``root`` and ``root/annotations``, the images in ``root``, ``root/images`` and
-    their ``train2014``, ``val2017`` ... The captions of the official test images are not public: the official
-    validation images are divided by the fixed rule into validation and test (1 : 2). Karpathy's split is the one in
-    which captioning is usually reported; its ``restval`` belongs to training.
+    their folders ``train2014``, ``val2017`` ... The captions of the official test images are not public: the fixed rule
+    divides the official validation images into validation and test (1 : 2). Papers on captioning usually report on
+    Karpathy's split; its ``restval`` belongs to training.
 
     Args:
-        root: the folder that holds the annotations and the images.
+        root: The folder that holds the annotations and the images.
         split: ``train``, ``val`` or ``test``.
         missing: ``drop`` leaves out captions whose image is absent.
-        cache: see `haa.data.index.IndexedDataset`.
-        karpathy: the file ``dataset_coco.json``, absolute or relative to ``root``; None uses the official files.
-        year: 2014 or 2017, where the official files of both are there.
-        salicon: SALICON's folder: its pictures are COCO's, and their captions get its gaze. `haa data check` says how
+        cache: See `haa.data.index.IndexedDataset`.
+        karpathy: The file ``dataset_coco.json``, absolute or relative to ``root``; None uses the official files.
+        year: 2014 or 2017; needed where the official files of both are there.
+        salicon: SALICON's folder. Its pictures are COCO's, so these samples get its gaze. `haa data check` says how
             many of them lie in the split that you test on.
-        release: SALICON's.
+        release: SALICON's release, 2015 or 2017.
 
     Raises:
-        InputError: if a file is missing or is not what its name says, or an image has no caption.
+        InputError: If a file is missing or is not what its name says, or an image has no caption.
 
     Reference:
         X. Chen et al. Microsoft COCO Captions: Data Collection and Evaluation Server. arXiv:1504.00325, 2015.
@@ -89,8 +89,8 @@ class COCOCaptions(IndexedDataset):
             captions: dict[int, list[str]] = defaultdict(list)
             for annotation in content["annotations"]:
                 captions[annotation["image_id"]].append(annotation["caption"].strip())
-            known = {image["id"]: image for image in content["images"]}
-            for number in captions.keys() - known.keys():
+            images_by_number = {image["id"]: image for image in content["images"]}
+            for number in captions.keys() - images_by_number.keys():
                 yield (
                     number,
                     {
@@ -98,7 +98,7 @@ class COCOCaptions(IndexedDataset):
                         "message": f"{path}: image {number} of a caption is not listed",
                     },
                 )
-            for number, image in known.items():
+            for number, image in images_by_number.items():
                 yield (
                     number,
                     {
@@ -125,20 +125,20 @@ class COCOCaptions(IndexedDataset):
             )
 
     def _official(self) -> dict[str, Path]:
-        """The official files by ``train2014`` ..., of one year."""
-        found: dict[str, list[Path]] = defaultdict(list)
+        """Return the official files of one year, by part (``train2014`` ...)."""
+        paths_by_part: dict[str, list[Path]] = defaultdict(list)
         for folder in (self.root, self.root / "annotations"):
             for path in sorted(folder.glob("captions_*.json")):
                 match = re.match(r"captions_((?:train|val)\d{4})", path.name)
                 if match:
-                    found[match[1]].append(path)
-        years = sorted({part[-4:] for part in found})
+                    paths_by_part[match[1]].append(path)
+        years = sorted({part[-4:] for part in paths_by_part})
         if self.year is None and len(years) > 1:
             raise InputError(
                 f"{self.root} holds captions of {' and '.join(years)}, divided differently: set data.year={years[0]} "
                 f"or data.year={years[1]}"
             )
-        wanted = {part: paths for part, paths in found.items() if part.endswith(str(self.year or ""))}
+        wanted = {part: paths for part, paths in paths_by_part.items() if part.endswith(str(self.year or ""))}
         if not wanted:
             raise InputError(
                 f"{self.root} holds no captions_train{self.year or 2014}.json or its like (nor does its annotations/): "

@@ -1,4 +1,4 @@
-"""COCO's image files, in whichever of the usual folders and under whichever of their two names they lie."""
+"""Finder of COCO's image files, in any of the usual folders and under either of their two names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NAME = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d{12})\.jpg")
 
 
 def coco_folders(root: Path) -> list[Path]:
-    """The folders that may hold images: the root, ``images``, and ``train2014``, ``val2017``, ... in either."""
+    """Return the folders that may hold images: the root, ``images``, and ``train2014``, ``val2017``, ... in either."""
     parents = [folder for folder in (root, root / "images") if folder.is_dir()]
     return parents + sorted(
         child
@@ -22,10 +22,10 @@ def coco_folders(root: Path) -> list[Path]:
 
 
 def coco_number(name: str) -> int:
-    """COCO's number of an image, from its file's name.
+    """Return COCO's number of an image, from its file's name.
 
     Raises:
-        InputError: if the name has none.
+        InputError: If the name is not as COCO's are.
 
     Example:
         >>> coco_number("COCO_val2014_000000000042.jpg")
@@ -38,8 +38,10 @@ def coco_number(name: str) -> int:
 
 
 def coco_images(root: Path) -> dict[int, str]:
-    """Each image's path relative to ``root``, by COCO's number, whether it is ``COCO_val2014_000000000042.jpg`` or
-    ``000000000042.jpg``: COCO's releases of 2014 and 2017 hold the same pictures under the same numbers.
+    """Return each image's path relative to ``root``, by COCO's number.
+
+    A file may be named ``COCO_val2014_000000000042.jpg`` or ``000000000042.jpg``: COCO's releases of 2014 and 2017 hold
+    the same pictures under the same numbers.
 
     Example:
         >>> import tempfile
@@ -49,10 +51,10 @@ def coco_images(root: Path) -> dict[int, str]:
         >>> coco_images(root)
         {42: 'val2017/000000000042.jpg'}
     """
-    found: dict[int, str] = {}
+    paths_by_number: dict[int, str] = {}
     for folder in coco_folders(root):
         for path in sorted(folder.iterdir()):
             match = _NAME.fullmatch(path.name)
             if match:
-                found.setdefault(int(match[1]), path.relative_to(root).as_posix())
-    return found
+                paths_by_number.setdefault(int(match[1]), path.relative_to(root).as_posix())
+    return paths_by_number

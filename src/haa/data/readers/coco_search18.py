@@ -14,38 +14,39 @@ from haa.data.splits import published
 from haa.errors import InputError
 
 DISPLAY = (1050, 1680)
-"""(height, width) to which the authors scaled and padded every image, and in whose pixels fixations are."""
+"""Height and width to which the authors scaled and padded every image; fixations are in these pixels."""
 
 COPY = (320, 512)
-"""(height, width) of a much-used smaller copy, whose files have the same names."""
+"""Height and width of a smaller copy that is much used, and whose files have the same names."""
 
 FOLDERS = {"present": ("images", "coco_search18_images_TP"), "absent": ("coco_search18_images_TA", "images")}
-"""Where the archives of target-present and target-absent images put their folders ``<task>/<name>``."""
+"""Folders in which the archives of target-present and target-absent images put ``<task>/<name>``."""
 
 Condition = Literal["present", "absent"]
 
 
 class COCOSearch18(IndexedDataset):
-    """A sample is a picture and what was looked for in it: the same picture serves several searches.
+    """Searches: a sample is a picture and the object looked for in it; one picture may serve several searches.
 
     Fixations are in ``coco_search18_fixations_TP_*_split1.json`` (target present) and ``..._TA_*.json`` (absent), lists
     of trials ``name, subject, task, condition, X, Y, T, length, split``, in pixels of the 1680 x 1050 display to which
-    the images were scaled and padded. They count from 0; T is in milliseconds. Copies of images or fixations rescaled
-    to 512 x 320 are about under the same names: images must have 1680 x 1050 pixels, and fixations that all lie within
-    512 x 320 are refused. The first fixation of a trial, at the centre, where the cross was, is dropped.
+    the images were scaled and padded. They count from 0; T is in milliseconds. Copies of images and fixations that were
+    rescaled to 512 x 320 circulate under the same names. So images must have 1680 x 1050 pixels, and fixations that all
+    lie within 512 x 320 are refused. The first fixation of a trial is dropped: it lies at the centre, where the cross
+    was.
 
     Splits are the published ones (``train``, ``valid`` and, where it is there, ``test``: `haa.data.splits.published`).
     A picture that is held out for one object is held out for all.
 
     Args:
-        root: the folder that holds the JSON files (or a folder with them) and the images' folders.
+        root: The folder that holds the JSON files (or a folder with them) and the images' folders.
         split: ``train``, ``val`` or ``test``.
-        condition: searches whose target was ``present``, or ``absent``.
-        first_fixation: keep the first fixation of a trial.
-        missing, cache: see `haa.data.index.IndexedDataset`.
+        condition: Which searches: those whose target was ``present``, or ``absent``.
+        first_fixation: Whether to keep the first fixation of a trial.
+        missing, cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if files are missing, or coordinates or images are those of a rescaled copy.
+        InputError: If files are missing, or coordinates or images are those of a rescaled copy.
 
     Reference:
         Y. Chen, Z. Yang, S. Ahn, D. Samaras, M. Hoai, G. Zelinsky. COCO-Search18 fixation dataset for predicting
@@ -69,8 +70,8 @@ class COCOSearch18(IndexedDataset):
         super().__init__(root, split, missing, cache)
 
     def sources(self) -> Sequence[Path]:
-        found = [p for p in self.root.glob("**/coco_search18_fixations_T[AP]_*.json") if "_split2" not in p.name]
-        return sorted(found)
+        paths = [p for p in self.root.glob("**/coco_search18_fixations_T[AP]_*.json") if "_split2" not in p.name]
+        return sorted(paths)
 
     def scan(self) -> Iterable[dict[str, Any]]:
         trials = [trial for path in self.sources() for trial in _trials(path)]
@@ -78,16 +79,16 @@ class COCOSearch18(IndexedDataset):
             letters = "TP" if self.condition == "present" else "TA"
             raise InputError(f"data.root={self.root} has no coco_search18_fixations_{letters}_*.json: fetch it")
         _refuse_copies(trials, self.root)
-        held: dict[str, str] = {}
+        split_of_picture: dict[str, str] = {}
         for trial in sorted(trials, key=lambda trial: ("train", "valid", "test").index(trial["split"])):
-            held[trial["name"]] = trial["split"].replace("valid", "val")
-        pools = published(held.values())
+            split_of_picture[trial["name"]] = trial["split"].replace("valid", "val")
+        pools = published(split_of_picture.values())
         searches: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for trial in trials:
             if trial["condition"] == self.condition:
                 searches.setdefault((trial["task"], trial["name"]), []).append(trial)
         self.classes = sorted({task for task, _ in searches})
-        for (task, name), people in sorted(searches.items()):
+        for (task, name), trials_of_search in sorted(searches.items()):
             image = self._image(task, name)
             if (self.root / image).is_file() and (size := image_size(self.root / image)) != DISPLAY:
                 raise InputError(
@@ -100,22 +101,22 @@ class COCOSearch18(IndexedDataset):
                 "height": DISPLAY[0],
                 "width": DISPLAY[1],
                 "stimulus": name,
-                "split": pools[held[name]],
+                "split": pools[split_of_picture[name]],
                 "label": self.classes.index(task),
-                **self._gaze(people),
+                **self._gaze(trials_of_search),
             }
 
     def _image(self, task: str, name: str) -> str:
-        places = [f"{folder}/{task}/{name}" for folder in FOLDERS[self.condition]]
-        return next((place for place in places if (self.root / place).is_file()), places[0])
+        candidates = [f"{folder}/{task}/{name}" for folder in FOLDERS[self.condition]]
+        return next((path for path in candidates if (self.root / path).is_file()), candidates[0])
 
     def _gaze(self, people: list[dict[str, Any]]) -> dict[str, list[Any]]:
-        out: dict[str, list[Any]] = {key: [] for key in ("x", "y", "duration", "subject")}
+        gaze: dict[str, list[Any]] = {key: [] for key in ("x", "y", "duration", "subject")}
         for trial in people:
             for key, name in (("x", "X"), ("y", "Y"), ("duration", "T")):
-                out[key] += trial[name][0 if self.first_fixation else 1 :]
-            out["subject"] += [trial["subject"]] * (len(out["x"]) - len(out["subject"]))
-        return out
+                gaze[key] += trial[name][0 if self.first_fixation else 1 :]
+            gaze["subject"] += [trial["subject"]] * (len(gaze["x"]) - len(gaze["subject"]))
+        return gaze
 
 
 def _trials(path: Path) -> list[dict[str, Any]]:

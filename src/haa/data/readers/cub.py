@@ -18,28 +18,29 @@ LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classe
 
 
 class CUB(IndexedDataset):
-    """Photos of birds in the official split, 5,994 to train and 5,794 to test; an eighth of the former validates.
+    """Photos of birds in the official split: 5,994 to train, of which an eighth validates, and 5,794 to test.
 
-    CUB-GHA's files come in two line layouts, told apart by their number n of fields, and never within one file:
+    The lines of CUB-GHA's files have two layouts, which their number n of fields tells apart. A file never mixes them:
 
-    - ``id,w,h`` and then triples ``x,y,ms``, so n is a multiple of 3: pixels of the image;
-    - ``id,w,h,w_display,h_display,x_display,y_display`` and then such triples, so n - 1 is one: pixels of the display
-      of 1920 x 1080, on which the image was shown at that size with its upper left corner there.
+    - ``id,w,h`` and then triples ``x,y,ms``, so n is a multiple of 3. Points are in pixels of the image.
+    - ``id,w,h,w_display,h_display,x_display,y_display`` and then such triples, so n - 1 is a multiple of 3. Points are
+      in pixels of the 1920 x 1080 display, on which the image had the size ``w_display`` x ``h_display`` and its upper
+      left corner at ``x_display``, ``y_display``.
 
-    Fixations keep their order. The five runs' files count as five subjects, in the order of their names, and an image
-    that occurs twice in a run keeps both viewings, as that subject's. Published coordinates are whole pixels; in
+    Fixations keep their order. The files of the five runs count as five subjects, in the order of their names. An image
+    that occurs twice in a run keeps both viewings, under that subject. Published coordinates are whole pixels, and in
     the five runs x goes from 0 to width - 1, so they count from 0.
 
     Args:
-        root: the folder that holds ``images.txt``, ``image_class_labels.txt``, ``train_test_split.txt``,
+        root: The folder that holds ``images.txt``, ``image_class_labels.txt``, ``train_test_split.txt``,
             ``classes.txt`` and ``images/``.
         split: ``train``, ``val`` or ``test``.
         missing: ``drop`` leaves out absent images.
-        cache: see `haa.data.index.IndexedDataset`.
+        cache: See `haa.data.index.IndexedDataset`.
         gha: CUB-GHA's ``Fixation.txt``, or the folder that holds ``Fixation_run1.txt`` ...; None is no gaze.
 
     Raises:
-        InputError: if a file is missing or is not what its name says, a line is in neither layout, or an image has
+        InputError: If a file is missing or is not what its name says, a line is in neither layout, or an image has
             another size than its gaze says.
 
     Reference:
@@ -98,7 +99,7 @@ class CUB(IndexedDataset):
         return runs
 
     def _gaze(self) -> dict[str, tuple[Size, dict[str, list[float]]]]:
-        found: dict[str, tuple[Size, dict[str, list[float]]]] = {}
+        gaze_by_image: dict[str, tuple[Size, dict[str, list[float]]]] = {}
         for subject, path in enumerate(self._runs(), 1):
             lines = [line for line in path.read_text().splitlines() if line.strip()]
             layouts = {len(line.split(",")) % 3 for line in lines}
@@ -109,12 +110,14 @@ class CUB(IndexedDataset):
                 )
             for number, line in enumerate(lines, 1):
                 image, size, points = _parse(line, f"{path}, line {number}")
-                known, columns = found.setdefault(image, (size, {"x": [], "y": [], "duration": [], "subject": []}))
-                if known != size:
+                first_size, columns = gaze_by_image.setdefault(
+                    image, (size, {"x": [], "y": [], "duration": [], "subject": []})
+                )
+                if first_size != size:
                     raise InputError(f"{path}, line {number}: image {image} had another size before: fetch it again")
                 for key, values in zip(columns, [*points.T.tolist(), [subject] * len(points)], strict=True):
                     columns[key] += values
-        return found
+        return gaze_by_image
 
     def _read(self, name: str) -> dict[str, str]:
         try:
@@ -125,7 +128,7 @@ class CUB(IndexedDataset):
 
 
 def _parse(line: str, where: str) -> tuple[str, Size, np.ndarray]:
-    """The image, its size (h, w) and the fixations (n, 3), x, y in its pixels and milliseconds, of one line.
+    """Return a line's image, its size (h, w) and its fixations ``(n, 3)``: x, y in the image's pixels, milliseconds.
 
     Example:
         >>> _parse("7,500,400,10,20,300", "here")[2]

@@ -16,25 +16,26 @@ LISTS = {"train_images_list.txt": "train+val", "test_images_list.txt": "test"}
 
 
 class DAQUAR(IndexedDataset):
-    """12,468 questions about the 1,449 photos of NYU Depth v2, each with one answer, some of them lists
-    (``box, decorative_item``), which count as one answer as they are.
+    """12,468 questions about the 1,449 photos of NYU Depth v2, each with one answer.
 
-    Read are ``data_train.csv`` and ``data_eval.csv`` (question, answer, image_id), the lists of images of the official
-    split, ``train_images_list.txt`` and ``test_images_list.txt``, and ``images/``. The split is the lists': 6,795
-    questions about 795 images to train, 5,673 about 654 to test. The two csv files divide the questions otherwise,
-    at random, so that most images have questions in both: a split by file would test on images that were trained on.
-    Validation is an eighth of the training images, by the fixed rule.
+    Some answers are lists (``box, decorative_item``); each list counts as one answer, as it is.
+
+    The files are ``data_train.csv`` and ``data_eval.csv`` (question, answer, image_id), the lists of images of the
+    official split, ``train_images_list.txt`` and ``test_images_list.txt``, and ``images/``. The lists give the split:
+    6,795 questions about 795 images to train, 5,673 about 654 to test. The two csv files divide the questions
+    otherwise, at random, so that most images have questions in both: a split by file would test on images that were
+    trained on. Validation is an eighth of the training images, by the fixed rule.
 
     No gaze was recorded.
 
     Args:
-        root: the folder that holds these files.
+        root: The folder that holds these files.
         split: ``train``, ``val`` or ``test``.
         missing: ``drop`` leaves out questions whose image is absent.
-        cache: see `haa.data.index.IndexedDataset`.
+        cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if a file is missing or is not what its name says, or a question has no answer.
+        InputError: If a file is missing or is not what its name says, or a question has no answer.
 
     Reference:
         M. Malinowski, M. Fritz. A Multi-World Approach to Question Answering about Real-World Scenes based on

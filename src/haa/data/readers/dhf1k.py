@@ -13,24 +13,24 @@ from haa.errors import InputError
 
 
 class DHF1K(ClipDataset):
-    """``video/<nnn>.AVI`` with ``annotation/<nnnn>/fixation/<nnnn>.png``, one binary picture for each frame, from 1.
+    """Videos ``video/<nnn>.AVI`` with ``annotation/<nnnn>/fixation/<nnnn>.png``, a binary picture per frame, from 1.
 
-    Fixated pixels are white: row and column are y and x. Who looked is not kept there (raw recordings, in pixels of
-    the 1440 x 900 screen, are published apart and are not read). Where ``annotation/<nnnn>/images`` holds the frames as
-    pictures, as video saliency models often have them extracted, they are read instead of the video: an AVI does not
+    Fixated pixels are white: row and column are y and x. The pictures do not say who looked. (Raw recordings, in pixels
+    of the 1440 x 900 screen, are published apart and are not read.) Where ``annotation/<nnnn>/images`` holds the frames
+    as pictures, which users of video saliency models often extract, they are read instead of the video: an AVI does not
     say where its frames are, so that every access decodes it from the beginning.
 
-    Videos 1 to 600 are the published training part, 601 to 700 validation; the gaze of the others is kept for the
-    benchmark, so validation is the test split (`haa.data.splits.published`). Videos that have no annotation are passed
-    over.
+    Videos 1 to 600 are the published training part, 601 to 700 the validation part. The authors keep the gaze of the
+    others for the benchmark, so the validation part is the test split (`haa.data.splits.published`). Videos without an
+    annotation are passed over.
 
     Args:
-        root: the folder that holds ``video`` and ``annotation``.
+        root: The folder that holds ``video`` and ``annotation``.
         split: ``train``, ``val`` or ``test``.
-        frames, stride, missing, cache: see `haa.data.readers.clips.ClipDataset`.
+        frames, stride, missing, cache: See `haa.data.readers.clips.ClipDataset`.
 
     Raises:
-        InputError: if annotations are missing or are not those of the video.
+        InputError: If annotations are missing or are not those of the video.
 
     Reference:
         W. Wang, J. Shen, F. Guo, M.-M. Cheng, A. Borji. Revisiting Video Saliency: A Large-scale Benchmark and a New
@@ -49,17 +49,17 @@ class DHF1K(ClipDataset):
         pools = published(map(_part, numbers))
         videos = {path.stem: path for path in self.root.glob("video/*") if path.suffix.lower() == ".avi"}
         for number in numbers:
-            place = self.root / "annotation" / f"{number:04}"
-            maps = sorted((place / "fixation").glob("*.png"))
+            folder = self.root / "annotation" / f"{number:04}"
+            maps = sorted((folder / "fixation").glob("*.png"))
             if [path.stem for path in maps] != [f"{k:04}" for k in range(1, len(maps) + 1)] or not maps:
-                raise InputError(f"{place / 'fixation'} does not hold 0001.png and on without a gap: fetch it again")
-            path = place / "images" if (place / "images").is_dir() else videos.get(f"{number:03}")
+                raise InputError(f"{folder / 'fixation'} does not hold 0001.png and on without a gap: fetch it again")
+            path = folder / "images" if (folder / "images").is_dir() else videos.get(f"{number:03}")
             size = image_size(maps[0])
 
-            def gaze(indices: list[int], place: Path = place, size: tuple[int, int] = size) -> dict[str, list[Any]]:
-                return fixated(place / "fixation", [f"{index + 1:04}" for index in indices], size)
+            def gaze(indices: list[int], folder: Path = folder, size: tuple[int, int] = size) -> dict[str, list[Any]]:
+                return fixated(folder / "fixation", [f"{index + 1:04}" for index in indices], size)
 
-            path = path or self.root / "video" / f"{number:03}.AVI"  # whose absence is reported
+            path = path or self.root / "video" / f"{number:03}.AVI"  # its absence is reported later
             yield from self.clips(path, len(maps), size, f"{number:03}", gaze, split=pools[_part(number)])
 
 

@@ -18,21 +18,21 @@ IMAGES, MASKS, FIXATIONS = "DUT-OMRON-image", "pixelwiseGT-new-PNG", "DUT-OMRON-
 
 
 class DUTOMRON(IndexedDataset):
-    """Photos with ``pixelwiseGT-new-PNG`` and, where they were fetched too, ``DUT-OMRON-eye-fixations``.
+    """Photos with masks (``pixelwiseGT-new-PNG``) and, if fetched too, fixations (``DUT-OMRON-eye-fixations``).
 
-    ``mat/<photo>.mat`` holds ``s``, one row ``[x, y, subject]`` for each fixation. They count from 0, as zeros among
-    them show. The first row is no fixation: subject 0, and the photo's size. There are no durations, and a subject's
-    number need not mean the same person in another photo.
+    ``mat/<photo>.mat`` holds ``s``, one row ``[x, y, subject]`` for each fixation. Coordinates count from 0, as zeros
+    among them show. The first row is no fixation: it holds the photo's size and subject 0. There are no durations. A
+    subject's number may mean another person in another photo.
 
-    There is no published split: `haa.data.splits`.
+    There is no published split: `haa.data.splits` divides the photos.
 
     Args:
-        root: the folder that holds ``DUT-OMRON-image`` and the others.
+        root: The folder that holds ``DUT-OMRON-image`` and the other folders.
         split: ``train``, ``val`` or ``test``.
-        missing, cache: see `haa.data.index.IndexedDataset`.
+        missing, cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if a file is missing, or does not begin with the size of its photo.
+        InputError: If a file is missing, or does not begin with the size of its photo.
 
     Reference:
         C. Yang, L. Zhang, H. Lu, X. Ruan, M.-H. Yang. Saliency Detection via Graph-Based Manifold Ranking. CVPR 2013.
@@ -53,7 +53,7 @@ class DUTOMRON(IndexedDataset):
 
 
 def _fixations(path: Path, size: tuple[int, int]) -> dict[str, Any]:
-    # the file's integers are unsigned: none of them may be subtracted from as they are
+    # the file's integers are unsigned: a subtraction could wrap around
     table = np.asarray(read_mat(path, "s", "DUT-OMRON's"), dtype=np.float64)
     if table.size % 3 or not table.size:
         raise InputError(f"{path}: s has shape {table.shape}, not rows of x, y, subject: fetch it again")

@@ -15,18 +15,18 @@ PARTS = {"train": "DUTS-TR", "test": "DUTS-TE"}
 
 
 class DUTS(IndexedDataset):
-    """``DUTS-TR/DUTS-TR-Image/*.jpg`` with ``DUTS-TR/DUTS-TR-Mask/*.png``, and the same of ``DUTS-TE``.
+    """Photos ``DUTS-TR/DUTS-TR-Image/*.jpg`` with masks ``DUTS-TR/DUTS-TR-Mask/*.png``, and ``DUTS-TE`` alike.
 
     DUTS-TE is the test split; validation is taken from DUTS-TR (`haa.data.splits.published`). Nobody's gaze was
     recorded.
 
     Args:
-        root: the folder that holds ``DUTS-TR`` and ``DUTS-TE``.
+        root: The folder that holds ``DUTS-TR`` and ``DUTS-TE``.
         split: ``train``, ``val`` or ``test``.
-        missing, cache: see `haa.data.index.IndexedDataset`.
+        missing, cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if neither folder is there.
+        InputError: If neither folder is there.
 
     Reference:
         L. Wang, H. Lu, Y. Wang, M. Feng, D. Wang, B. Yin, X. Ruan. Learning to Detect Salient Objects with

@@ -11,15 +11,15 @@ from haa.data.readers.salient_objects import scan_masks
 
 
 class ECSSD(IndexedDataset):
-    """Extended Complex Scene Saliency Dataset: ``images/*.jpg`` and ``ground_truth_mask/*.png``.
+    """Extended Complex Scene Saliency Dataset: photos ``images/*.jpg`` and masks ``ground_truth_mask/*.png``.
 
-    Nobody's gaze was recorded: attention can be taught by a saliency model's predictions (``condition=predicted``).
-    There is no published split, papers test on all of it: it is divided by `haa.data.splits`.
+    Nobody's gaze was recorded: a saliency model's predictions can teach attention instead (``condition=predicted``).
+    There is no published split, and papers test on all of it: `haa.data.splits` divides it.
 
     Args:
-        root: the folder that holds both.
+        root: The folder that holds both folders.
         split: ``train``, ``val`` or ``test``.
-        missing, cache: see `haa.data.index.IndexedDataset`.
+        missing, cache: See `haa.data.index.IndexedDataset`.
 
     Reference:
         J. Shi, Q. Yan, L. Xu, J. Jia. Hierarchical Image Saliency Detection on Extended CSSD. PAMI 38(4), 2016.

@@ -21,20 +21,20 @@ FOLDERS = ("Flicker8k_Dataset", "Flickr8k_Dataset", "flickr30k-images", "flickr3
 
 
 class Flickr(IndexedDataset):
-    """Captions as published in a token file, ``1000092795.jpg#0<tab>Two young guys ...`` a line.
+    """Photos with captions from a published token file of lines ``1000092795.jpg#0<tab>Two young guys ...``.
 
-    Flickr8k (``Flickr8k.token.txt``) has an official split (``Flickr_8k.trainImages.txt`` ...); its token file has more
-    images than the split has, and those are left aside. Flickr30k (``results_20130124.token``) has none: without such
-    lists the fixed rule divides the images.
+    Flickr8k (``Flickr8k.token.txt``) has an official split (``Flickr_8k.trainImages.txt`` ...). Its token file has more
+    images than the split; they are left aside. Flickr30k (``results_20130124.token``) has no official split: without
+    such lists the fixed rule divides the images.
 
     Args:
-        root: the folder that holds the token file, the lists if any, and the folder of images.
+        root: The folder that holds the token file, the lists if any, and the folder of images.
         split: ``train``, ``val`` or ``test``.
         missing: ``drop`` leaves out captions whose image is absent: Flickr8k's file names one that was never published.
-        cache: see `haa.data.index.IndexedDataset`.
+        cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if a file is missing or is not what its name says.
+        InputError: If a file is missing or is not what its name says.
 
     Reference:
         M. Hodosh, P. Young, J. Hockenmaier. Framing Image Description as a Ranking Task. JAIR 47, 2013.
@@ -64,17 +64,21 @@ class Flickr(IndexedDataset):
                 yield {"id": Path(name).stem, "image": f"{folder}/{name}", "split": splits.get(name), "captions": texts}
 
     def _tokens(self) -> Path:
-        found = [self.root / name for name in TOKENS if (self.root / name).is_file()]
-        if len(found) != 1:
+        paths = [self.root / name for name in TOKENS if (self.root / name).is_file()]
+        if len(paths) != 1:
             raise InputError(
-                f"{self.root} holds {'several' if found else 'none'} of {', '.join(TOKENS)}: data.root must be the "
+                f"{self.root} holds {'several' if paths else 'none'} of {', '.join(TOKENS)}: data.root must be the "
                 "folder of one of the two data sets"
             )
-        return found[0]
+        return paths[0]
 
     def _splits(self) -> dict[str, str]:
-        there = {name: split for name, split in LISTS.items() if (self.root / name).is_file()}
-        if there and len(there) < len(LISTS):
-            lost = next(name for name in LISTS if name not in there)
-            raise InputError(f"{self.root / lost} is missing, and other lists of the split are there: fetch it too")
-        return {image: split for name, split in there.items() for image in (self.root / name).read_text().split()}
+        split_by_list = {name: split for name, split in LISTS.items() if (self.root / name).is_file()}
+        if split_by_list and len(split_by_list) < len(LISTS):
+            missing_list = next(name for name in LISTS if name not in split_by_list)
+            raise InputError(
+                f"{self.root / missing_list} is missing, and other lists of the split are there: fetch it too"
+            )
+        return {
+            image: split for name, split in split_by_list.items() for image in (self.root / name).read_text().split()
+        }

@@ -1,4 +1,4 @@
-"""One's own images, with whatever is known of them in plain folders and csv tables: no code needed."""
+"""Reader of a user's own images, with what is known of them in plain folders and csv tables: no code needed."""
 
 from __future__ import annotations
 
@@ -18,31 +18,35 @@ TABLES = ("fixations", "maps", "masks", "captions", "questions", "labels", "spli
 
 
 class Folder(IndexedDataset):
-    """Images in ``root/images`` (or in ``root`` itself), at any depth, and beside them any of:
+    """Images in ``root/images`` (or in ``root`` itself), at any depth, with folders and tables beside them.
 
-    - ``fixations.csv``: ``image,x,y`` and, if known, ``duration`` (ms) and ``subject``; a person's in order;
-    - ``maps/``: a map of gaze per image, grey, named as the image is; in place of fixations;
-    - ``masks/``: a mask of the salient objects per image, named as the image is;
-    - ``captions.csv``: ``image,caption``, a line for each caption;
-    - ``questions.csv``: ``image,question,answer``, a line for each answer (the same question again, if it has more);
-    - ``labels.csv``: ``image,label``. Without it, images that lie in sub-folders have the sub-folder's name as label;
-    - ``splits.csv``: ``image,split``. Without it, sub-folders ``train``, ``val``, ``test`` give the split, and what
-      they leave open the fixed rule divides (7 : 1 : 2, label by label).
+    Any of these may lie there:
 
-    Images are named by their path below the images' folder, with or without the ending, or by the file's name alone
+    - ``fixations.csv``: ``image,x,y`` and, if known, ``duration`` (ms) and ``subject``. A person's lines are in order.
+    - ``maps/``: a human map per image, grey, named as the image is. It takes the place of fixations.
+    - ``masks/``: a mask of the salient objects per image, named as the image is.
+    - ``captions.csv``: ``image,caption``, a line for each caption.
+    - ``questions.csv``: ``image,question,answer``, a line for each answer. A question with several answers is repeated.
+    - ``labels.csv``: ``image,label``. Without it, images that lie in sub-folders have the sub-folder's name as label.
+    - ``splits.csv``: ``image,split``. Without it, sub-folders ``train``, ``val``, ``test`` give the split. The fixed
+      rule divides what they leave open (7 : 1 : 2, label by label).
+
+    Tables name an image by its path below the images' folder, with or without the ending, or by the file's name alone
     where that is unique. With questions a sample is a question, else an image.
 
     Args:
-        root: the folder.
+        root: The folder.
         split: ``train``, ``val`` or ``test``.
         missing: ``drop`` leaves out lines whose image is absent, and images that lack a caption, question, label or
             mask where others have one. Images without gaze always stay: they are masked.
-        cache: see `haa.data.index.IndexedDataset`.
-        fixations, maps, masks, captions, questions, labels, splits: other names, relative to ``root``; null: not used.
-        first_pixel: 0 where coordinates count pixels from 0 (an integer is a pixel's centre), 1 where from 1.
+        cache: See `haa.data.index.IndexedDataset`.
+        fixations, maps, masks, captions, questions, labels, splits: Other names of these, relative to ``root``; null
+            leaves one out.
+        first_pixel: 0 where coordinates count pixels from 0 (an integer is a pixel's centre), 1 where they count them
+            from 1.
 
     Raises:
-        InputError: if something does not fit together; it names the file and the line.
+        InputError: If something does not fit together; the error names the file and the line.
     """
 
     def __init__(
@@ -60,8 +64,8 @@ class Folder(IndexedDataset):
         splits: str | None = "splits.csv",
         first_pixel: int = 0,
     ) -> None:
-        given = (fixations, maps, masks, captions, questions, labels, splits)
-        self.names: dict[str, str | None] = dict(zip(TABLES, given, strict=True))
+        names = (fixations, maps, masks, captions, questions, labels, splits)
+        self.names: dict[str, str | None] = dict(zip(TABLES, names, strict=True))
         if first_pixel not in (0, 1):
             raise InputError(f"data.first_pixel={first_pixel}: pixels count from 0 or from 1")
         self.first_pixel = first_pixel
@@ -95,8 +99,8 @@ class Folder(IndexedDataset):
             questions = sample.pop("questions", None)
             sample |= {"id": Path(name).with_suffix("").as_posix(), "image": (below / name).as_posix()}
             for position, (question, answers) in enumerate((questions or {}).items(), 1):
-                more = {"question": question, "answers": answers, "id": f"{sample['id']}_{position}"}
-                yield {**sample, **more}
+                own_keys = {"question": question, "answers": answers, "id": f"{sample['id']}_{position}"}
+                yield {**sample, **own_keys}
             if questions is None:
                 yield sample
 
@@ -105,7 +109,7 @@ class Folder(IndexedDataset):
         return self.root / "images" if (self.root / "images").is_dir() else self.root
 
     def _given(self, key: str) -> Path | None:
-        """The file or folder of this name; one that was named and is not there is a mistake."""
+        """Return the path of a table or folder, None without it; refuse a name that a user chose and that is absent."""
         name = self.names[key]
         if name is None:
             return None
@@ -117,24 +121,25 @@ class Folder(IndexedDataset):
         return path
 
     def _list_images(self) -> list[str]:
-        aside = [path for path in (self._given("maps"), self._given("masks")) if path is not None]
-        found = (path for path in sorted(self._images.rglob("*")) if path.suffix.lower() in SUFFIXES)
-        return [p.relative_to(self._images).as_posix() for p in found if not any(p.is_relative_to(a) for a in aside)]
+        excluded = [path for path in (self._given("maps"), self._given("masks")) if path is not None]
+        pictures = (path for path in sorted(self._images.rglob("*")) if path.suffix.lower() in SUFFIXES)
+        images = (path for path in pictures if not any(path.is_relative_to(folder) for folder in excluded))
+        return [path.relative_to(self._images).as_posix() for path in images]
 
     def _place(self, samples: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Splits and labels, from the tables or from the folders."""
+        """Add splits and labels, from the tables or from the folders; yield the faults."""
         for name, sample in samples.items():
-            above = list(Path(name).parts[:-1])
-            if above and above[0] in get_args(Split):
-                sample["split"] = above.pop(0)
-            if above and self._given("labels") is None:
-                sample["label"] = above[-1]
+            folders = list(Path(name).parts[:-1])
+            if folders and folders[0] in get_args(Split):
+                sample["split"] = folders.pop(0)
+            if folders and self._given("labels") is None:
+                sample["label"] = folders[-1]
         for key in ("split", "label"):
-            for found, row, _ in self._lines(f"{key}s", ["image", key], samples):
-                if found is None:
+            for named_sample, row, _ in self._lines(f"{key}s", ["image", key], samples):
+                if named_sample is None:
                     yield row
                 else:
-                    found[key] = row[key]
+                    named_sample[key] = row[key]
         labels = {sample["label"] for sample in samples.values() if "label" in sample}
         self.classes = sorted(labels, key=lambda label: (int(label) if label.isdecimal() else -1, label))
         numbers = {label: index for index, label in enumerate(self.classes)}
@@ -143,7 +148,7 @@ class Folder(IndexedDataset):
                 sample["label"] = numbers[sample["label"]]
 
     def _add_gaze(self, samples: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        people: dict[str, int] = {}
+        subjects: dict[str, int] = {}
         for sample, row, where in self._lines("fixations", ["image", "x", "y"], samples):
             if sample is None:
                 yield row
@@ -153,15 +158,15 @@ class Folder(IndexedDataset):
                     value = number(row, key, where)
                     sample.setdefault(key, []).append(value - self.first_pixel if key in "xy" else value)
             if "subject" in row:
-                sample.setdefault("subject", []).append(people.setdefault(row["subject"], len(people) + 1))
+                sample.setdefault("subject", []).append(subjects.setdefault(row["subject"], len(subjects) + 1))
         for key in ("maps", "masks"):
             folder = self._given(key)
             pictures = {} if folder is None else _by_stem(folder)
-            for name, known in samples.items():
+            for name, image_sample in samples.items():
                 path = pictures.pop(Path(name).with_suffix("").as_posix(), None)
                 if path is not None:
                     file = path.relative_to(self.root).as_posix()
-                    known |= {"density": [file]} if key == "maps" else {"mask": file}
+                    image_sample |= {"density": [file]} if key == "maps" else {"mask": file}
             for path in pictures.values():
                 yield {
                     "fault": "annotation without image",
@@ -186,25 +191,28 @@ class Folder(IndexedDataset):
     def _lines(
         self, key: str, columns: Sequence[str], samples: dict[str, dict[str, Any]]
     ) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any], str]]:
-        """The lines of a table with their image's sample; without one where the image is absent, and then the fault."""
+        """Yield the lines of a table as (sample of the image, line, file and line number).
+
+        Where the image is absent, the sample is None, and the line is the fault.
+        """
         path = self._given(key)
         if path is None:
             return
         names = _names(samples)
         for where, row in read_table(path, columns):
-            found = names.get(row["image"], [])
-            if len(found) > 1:
-                raise InputError(f"{where}: {row['image']} may be {found[0]} or {found[1]}: give the path")
-            if found:
-                yield samples[found[0]], row, where
+            images = names.get(row["image"], [])
+            if len(images) > 1:
+                raise InputError(f"{where}: {row['image']} may be {images[0]} or {images[1]}: give the path")
+            if images:
+                yield samples[images[0]], row, where
             else:
                 message = f"{where}: there is no image {row['image']!r} in {self._images}"
                 yield None, {"fault": "annotation without image", "message": message}, where
 
     def _lacking(self, sample: dict[str, Any]) -> str | None:
-        """What this image lacks and others have, gaze apart."""
-        wanted = {"captions": "captions", "questions": "questions", "mask": "masks"}
-        lacking = [key for key, given in wanted.items() if self._given(given) is not None and key not in sample]
+        """Return what this image lacks and others have, gaze apart; None where it lacks nothing."""
+        tables = {"captions": "captions", "questions": "questions", "mask": "masks"}
+        lacking = [key for key, table in tables.items() if self._given(table) is not None and key not in sample]
         if self.classes and "label" not in sample:
             lacking.append("label")
         return lacking[0] if lacking else None
@@ -219,7 +227,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 
 def _names(images: Iterable[str]) -> dict[str, list[str]]:
-    """The images that a line may mean by a name: the path, the path without ending, the file's name, its stem."""
+    """Return the images that each name may mean: a path, a path without ending, a file's name, or its stem."""
     names: dict[str, list[str]] = defaultdict(list)
     for image in images:
         path = Path(image)

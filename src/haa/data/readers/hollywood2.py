@@ -11,26 +11,26 @@ from haa.data.readers.clips import ClipDataset, frame_folder, training_and_testi
 from haa.errors import InputError
 
 SHOT = re.compile(r"(actionclip(?:train|test)\d{5})_\d+")
-"""A video's name, and the number of the shot in it."""
+"""Name of a shot: its video's name, and its number in that video."""
 
 
 class Hollywood2(ClipDataset):
-    """As redistributed with DHF1K: ``training/<shot>/images/*.png`` and ``fixation/*.png``, and ``testing`` alike.
+    """Shots as redistributed with DHF1K: ``{training,testing}/<shot>/images/*.png`` and ``fixation/*.png``.
 
-    A folder is a shot, ``actionclip{train,test}<video>_<shot>``; its frames are numbered on within the whole video, so
-    they are taken in the order of their numbers and counted from the first. ``fixation/<frame>.png`` is black but for
-    fixated pixels: row and column are y and x. Who looked is not kept, and several people on one pixel are one. All
-    shots of a video share a split. Labels of actions and a saliency map's blur are not read.
+    A folder is a shot, ``actionclip{train,test}<video>_<shot>``. Frames carry their number within the whole video, so
+    they are taken in the order of their numbers and counted from the shot's first. ``fixation/<frame>.png`` is black
+    but for fixated pixels: row and column are y and x. It does not say who looked, and several people on one pixel
+    count once. All shots of a video share a split. Labels of actions and blurred saliency maps are not read.
 
     A quarter of this gaze is smooth pursuit of something that moves, not fixation.
 
     Args:
-        root: the folder that holds ``training`` and ``testing``.
+        root: The folder that holds ``training`` and ``testing``.
         split: ``train``, ``val`` (taken from ``training``) or ``test`` (``testing``).
-        frames, stride, missing, cache: see `haa.data.readers.clips.ClipDataset`.
+        frames, stride, missing, cache: See `haa.data.readers.clips.ClipDataset`.
 
     Raises:
-        InputError: if a folder is missing or is not named so.
+        InputError: If a folder is missing or is not named so.
 
     Reference:
         S. Mathe, C. Sminchisescu. Actions in the Eye. PAMI 37(7), 2015. M. Marszalek, I. Laptev, C. Schmid. Actions in

@@ -19,38 +19,40 @@ RATE = 240.0
 """Samples a second of the eye tracker."""
 
 PIXELS_PER_DEGREE = 35.0
-"""Of visual angle, as the MIT saliency benchmark has it for this screen and distance."""
+"""Pixels in a degree of visual angle, as the MIT saliency benchmark has it for this screen and distance."""
 
 NAME = 63
-"""Characters of a Matlab variable's name: longer ones are cut."""
+"""Greatest length of a Matlab variable's name, in characters: longer names are cut."""
 
 Source = Literal["traces", "points"]
 
 
 class MIT1003(IndexedDataset):
-    """The recordings are raw samples of gaze, from which fixations have to be found; the authors' Matlab does it.
+    """Photos with raw samples of gaze, in which fixations are detected, or with the authors' own fixations.
 
-    ``source=traces`` reads ``DATA/<subject>/<image>.mat`` (240 samples a second; the variable is named as the file, cut
-    at 63 characters) and finds fixations by `haa.data.readers.eye_movements.detect_fixations`: it has order, subject
-    and duration, and is not the authors' ``checkFixations``, so numbers differ a little from those found with that. The
-    first fixation, which is where the cross before the picture was, is dropped, as the authors do; where it lies
-    outside the picture, only that one is missing. Samples with a negative coordinate are blinks.
+    ``source=traces`` reads ``DATA/<subject>/<image>.mat``: 240 samples a second, in a variable that is named as the
+    file, cut at 63 characters. `haa.data.readers.eye_movements.detect_fixations` finds the fixations, with order,
+    subject and duration. It is not the authors' ``checkFixations`` (in Matlab), so numbers differ a little from theirs.
+    The first fixation is dropped, as the authors do, because it is where the cross before the picture was; where it
+    lies outside the picture, it alone is missing. Samples with a negative coordinate are blinks.
 
-    ``source=points`` reads ``ALLFIXATIONMAPS/<image>_fixPts.jpg``, the authors' own fixations as white pixels of a
-    JPEG: bright pixels that no neighbour exceeds. No subject, order or duration, and pixels fixated twice count once.
+    ``source=points`` reads ``ALLFIXATIONMAPS/<image>_fixPts.jpg``, which holds the authors' own fixations as white
+    pixels of a JPEG: bright pixels that no neighbour exceeds. They have no subject, order or duration, and a pixel that
+    was fixated twice counts once.
 
-    Coordinates of traces are Matlab's, which count from 1, since the authors' code indexes the picture with them.
-    Fixations outside the picture are left out and counted. There is no published split: `haa.data.splits`.
+    Coordinates of traces are Matlab's and count from 1, because the authors' code indexes the picture with them.
+    Fixations outside the picture are left out and counted. There is no published split: `haa.data.splits` divides the
+    photos.
 
     Args:
-        root: the folder that holds ``ALLSTIMULI`` and ``DATA`` or ``ALLFIXATIONMAPS``.
+        root: The folder that holds ``ALLSTIMULI`` and ``DATA`` or ``ALLFIXATIONMAPS``.
         split: ``train``, ``val`` or ``test``.
-        source: ``traces`` or ``points``.
-        first_fixation: keep the first fixation of a trace.
-        missing, cache: see `haa.data.index.IndexedDataset`.
+        source: What to read, ``traces`` or ``points``.
+        first_fixation: Whether to keep the first fixation of a trace.
+        missing, cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if a file is missing or is not laid out so.
+        InputError: If a file is missing or is not laid out so.
 
     Reference:
         T. Judd, K. Ehinger, F. Durand, A. Torralba. Learning to Predict Where Humans Look. ICCV 2009.
@@ -100,15 +102,15 @@ class MIT1003(IndexedDataset):
         return folder
 
     def _traces(self, stem: str) -> dict[str, list[Any]]:
-        out: dict[str, list[Any]] = {key: [] for key in ("x", "y", "duration", "subject")}
+        gaze: dict[str, list[Any]] = {key: [] for key in ("x", "y", "duration", "subject")}
         for number, folder in enumerate(self._subjects(), start=1):
             trace = _trace(folder / f"{stem}.mat", stem[:NAME])
-            found = detect_fixations(trace, RATE, PIXELS_PER_DEGREE)[0 if self.first_fixation else 1 :]
-            out["x"] += [f.x - 1 for f in found]
-            out["y"] += [f.y - 1 for f in found]
-            out["duration"] += [f.duration for f in found]
-            out["subject"] += [number] * len(found)
-        return out
+            fixations = detect_fixations(trace, RATE, PIXELS_PER_DEGREE)[0 if self.first_fixation else 1 :]
+            gaze["x"] += [fixation.x - 1 for fixation in fixations]
+            gaze["y"] += [fixation.y - 1 for fixation in fixations]
+            gaze["duration"] += [fixation.duration for fixation in fixations]
+            gaze["subject"] += [number] * len(fixations)
+        return gaze
 
     def _points(self, stem: str) -> dict[str, list[Any]]:
         rows, columns = np.nonzero(peaks(read_map(self._maps() / f"{stem}_fixPts.jpg").numpy()))
@@ -116,14 +118,14 @@ class MIT1003(IndexedDataset):
 
 
 def peaks(points: np.ndarray, threshold: int = 128) -> np.ndarray:
-    """The white pixels of a binary image that was saved as JPEG: bright, and no neighbour is brighter.
+    """Return where a binary image that was saved as JPEG is white: bright pixels without a brighter neighbour.
 
-    JPEG rings around a lone white pixel and dims it, so that a threshold alone finds none of it, or several. Two
-    adjacent fixations may come out as one.
+    JPEG dims a lone white pixel and makes rings around it, so that a threshold alone finds no pixel for it, or several.
+    Two adjacent fixations may come out as one.
 
     Args:
-        points: ``(h, w)`` uint8.
-        threshold: the least brightness.
+        points: Grey values of the image, ``(h, w)``, uint8.
+        threshold: Least brightness of a white pixel.
 
     Example:
         >>> peaks(np.array([[0, 90, 250], [10, 130, 140]]))
@@ -132,8 +134,8 @@ def peaks(points: np.ndarray, threshold: int = 128) -> np.ndarray:
     """
     padded = np.pad(points.astype(np.int32), 1, constant_values=-1)
     h, w = points.shape
-    around = [padded[i : i + h, j : j + w] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    return (points >= threshold) & (points >= np.max(around, axis=0))
+    neighbours = [padded[i : i + h, j : j + w] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    return (points >= threshold) & (points >= np.max(neighbours, axis=0))
 
 
 def _trace(path: Path, name: str) -> np.ndarray:

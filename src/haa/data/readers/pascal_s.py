@@ -14,22 +14,22 @@ from haa.errors import InputError
 
 
 class PASCALS(IndexedDataset):
-    """Photos and masks ``imgs/pascal/<n>.jpg`` and ``masks/pascal/<n>.png``, fixations in ``fixations/pascalFix.mat``.
+    """Photos ``imgs/pascal/<n>.jpg``, masks ``masks/pascal/<n>.png``, fixations in ``fixations/pascalFix.mat``.
 
     A mask's grey value is the share of annotators who chose the object; half of them or more make it salient, as is
     customary. ``fixCell{n}`` holds the fixations of photo n as ``[y, x, subject]``, row before column, counted from 1.
-    The file is of Matlab's version 7.3, which is HDF5: reading it needs ``h5py``, and HDF5 has every matrix transposed.
-    Without the folder ``fixations`` no photo has gaze. There are no durations.
+    The file is of Matlab's version 7.3, which is HDF5: this reader needs ``h5py`` for it, and sees every matrix
+    transposed. Without the folder ``fixations`` no photo has gaze. There are no durations.
 
-    There is no published split, papers test on all of it: `haa.data.splits`.
+    There is no published split, and papers test on all of it: `haa.data.splits` divides it.
 
     Args:
-        root: the folder ``datasets`` of ``salObj.zip``, or the one that holds it.
+        root: The folder ``datasets`` of ``salObj.zip``, or the one that holds it.
         split: ``train``, ``val`` or ``test``.
-        missing, cache: see `haa.data.index.IndexedDataset`.
+        missing, cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if a file is missing or not laid out so, or h5py is not installed.
+        InputError: If a file is missing or not laid out so, or h5py is not installed.
 
     Reference:
         Y. Li, X. Hou, C. Koch, J. M. Rehg, A. L. Yuille. The Secrets of Salient Object Segmentation. CVPR 2014.
@@ -39,7 +39,7 @@ class PASCALS(IndexedDataset):
 
     def sources(self) -> Sequence[Path]:
         folder = self._folder_of()
-        return [self.root / folder / place for place in ("imgs/pascal", "masks/pascal", "fixations/pascalFix.mat")]
+        return [self.root / folder / path for path in ("imgs/pascal", "masks/pascal", "fixations/pascalFix.mat")]
 
     def scan(self) -> Iterable[dict[str, Any]]:
         folder = self._folder_of()

@@ -19,30 +19,30 @@ Points = Literal["fixations", "location"]
 
 
 class SALICON(IndexedDataset):
-    """Saliency in Context, in either of its two releases, whose recordings differ: name the one that you mean.
+    """Saliency in Context, in one of its two releases, whose recordings differ; a user names the release.
 
     **2015**: ``annotations/fixations_train2014.json`` and ``fixations_val2014.json`` (or a file of examples whose name
     begins so). ``fixations`` there are raw samples of the mouse, several thousand an image, as ``[row, column]``
     counted from 1. ``worker_id`` becomes the subject.
 
-    **2017**: ``fixations/train/*.mat`` and ``fixations/val/*.mat``. There, ``gaze`` is a struct array, one element a
-    worker, with ``location`` (mouse samples), ``timestamp`` and ``fixations`` (inferred from them), each ``[x, y]``
-    counted from 1: the other way round than in 2015. Traces leave the picture; such points are left out and counted.
-    Workers have no names: subjects are numbered per image. Files of this layout with 2015's recordings are about,
-    too, and cannot be told apart: give the folder of the release that you name.
+    **2017**: ``fixations/train/*.mat`` and ``fixations/val/*.mat``. There, ``gaze`` is a struct array with one element
+    a worker: ``location`` (mouse samples), ``timestamp``, ``fixations`` (inferred from these). Points are ``[x, y]``
+    counted from 1, the other way round than in 2015. Traces leave the picture; such points are left out and counted.
+    Workers have no names: subjects are numbered per image. Files of this layout with 2015's recordings circulate too,
+    and nothing in them tells which they are: give the folder of the release that you name.
 
-    Both become 0-based x, y. Images lie in ``images/train`` and ``images/val``. The fixations of the test part are not
-    published, so the published validation part is the test split (`haa.data.splits.published`).
+    Both releases become x, y that count from 0. Images lie in ``images/train`` and ``images/val``. The fixations of the
+    test part are not published, so the published validation part is the test split (`haa.data.splits.published`).
 
     Args:
-        root: the folder that holds ``images`` and ``annotations`` or ``fixations``.
+        root: The folder that holds ``images`` and ``annotations`` or ``fixations``.
         split: ``train``, ``val`` or ``test``.
-        release: 2015 or 2017.
-        points: of 2017, ``fixations`` or the mouse's ``location``.
-        missing, cache: see `haa.data.index.IndexedDataset`.
+        release: Release to read, 2015 or 2017.
+        points: What to read of 2017, ``fixations`` or the mouse's ``location``.
+        missing, cache: See `haa.data.index.IndexedDataset`.
 
     Raises:
-        InputError: if the release is not there, or more than one file could be meant.
+        InputError: If the release is not there, or more than one file could be meant.
 
     Reference:
         M. Jiang, S. Huang, J. Duan, Q. Zhao. SALICON: Saliency in Context. CVPR 2015.
@@ -76,20 +76,20 @@ class SALICON(IndexedDataset):
         parts = self._parts()
         pools = published(parts)
         read = self._json if self.release == 2015 else self._mat
-        for part, source in parts.items():
-            for name, gaze in read(source):
+        for part, recordings in parts.items():
+            for name, gaze in read(recordings):
                 image = f"images/{part}/{name}"
                 yield {"id": Path(name).stem, "image": image, "stimulus": name, "split": pools[part], **gaze}
 
     def _parts(self) -> dict[str, Path]:
-        found = {part: place for part in ("train", "val") if (place := self._place(part)) is not None}
-        if not found:
+        path_by_part = {part: path for part in ("train", "val") if (path := self._place(part)) is not None}
+        if not path_by_part:
             raise InputError(
                 f"data.root={self.root} holds no SALICON of {self.release}: it is "
                 + ("annotations/fixations_train2014.json" if self.release == 2015 else "fixations/train/*.mat")
                 + ", beside images/"
             )
-        return found
+        return path_by_part
 
     def _place(self, part: str) -> Path | None:
         if self.release == 2017:
@@ -129,20 +129,20 @@ class SALICON(IndexedDataset):
 
 
 def _flat(traces: list[tuple[int, np.ndarray, np.ndarray]]) -> dict[str, list[Any]]:
-    """Traces counted from 1, as (subject, x, y), behind one another and counted from 0."""
+    """Return the traces (subject, x, y), counted from 1, as flat lists, one trace after the other, counted from 0."""
     x = [float(value) - 1 for _, xs, _ in traces for value in xs]
     y = [float(value) - 1 for _, _, ys in traces for value in ys]
     return {"x": x, "y": y, "subject": [subject for subject, xs, _ in traces for _ in xs]}
 
 
 def _items(file: BinaryIO, key: str, path: Path) -> Iterator[dict[str, Any]]:
-    """The elements of one array of a JSON file, one by one: the official file, read whole, needs 10 GB of memory."""
+    """Yield the elements of a JSON file's array one by one: read whole, the official file needs 10 GB of memory."""
     try:
         import ijson
     except ImportError:
         raise InputError(f"reading {path} needs ijson: pip install 'haa[formats]'") from None
     try:
-        # numbers come as floats: the file has integers alone, which they hold exactly
+        # as floats, which hold the file's numbers exactly: they are all integers
         yield from ijson.items(file, f"{key}.item", use_float=True)
     except ijson.JSONError as error:
         raise InputError(f"{path} is not JSON ({' '.join(str(error).split())[:80]}): fetch it again") from None

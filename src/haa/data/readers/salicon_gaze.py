@@ -14,43 +14,51 @@ from haa.gaze import Size
 
 
 class SaliconGaze:
-    """Looks up gaze by COCO's number of an image, in SALICON's own index.
+    """Gaze by COCO's number of an image, looked up in SALICON's own index.
 
     Args:
-        root: SALICON's folder, see `haa.data.readers.salicon.SALICON`.
-        release: 2015 (mouse samples, thousands an image) or 2017 (fixations).
-        cache: of its index.
+        root: SALICON's folder; see `haa.data.readers.salicon.SALICON`.
+        release: Release to read, 2015 (mouse samples, thousands an image) or 2017 (fixations).
+        cache: Folder of SALICON's index; see `haa.data.index.IndexedDataset`.
     """
 
     def __init__(self, root: Path, release: Release, cache: str | Path | None = None) -> None:
         self.splits = [SALICON(root, split, release=release, cache=cache) for split in get_args(Split)]
         self.places = {
-            coco_number(data.stimulus(index)): (data, index) for data in self.splits for index in range(len(data))
+            coco_number(dataset.stimulus(index)): (dataset, index)
+            for dataset in self.splits
+            for index in range(len(dataset))
         }
 
     def columns(self, number: int, size: Size | None = None) -> dict[str, list[Any]]:
-        """``x``, ``y`` and ``subject`` as `haa.data.index.IndexedDataset.scan` yields them; none where nobody looked.
+        """Return ``x``, ``y`` and ``subject`` as `haa.data.index.IndexedDataset.scan` yields them.
+
+        They are absent where nobody looked. ``subject`` is also absent where SALICON has none.
+
+        Args:
+            number: COCO's number of the image.
+            size: Height and width of the image, ``(h, w)``, in pixels, where they are known.
 
         Raises:
-            InputError: if the image is known to have another size than SALICON's.
+            InputError: If the image is known to have another size than SALICON's.
         """
         if number not in self.places:
             return {}
-        data, index = self.places[number]
-        gaze = data.gaze(index)
+        dataset, index = self.places[number]
+        gaze = dataset.gaze(index)
         if gaze is None:
             return {}
         if size is not None and size != gaze.size:
             raise InputError(
-                f"image {number} has {size[1]} x {size[0]} pixels, and {data.path(index)} others: the gaze is not of "
-                "this image"
+                f"image {number} has {size[1]} x {size[0]} pixels, and {dataset.path(index)} others: the gaze is not "
+                "of this image"
             )
         columns = {"x": gaze.points[:, 0].tolist(), "y": gaze.points[:, 1].tolist()}
         return columns if gaze.subject is None else {**columns, "subject": gaze.subject.tolist()}
 
 
 def salicon_sources(root: Path | None) -> Sequence[Path]:
-    """What makes an index that holds SALICON's gaze stale."""
+    """Return the files and folders whose change makes an index with SALICON's gaze stale."""
     if root is None:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Photos beside masks of what stands out in them: the layout that sets for salient object segmentation share."""
+"""Reader of photos with masks of the objects that stand out: the layout of the sets for their segmentation."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import Any
 
 
 def scan_masks(root: Path, images: str, masks: str) -> Iterator[dict[str, Any]]:
-    """A sample for each photo of a folder and the mask of the same name (``.jpg`` and ``.png``), or a fault.
+    """Yield a sample for each photo (``.jpg``) and the mask of the same name (``.png``), or a fault.
 
     Args:
-        root: of the data set.
-        images: the folder of photos, relative to it.
-        masks: the folder of masks.
+        root: The data set's folder.
+        images: Folder of the photos, relative to ``root``.
+        masks: Folder of the masks, relative to ``root``.
     """
     photos = {path.stem: path for path in sorted((root / images).glob("*.jpg"))}
-    found = {path.stem: path for path in sorted((root / masks).glob("*.png"))}
+    mask_by_stem = {path.stem: path for path in sorted((root / masks).glob("*.png"))}
     if not photos:
         message = f"{root / images} holds no *.jpg: fetch the photos, or correct data.root"
         yield {"fault": "absent folder", "message": message}
     for stem, photo in photos.items():
-        if stem not in found:
+        if stem not in mask_by_stem:
             message = f"{root / masks / stem}.png is absent, the mask of {photo}: fetch it, or take the photo away"
             yield {"fault": "absent mask", "message": message}
             continue
-        place = photo.relative_to(root)
-        yield {"id": stem, "image": str(place), "mask": str(found[stem].relative_to(root))}
-    for stem in sorted(set(found) - set(photos)):
-        message = f"{root / images / stem}.jpg is absent, the photo of {found[stem]}: fetch it, or take the mask away"
+        yield {"id": stem, "image": str(photo.relative_to(root)), "mask": str(mask_by_stem[stem].relative_to(root))}
+    for stem in sorted(set(mask_by_stem) - set(photos)):
+        message = (
+            f"{root / images / stem}.jpg is absent, the photo of {mask_by_stem[stem]}: fetch it, or take the mask away"
+        )
         yield {"fault": "mask without image", "message": message}

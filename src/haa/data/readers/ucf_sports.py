@@ -15,22 +15,22 @@ VIEWS = re.compile(r"-(Front|Back|Side)$")
 
 
 class UCFSports(ClipDataset):
-    """As redistributed with DHF1K: ``training/<Class>-<number>/images/*.png`` and ``fixation/*.png``, and ``testing``.
+    """Clips as redistributed with DHF1K: ``{training,testing}/<Class>-<number>/{images,fixation}/*.png``.
 
-    ``fixation/<frame>.png`` is black but for fixated pixels: row and column are y and x. Who looked is not kept, and
-    several people on one pixel are one. The class is the folder's name without its number and without the camera's side
-    (``Golf-Swing-Back`` and ``Golf-Swing-Front`` are one): it is the sample's ``label``.
+    ``fixation/<frame>.png`` is black but for fixated pixels: row and column are y and x. It does not say who looked;
+    several people on one pixel count once. The sample's ``label`` is the class: the folder's name without its number
+    and without the camera's side (``Golf-Swing-Back`` and ``Golf-Swing-Front`` are one class).
 
-    The set itself has no official split (it is often tested leaving one clip out); ``training`` and ``testing`` are the
-    redistribution's.
+    The set itself has no official split (papers often test it by leaving one clip out); ``training`` and ``testing``
+    are the redistribution's.
 
     Args:
-        root: the folder that holds ``training`` and ``testing``.
+        root: The folder that holds ``training`` and ``testing``.
         split: ``train``, ``val`` (taken from ``training``) or ``test`` (``testing``).
-        frames, stride, missing, cache: see `haa.data.readers.clips.ClipDataset`.
+        frames, stride, missing, cache: See `haa.data.readers.clips.ClipDataset`.
 
     Raises:
-        InputError: if a folder is missing or is not named so.
+        InputError: If a folder is missing or is not named so.
 
     Reference:
         S. Mathe, C. Sminchisescu. Actions in the Eye. PAMI 37(7), 2015. M. D. Rodriguez, J. Ahmed, M. Shah. Action

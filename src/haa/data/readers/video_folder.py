@@ -1,4 +1,4 @@
-"""One's own videos in plain folders: no code needed."""
+"""Reader of a user's own videos in plain folders: no code needed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v"}
 
 
 class VideoFolder(ClipDataset):
-    """Videos in ``root``, at any depth, and beside them any of:
+    """Videos in ``root``, at any depth, with csv tables beside them.
 
-    - ``labels.csv``: ``video,label``. Without it, videos that lie in sub-folders have the sub-folder's name as label;
-    - ``splits.csv``: ``video,split``. Without it, sub-folders ``train``, ``val``, ``test`` at the top give the split,
-      and what they leave open the fixed rule divides (`haa.data.splits`, label by label);
-    - ``fixations.csv``: ``video,frame,x,y`` and, if known, ``duration`` (ms) and ``subject``: a line for every frame on
-      which somebody looked somewhere, frames counted from 0, points in pixels of the video counted from 0.
+    Any of these may lie there:
 
-    Videos are named by their path below ``root``. Frames are decoded as they are needed, which takes PyAV
+    - ``labels.csv``: ``video,label``. Without it, videos that lie in sub-folders have the sub-folder's name as label.
+    - ``splits.csv``: ``video,split``. Without it, sub-folders ``train``, ``val``, ``test`` at the top give the split.
+      The fixed rule divides what they leave open (`haa.data.splits`, label by label).
+    - ``fixations.csv``: ``video,frame,x,y`` and, if known, ``duration`` (ms) and ``subject``. There is a line for every
+      frame on which somebody looked somewhere. Frames count from 0, and points are in pixels of the video, from 0.
+
+    Tables name a video by its path below ``root``. Frames are decoded as they are needed, by PyAV
     (``pip install 'haa[video]'``).
 
     Args:
-        root: the folder.
+        root: The folder.
         split: ``train``, ``val`` or ``test``.
-        frames, stride, missing, cache: see `haa.data.readers.clips.ClipDataset`.
+        frames, stride, missing, cache: See `haa.data.readers.clips.ClipDataset`.
 
     Raises:
-        InputError: if there are no videos, one has no label where others have, or a table names what is not there.
+        InputError: If there are no videos, one has no label where others have one, or a table names a video or frame
+            that is not there.
     """
 
     def sources(self) -> Sequence[Path]:
@@ -60,14 +63,17 @@ class VideoFolder(ClipDataset):
             video = opened(self.root / name)
             label = {"label": self.classes.index(labels[name])} if labels else {}
             gaze = _Gaze(points[name], len(video)) if name in points else None
-            place = self.root / name
-            yield from self.clips(place, len(video), video.size, name, gaze, split=splits.get(name), **label)
+            path = self.root / name
+            yield from self.clips(path, len(video), video.size, name, gaze, split=splits.get(name), **label)
 
     def _videos(self) -> list[Path]:
         return sorted(path for path in self.root.rglob("*") if path.suffix.lower() in VIDEOS)
 
     def _table(self, table: str, columns: list[str], names: list[str]) -> dict[str, list[dict[str, str]]]:
-        """The rows of a table for each video, or nothing where there is no such table."""
+        """Return the rows of a table by video; an empty dict where there is no such table.
+
+        The key ``""`` of a row holds its file and line number, for errors.
+        """
         path = self.root / f"{table}.csv"
         rows: dict[str, list[dict[str, str]]] = {}
         for where, row in read_table(path, ["video", *columns]) if path.is_file() else ():
@@ -78,7 +84,7 @@ class VideoFolder(ClipDataset):
 
 
 class _Gaze:
-    """The fixations of a video, by frame."""
+    """Fixations of a video, by frame."""
 
     def __init__(self, rows: list[dict[str, str]], length: int) -> None:
         self.by_frame: dict[int, list[dict[str, float]]] = {}
@@ -89,6 +95,6 @@ class _Gaze:
             self.by_frame.setdefault(int(point.pop("frame")), []).append(point)
 
     def __call__(self, indices: list[int]) -> dict[str, list[Any]]:
-        found = [(place, point) for place, index in enumerate(indices) for point in self.by_frame.get(index, ())]
-        keys = [key for key in ("x", "y", "duration", "subject") if all(key in point for _, point in found)]
-        return {"frame": [place for place, _ in found], **{key: [point[key] for _, point in found] for key in keys}}
+        points = [(frame, point) for frame, index in enumerate(indices) for point in self.by_frame.get(index, ())]
+        keys = [key for key in ("x", "y", "duration", "subject") if all(key in point for _, point in points)]
+        return {"frame": [frame for frame, _ in points], **{key: [point[key] for _, point in points] for key in keys}}

@@ -19,26 +19,26 @@ _MAP = re.compile(r"(\d+)_(\d+)\.png")
 
 
 class VQAHAT(VQAv2):
-    """The questions of VQA that have maps, each with the mean of its maps as density; maps, not fixations.
+    """Questions of VQA that have human maps, each with the mean of its maps as density; there are no fixations.
 
-    Maps are files ``<question>_<n>.png``, one per question of the training part, up to three of the validation part.
-    The question's number is that of VQA **version 1**, whose numbers mean other questions in version 2. So the
+    Maps are files ``<question>_<n>.png``: one per question of the training part, up to three of the validation part.
+    The question's number is that of VQA **version 1**; in version 2 these numbers mean other questions. So the
     questions are read from version 1's files (``OpenEnded_mscoco_train2014_questions.json``,
-    ``mscoco_train2014_annotations.json``), or, from version 2's, through a file that says which is which.
+    ``mscoco_train2014_annotations.json``), or from version 2's through a file that says which number is which.
 
-    A map has the shape of its image, and is brought to its size.
+    A map has its image's proportions, and is resized to the image's size.
 
     Args:
-        root: the folder that holds questions, annotations, images (see `haa.data.readers.vqa_v2.VQAv2`) and the maps.
+        root: The folder that holds questions, annotations, images (see `haa.data.readers.vqa_v2.VQAv2`) and the maps.
         split: ``train``, ``val`` or ``test``.
         missing: ``drop`` leaves out maps whose question or image is absent.
-        cache: see `haa.data.index.IndexedDataset`.
-        maps: the folder of the maps, below ``root``; they may lie in sub-folders (``train``, ``val``).
-        mapping: a JSON object from numbers of version 1 to numbers of version 2, absolute or relative to ``root``;
-            None reads version 1.
+        cache: See `haa.data.index.IndexedDataset`.
+        maps: The folder of the maps, below ``root``; they may lie in sub-folders (``train``, ``val``).
+        mapping: JSON file of an object from numbers of version 1 to numbers of version 2, absolute or relative to
+            ``root``; None reads version 1.
 
     Raises:
-        InputError: if the files are version 2's and there is no mapping, or a file is not what it should be.
+        InputError: If the files are version 2's and there is no mapping, or a file is not what it should be.
 
     Reference:
         A. Das, H. Agrawal, C. L. Zitnick, D. Parikh, D. Batra. Human Attention in Visual Question Answering: Do Humans
@@ -79,24 +79,24 @@ class VQAHAT(VQAv2):
             yield {"fault": "annotation without image", "message": message}
 
     def _maps(self) -> dict[str, list[str]]:
-        """The maps of each question, by its number in the files that are read."""
-        found: dict[str, list[str]] = defaultdict(list)
+        """Return the maps of each question, by its number in the files that are read."""
+        paths_by_question: dict[str, list[str]] = defaultdict(list)
         for path in sorted((self.root / self.maps).rglob("*.png")):
             match = _MAP.fullmatch(path.name)
             if match is None:
                 raise InputError(f"{path} is not named <question>_<n>.png, as VQA-HAT's maps are: take it away")
-            found[match[1]].append(path.relative_to(self.root).as_posix())
+            paths_by_question[match[1]].append(path.relative_to(self.root).as_posix())
         if self.mapping is None:
-            return found
-        known = read_json(self.mapping)
-        if not isinstance(known, dict):
+            return paths_by_question
+        version_2_numbers = read_json(self.mapping)
+        if not isinstance(version_2_numbers, dict):
             raise InputError(f"{self.mapping} is no object from version 1's numbers to version 2's: correct it")
-        lost = next((number for number in found if number not in known), None)
-        if lost is not None:
+        unmapped = next((number for number in paths_by_question if number not in version_2_numbers), None)
+        if unmapped is not None:
             raise InputError(
-                f"{self.mapping} does not say which question {lost} is in version 2: add it, or remove its map"
+                f"{self.mapping} does not say which question {unmapped} is in version 2: add it, or remove its map"
             )
-        return {str(known[number]): paths for number, paths in found.items()}
+        return {str(version_2_numbers[number]): paths for number, paths in paths_by_question.items()}
 
     def _parts(self) -> dict[str, tuple[Path, Path]]:
         try:

@@ -16,32 +16,33 @@ from haa.errors import InputError
 
 
 class VQAv2(IndexedDataset):
-    """Questions and answers in the official envelopes, ``v2_OpenEnded_mscoco_train2014_questions.json`` and
-    ``v2_mscoco_train2014_annotations.json``, in ``root``, ``root/questions`` or ``root/annotations``; COCO's images in
-    any of their usual folders.
+    """Questions about COCO's images, with their answers, in the official files.
 
-    The answers of the official test questions are not public. Where no test file has answers, the validation questions
-    are divided by the fixed rule, image by image, into validation and test (1 : 2). Test questions without an
-    annotation file are left aside.
+    These are ``v2_OpenEnded_mscoco_train2014_questions.json``, ``v2_mscoco_train2014_annotations.json`` and their like,
+    in ``root``, ``root/questions`` or ``root/annotations``. COCO's images lie in any of their usual folders.
+
+    The answers of the official test questions are not public. Where no test file has answers, the fixed rule divides
+    the validation questions, image by image, into validation and test (1 : 2). Test questions without an annotation
+    file are left aside.
 
     Args:
-        root: the folder that holds the files and the images.
+        root: The folder that holds the files and the images.
         split: ``train``, ``val`` or ``test``.
         missing: ``drop`` leaves out questions whose image is absent.
-        cache: see `haa.data.index.IndexedDataset`.
-        salicon: SALICON's folder: its pictures are COCO's, and questions about them get its gaze, which was recorded
+        cache: See `haa.data.index.IndexedDataset`.
+        salicon: SALICON's folder. Its pictures are COCO's, so questions about them get its gaze, which was recorded
             without the question. `haa data check` says how many of them lie in the split that you test on.
-        release: SALICON's.
+        release: SALICON's release, 2015 or 2017.
 
     Raises:
-        InputError: if a file is missing or is not what its name says, or a question has no answer.
+        InputError: If a file is missing or is not what its name says, or a question has no answer.
 
     Reference:
         Y. Goyal, T. Khot, D. Summers-Stay, D. Batra, D. Parikh. Making the V in VQA Matter. CVPR 2017.
     """
 
     prefix: ClassVar[str] = "v2_"
-    """Of the official file names; VQA v1 has none."""
+    """Prefix of the official file names; VQA v1 has none."""
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class VQAv2(IndexedDataset):
         images = coco_images(self.root)
         gaze = None if self.salicon is None else SaliconGaze(self.salicon, self.release, self.cache)
         parts = self._parts()
-        tested = any(part.startswith("test") for part in parts)
+        has_test = any(part.startswith("test") for part in parts)
         for part, (questions, answered) in parts.items():
             split = "train" if part.startswith("train") else "test" if part.startswith("test") else "val"
             answers = {a["question_id"]: a for a in read_json(answered, keys=["annotations"])["annotations"]}
@@ -83,7 +84,7 @@ class VQAv2(IndexedDataset):
                     "id": str(number),
                     "stimulus": str(image),
                     "image": images.get(image, f"{part}/COCO_{part}_{image:012d}.jpg"),
-                    "split": "val+test" if split == "val" and not tested else split,
+                    "split": "val+test" if split == "val" and not has_test else split,
                     "question": item["question"],
                     "answers": [answer["answer"] for answer in annotation["answers"]],
                     **({} if gaze is None else gaze.columns(image)),
@@ -93,21 +94,21 @@ class VQAv2(IndexedDataset):
                 yield {"fault": "answer without question", "message": message}
 
     def _parts(self) -> dict[str, tuple[Path, Path]]:
-        """The files of questions and of their annotations, by ``train2014`` ..., of parts that have both."""
+        """Return the files (questions, annotations) by part (``train2014`` ...), of parts that have both."""
         start, end = f"{self.prefix}OpenEnded_mscoco_", "_questions.json"
-        found: dict[str, tuple[Path, Path]] = {}
+        files_by_part: dict[str, tuple[Path, Path]] = {}
         folders = [folder for folder in (self.root, self.root / "questions", self.root / "annotations")]
         for questions in sorted(path for folder in folders for path in folder.glob(f"{start}*{end}")):
             part = questions.name.removeprefix(start).removesuffix(end)
             name = f"{self.prefix}mscoco_{part}_annotations.json"
             annotations = next((folder / name for folder in folders if (folder / name).is_file()), None)
             if annotations is not None:
-                found[part] = questions, annotations
+                files_by_part[part] = questions, annotations
             elif not part.startswith("test"):
                 raise InputError(f"{questions} has no {name} beside it: fetch the annotations too")
-        if not found:
+        if not files_by_part:
             raise InputError(
                 f"{self.root} holds no {start}train2014{end} with {self.prefix}mscoco_train2014_annotations.json: "
                 "data.root must be the folder that holds them and the images"
             )
-        return found
+        return files_by_part

@@ -1,4 +1,4 @@
-"""Checks of what `Shapes` is asked for."""
+"""Checks of the arguments of `Shapes`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,26 @@ from haa.errors import InputError
 
 
 def choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Refuse a name that is not among the choices."""
+    """Refuse a value that is not among the choices.
+
+    Raises:
+        InputError: If ``value`` is not among ``choices``.
+    """
     if value not in choices:
         raise InputError(f"shapes {name}={value} does not exist: choose among {', '.join(choices)}")
 
 
 def between(low: float, high: float, **arguments: float) -> None:
-    """Refuse a number that is out of range."""
+    """Refuse a number that is out of range.
+
+    Args:
+        low: Smallest number allowed.
+        high: Largest number allowed; infinity sets no limit.
+        **arguments: Numbers to check, by the names of the arguments.
+
+    Raises:
+        InputError: If one of them is not a number, or is out of range.
+    """
     for name, value in arguments.items():
         if not isinstance(value, int | float) or not low <= value <= high:
             span = f"at least {low:g}" if high == inf else f"{low:g} to {high:g}"
@@ -22,7 +35,16 @@ def between(low: float, high: float, **arguments: float) -> None:
 
 
 def whole(low: float, high: float, **arguments: int) -> None:
-    """Refuse a number that is out of range or not whole."""
+    """Refuse a number that is out of range or not whole.
+
+    Args:
+        low: Smallest number allowed.
+        high: Largest number allowed; infinity sets no limit.
+        **arguments: Numbers to check, by the names of the arguments.
+
+    Raises:
+        InputError: If one of them is not a number, is out of range, or is not whole.
+    """
     between(low, high, **arguments)
     for name, value in arguments.items():
         if not isinstance(value, int):

@@ -1,4 +1,4 @@
-"""`Shapes`: the embedded dataset for all tasks."""
+"""Embedded dataset for all tasks: `Shapes`."""
 
 from __future__ import annotations
 
@@ -15,66 +15,67 @@ from torchvision import tv_tensors
 
 from haa.data.dataset import GazeDataset, Split
 from haa.data.shapes.arguments import between, choice, whole
+from haa.data.shapes.draw_sample import Sample, Task, World, about_background, about_objects, classes, video
+from haa.data.shapes.layout import draw_layout
 from haa.data.shapes.observer import Observer
 from haa.data.shapes.question import ANSWERS, POSE
 from haa.data.shapes.render import render, silhouette
-from haa.data.shapes.sample import Sample, Task, World, about_background, about_objects, classes, video
-from haa.data.shapes.scene import draw_layout
 from haa.errors import InputError
 from haa.gaze import Gaze
 
 _SPLITS = ("train", "val", "test")
 _SCENE, _NOISE, _GAZE = range(3)
 _CLIPS = 2
-"""Clips of each video."""
+"""Number of clips of each video."""
 _VERSION = {"image": 1, "clip": 2}
-"""Of the generator, for each kind of picture: raised whenever the same arguments give other ones, so that no stale
-feature cache is used."""
+"""Version of the generator, for each kind of picture. It is raised whenever the same arguments give other pictures, so
+that no stale feature cache is used."""
 
 
 class Shapes(GazeDataset):
     """Coloured shapes among distractors, with questions, captions and fixations of a *simulated* observer.
 
-    Nothing is downloaded and nothing is stored: sample i is a function of (seed, split, i) and the arguments, the same
+    Nothing is downloaded and nothing is stored. Sample i is a function of (seed, split, i) and the arguments, the same
     in every process. A picture takes about 0.4 ms to render at 64 px and is then kept in memory (12 kB at 64 px,
-    55 kB a clip; ``cache=False`` renders it anew); the split's questions, captions and gaze need no picture.
+    55 kB a clip; ``cache=False`` renders it anew). The split's questions, captions and gaze need no picture.
 
-    A scene holds ``objects`` shapes of six kinds, six colours and several sizes, which do not overlap, on a striped,
-    shaded and noisy background with ``clutter`` small specks. What the task adds:
+    A scene holds ``objects`` shapes of six kinds, six colours and several sizes, which do not overlap. They lie on a
+    striped, shaded and noisy background with ``clutter`` small specks. Each task adds to this:
 
     vqa
         One question per scene, of the kinds in ``questions``: ``colour`` (what colour is the star?), ``shape`` (what
         shape is the red one?), ``count`` (how many circles are there?, 0 to 4), ``exists`` (is there a red star?, with
-        one object that shares the shape and one the colour), ``left`` (what is left of the star?: the nearest object
-        in its row). The scene is drawn to the question so that all answers to it are equally likely: who knows the
-        question alone is right with probability `prior`. The observer looks for the objects asked about.
+        one object that shares the shape and one that shares the colour), ``left`` (what is left of the star?: the
+        nearest object in its row). The scene is drawn to suit the question, so that all answers to it are equally
+        likely: a guess from the question alone is right with probability `prior`. The observer looks for the objects
+        that the question is about.
     captioning
-        Five references about the two objects that stand out most, which the observer looks for as well.
+        Five references about the two objects that stand out most. The observer looks for these two as well.
     saliency
-        No text; the observer looks freely, by contrast, size and centre bias.
+        No text. The observer looks freely, by contrast, size and centre bias.
     sos
-        The mask of the two objects that stand out most, which the observer looks for.
+        The mask of the two objects that stand out most. The observer looks for these two.
     finegrained
-        Every object bears a bar of one of eight kinds, the class is that of the one circle, and the observer looks at
-        bars, at the circle's above all.
+        Every object bears a bar of one of eight kinds. The class is the kind of the bar on the only circle. The
+        observer looks at bars, and at the circle's above all.
     action
-        Clips of ``frames`` frames, two of each video. Every object swings or circles in its place, for which it has
-        room, the class is the motion of the one star, and the observer follows objects, the star above all, with one
+        Clips of ``frames`` frames, two of each video. Every object swings or circles in its place, where it has room.
+        The class is the motion of the only star. The observer follows objects, and the star above all, with one
         fixation per frame.
 
-    Two worlds:
+    There are two worlds:
 
     relevant
         As above. The answer depends on a small part of the scene, and the observer looks there.
     irrelevant
-        The background's hue, stripes and light mean something; questions (``background``, ``stripes``, ``light``) and
+        The background's hue, stripes and light mean something. Questions (``background``, ``stripes``, ``light``) and
         captions are about them alone, and they can be read at any place equally well. They deviate from the named
-        value by the same amount all over the picture (``ambiguity``), so that some pictures are beyond certainty
-        wherever one looks: the best possible accuracy about hue and stripes is 0.80. The observer looks for one object
-        drawn at random and regards neither contrast nor size, so that fixations carry no information about the answer.
-        For saliency and sos the observer looks at the places of another scene's objects: fixations are independent of
-        the picture, and nothing beats the centre bias. The fine-grained class is the background's hue, the action where
-        its stripes drift to.
+        value by the same amount all over the picture (``ambiguity``), so that some pictures stay uncertain wherever
+        one looks: the best possible accuracy about hue and stripes is 0.80. The observer looks for one object that is
+        drawn at random, and regards neither contrast nor size, so that fixations carry no information about the
+        answer. For saliency and sos the observer looks at the places of another scene's objects: fixations are
+        independent of the picture, and nothing beats the centre bias. The fine-grained class is the background's hue;
+        the action is the direction in which its stripes drift.
 
     Example:
         >>> data = Shapes("train", train=2)
@@ -85,37 +86,37 @@ class Shapes(GazeDataset):
         torch.Size([20, 2])
 
     Args:
-        split: which part; the same index in another split is another scene.
-        task: what a sample holds besides picture and gaze.
-        world: whether looking where people look helps.
-        size: height and width of the pictures in pixels, at least 16; the same scene at every size, but for the noise.
-            None is 64, of clips 48.
-        train: samples in the training split.
-        val: samples in the validation split.
-        test: samples in the test split.
-        seed: another seed, another dataset.
-        objects: shapes per scene, 4 to 16; None is 6, in clips 4.
-        clutter: specks per scene.
-        noise: standard deviation of the pixel noise, and of the blotches, of pictures in [0, 1].
-        questions: weight of each kind of question; None is mostly colour questions (`DEFAULT_QUESTIONS`).
-        ambiguity: of the irrelevant world's background, see `scene.draw_telling_background`.
-        subjects: this and what follows up to duration_spread: see `observer.Observer`.
-        fixations: per subject.
-        task_gain: `Observer.task`.
-        contrast_gain: `Observer.contrast`.
-        size_gain: `Observer.size`.
-        centre: width of the centre bias.
-        miss: probability of a fixation on no object.
-        spread: spatial noise of a fixation.
-        duration: median in ms.
-        duration_spread: standard deviation of its logarithm.
-        share_with_gaze: probability, in every split, that a sample has gaze at all; those that have it with a small
-            share have it with a larger one too.
-        cache: whether to keep rendered pictures.
-        frames: of a clip.
+        split: Part of the dataset: train, val or test; the same index in another split is another scene.
+        task: Task, which decides what a sample holds besides picture and gaze.
+        world: World, which decides whether it helps to look where people look: relevant or irrelevant.
+        size: Height and width of the pictures in pixels, 16 to 4096; a scene is the same at every size, but for the
+            noise. None is 64, and 48 for clips.
+        train: Samples in the training split.
+        val: Samples in the validation split.
+        test: Samples in the test split.
+        seed: Seed of the draws; another seed gives another dataset.
+        objects: Shapes per scene, 4 to 16; None is 6, and 4 for clips.
+        clutter: Specks per scene.
+        noise: Standard deviation of the pixel noise, and of the blotches, for pictures in [0, 1].
+        questions: Weight of each kind of question; None takes `DEFAULT_QUESTIONS`.
+        ambiguity: Ambiguity of the irrelevant world's background, see `scene.draw_telling_background`.
+        subjects: People per picture; for this and all that follow up to ``duration_spread`` see `observer.Observer`.
+        fixations: Fixations per subject.
+        task_gain: Attraction of the objects that the task is about, `Observer.task`.
+        contrast_gain: Attraction by contrast, `Observer.contrast`.
+        size_gain: Attraction by size, `Observer.size`.
+        centre: Width of the centre bias.
+        miss: Probability of a fixation on no object.
+        spread: Spatial noise of a fixation.
+        duration: Median duration of a fixation in ms.
+        duration_spread: Standard deviation of the duration's logarithm.
+        share_with_gaze: Probability, in every split, that a sample has gaze at all; a sample that has gaze at a small
+            share has it at a larger share too.
+        cache: Keep rendered pictures in memory.
+        frames: Frames of a clip.
 
     Raises:
-        InputError: if an argument is out of its range, or a name is not known.
+        InputError: If an argument is out of its range, or a name is not known.
     """
 
     simulated: ClassVar[bool] = True
@@ -234,13 +235,13 @@ class Shapes(GazeDataset):
 
     def fingerprint(self) -> str:
         version = _VERSION["clip" if self.task == "action" else "image"]
-        made_of = (version, self.split, self.length, self.seed, self.size, self.task, self.world, self.objects)
-        drawn_by = (self.clutter, self.noise, self.ambiguity, sorted(self.questions.items()), self.frames)
-        return hashlib.sha256(repr((made_of, drawn_by)).encode()).hexdigest()[:16]
+        identity = (version, self.split, self.length, self.seed, self.size, self.task, self.world, self.objects)
+        appearance = (self.clutter, self.noise, self.ambiguity, sorted(self.questions.items()), self.frames)
+        return hashlib.sha256(repr((identity, appearance)).encode()).hexdigest()[:16]
 
     @property
     def prior(self) -> float:
-        """The accuracy of who knows the question and not the picture: the sum over kinds of weight / answers.
+        """Accuracy of a guess from the question without the picture: the sum over kinds of weight / answers.
 
         Example:
             >>> Shapes("test", questions={"colour": 1, "exists": 1}).prior.__round__(3)  # (1/6 + 1/2) / 2
@@ -249,7 +250,11 @@ class Shapes(GazeDataset):
         return sum(weight / ANSWERS[kind] for kind, weight in self.questions.items())
 
     def sample(self, index: int) -> Sample:
-        """What sample ``index`` shows and says, without its pixels."""
+        """Return sample ``index`` without its pixels and its gaze.
+
+        Raises:
+            IndexError: If the split has no such sample.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"shapes has {len(self)} samples in split {self.split}, no sample {index}")
         if index not in self._samples:
@@ -267,7 +272,7 @@ class Shapes(GazeDataset):
         return self._samples[index]
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """The pixels of sample ``index``, ``(3, size, size)``, or those of a clip, ``(frames, 3, size, size)``."""
+        """Return the pixels of sample ``index``: ``(3, size, size)``, or ``(frames, 3, size, size)`` for a clip."""
         image = self._images.get(index)
         if image is None:
             drawn, rng = self.sample(index), self._rng(index, _NOISE)
@@ -297,11 +302,11 @@ class Shapes(GazeDataset):
         )
 
     def _scene(self, index: int) -> int:
-        """The number of the scene or video that sample ``index`` shows."""
+        """Return the number of the scene or video that sample ``index`` shows."""
         return index // _CLIPS if self.task == "action" else index
 
     def _rng(self, index: int, stream: int) -> Generator:
-        # separate streams: gaze needs no picture, and neither observer nor noise changes what a scene holds
+        # streams are separate, so that gaze needs no picture, and neither observer nor noise changes the scene
         return np.random.default_rng((self.seed, _SPLITS.index(self.split), index, stream))
 
     def _kind(self, rng: Generator) -> str:

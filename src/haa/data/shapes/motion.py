@@ -1,4 +1,4 @@
-"""The actions of `Shapes`: how objects, and the background's stripes, move."""
+"""Actions of `Shapes`: the motions of the objects and the drifts of the background's stripes."""
 
 from __future__ import annotations
 
@@ -9,37 +9,44 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 MOTIONS = ("horizontal", "rising", "vertical", "falling", "clockwise", "anticlockwise")
-"""To and fro along a line, or around a circle."""
+"""Motions of an object: to and fro along a line, or around a circle."""
 ACTOR = "star"
 """The shape whose motion is the action; no other object has it, and all move."""
 DRIFTS = ("up", "left up", "left", "left down", "down", "right down", "right", "right up")
-"""Where stripes drift to: perpendicular to each of `scene.STRIPES`, in both senses."""
+"""Directions in which stripes drift: perpendicular to each of `layout.STRIPES`, in both senses."""
 PERIOD = 8
 """Frames of a cycle."""
 
 
 def paths(rng: Generator, motion: NDArray[np.int64], reach: float, frames: int) -> NDArray[np.float64]:
-    """``(frames, n, 2)``: x, y of each object beside its place, never further than ``reach``; y points down.
+    """Return each object's offset from its place in each frame, ``(frames, n, 2)``: x, and y pointing down.
 
-    Each object goes through its cycle from a phase of its own.
+    No offset is longer than ``reach``. Each object goes through its cycle from a phase of its own.
 
     Args:
-        rng: draws phases.
-        motion: which of `MOTIONS`, for each object.
-        reach: of the motion, in shares of the picture's side.
-        frames: how many.
+        rng: Generator that draws the phases.
+        motion: Motion of each object, as an index into `MOTIONS`.
+        reach: Largest offset, in shares of the picture's side.
+        frames: Number of frames.
     """
     phase = rng.uniform(0, 2 * math.pi, len(motion))
     turn = 2 * math.pi / PERIOD * np.arange(frames)[:, None] + phase
-    line = math.pi / 4 * motion
+    line_angle = math.pi / 4 * motion
     swing = np.sin(turn)
     sense = np.where(motion == MOTIONS.index("clockwise"), -1, 1)
-    around = motion >= MOTIONS.index("clockwise")
-    x = np.where(around, np.cos(sense * turn), swing * np.cos(line))
-    up = np.where(around, np.sin(sense * turn), swing * np.sin(line))
+    circles = motion >= MOTIONS.index("clockwise")
+    x = np.where(circles, np.cos(sense * turn), swing * np.cos(line_angle))
+    up = np.where(circles, np.sin(sense * turn), swing * np.sin(line_angle))
     return reach * np.stack([x, -up], -1)
 
 
 def drift(direction: int) -> tuple[int, int]:
-    """Which of `scene.STRIPES` drifts to one of `DRIFTS`, and the sign of its phase's change from frame to frame."""
+    """Return the stripes that drift in a direction, and the sign of their phase's change from frame to frame.
+
+    Args:
+        direction: Direction of the drift, as an index into `DRIFTS`.
+
+    Returns:
+        The direction in which the stripes run, as an index into `layout.STRIPES`; and the sign, 1 or -1.
+    """
     return direction % 4, 1 if direction < 4 else -1

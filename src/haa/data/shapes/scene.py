@@ -1,26 +1,21 @@
-"""What is in a picture of `Shapes`: objects on a jittered grid, and the background behind them."""
+"""Contents of a picture of `Shapes`: objects on a jittered grid, and the background behind them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from haa.data.shapes.mark import Marks
+from haa.data.shapes.layout import Layout
+from haa.data.shapes.mark import Marks
 
 SHAPES = ("circle", "square", "triangle", "ring", "cross", "star")
 COLOURS = ("red", "yellow", "green", "cyan", "blue", "purple")
-STRIPES = ("horizontal", "rising", "vertical", "falling")
-"""Directions of the stripes at angles of 0, 45, 90 and 135 degrees, counter-clockwise as seen."""
 SIDES = ("right", "top", "left", "bottom")
-"""Where it is brightest, for light from 0, 90, 180 and 270 degrees."""
-RADIUS = (0.3, 0.46)
-"""Smallest and largest radius, in shares of a cell of the grid on which objects stand."""
+"""The brightest side of the picture, for light from 0, 90, 180 and 270 degrees."""
 RGB = np.array(
     [
         (0.86, 0.16, 0.16),
@@ -32,52 +27,45 @@ RGB = np.array(
     ],
     dtype=np.float32,
 )
-"""Of `COLOURS`, in [0, 1]."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where objects stand: centres and radii in shares of the picture's side, x to the right, y down, the corner at 0.
-
-    Objects fill different cells of a square grid and keep within them, so that none overlaps another. ``cell`` counts
-    row by row. A centre is at most a fifth of a cell off its cell's: objects of one row differ by less than half a
-    cell in y, objects of different rows by more, and 'left of' is never in doubt.
-    """
-
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    radius: NDArray[np.float64]
-    cell: NDArray[np.int64]
-    side: int
-    """Cells per row."""
+"""RGB of each of `COLOURS`, in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class Background:
-    """Everything behind the objects; angles in radians, counter-clockwise from the x axis as seen."""
+    """Everything behind the objects; angles are in radians, counter-clockwise from the x axis as seen.
+
+    Attributes:
+        rgb: Colour, ``(3,)``.
+        stripes: Direction in which the stripes run.
+        frequency: Stripes per side.
+        phase: Phase of the stripes.
+        contrast: Amplitude of the stripes, in [0, 1].
+        light: Direction from which light comes.
+        shading: Brightness gained from the middle to the lit side, in [0, 1].
+        specks: Clutter, ``(m, 6)``: x, y, radius, red, green and blue of small dots that no text mentions.
+    """
 
     rgb: NDArray[np.float64]
     stripes: float
-    """The direction in which the stripes run."""
     frequency: float
-    """Stripes per side."""
     phase: float
     contrast: float
-    """Amplitude of the stripes, in [0, 1]."""
     light: float
-    """The direction from which light comes."""
     shading: float
-    """Brightness from the middle to the lit side, in [0, 1]."""
     specks: NDArray[np.float64]
-    """Clutter, ``(m, 6)``: x, y, radius, red, green, blue of small dots that no text speaks of."""
 
 
 @dataclass(frozen=True)
 class Scene:
     """One picture before it is rendered, the same at every size.
 
-    ``shape`` and ``colour`` index `SHAPES` and `COLOURS`; ``strength`` is the share of its colour that an object keeps,
-    the background shining through with the rest; ``marks`` are bars on the objects, where the class is one of them.
+    Attributes:
+        layout: Places of the objects.
+        shape: Shape of each object, as an index into `SHAPES`.
+        colour: Colour of each object, as an index into `COLOURS`.
+        strength: Share of its colour that each object keeps; the background shines through with the remaining share.
+        background: Everything behind the objects.
+        marks: Bars on the objects, for the task whose class is one of them.
     """
 
     layout: Layout
@@ -91,30 +79,12 @@ class Scene:
         return len(self.shape)
 
     def contrast(self) -> NDArray[np.float64]:
-        """How far each object's colour is from the background's: the RGB distance, in [0, sqrt(3)]."""
+        """Return the RGB distance of each object's colour from the background's, in [0, sqrt(3)]."""
         return self.strength * np.linalg.norm(RGB[self.colour] - self.background.rgb, axis=1)
 
 
-def draw_layout(rng: Generator, objects: int, side: int | None = None, jitter: float = 1.0) -> Layout:
-    """``objects`` places in random order, so that no index stands for a place.
-
-    Args:
-        rng: draws them.
-        objects: how many.
-        side: cells per row; None leaves a few of them empty.
-        jitter: how much of the room beside them centres may use, 0 to 1.
-    """
-    side = math.ceil(math.sqrt(1.25 * objects)) if side is None else side
-    cell = rng.permutation(side * side)[:objects]
-    radius = rng.uniform(*RADIUS, objects) / side
-    reach = jitter * np.minimum(0.2 / side, 0.5 / side - radius)
-    offset = rng.uniform(-1, 1, (2, objects)) * reach
-    row, column = np.divmod(cell, side)
-    return Layout((column + 0.5) / side + offset[0], (row + 0.5) / side + offset[1], radius, cell, side)
-
-
 def draw_background(rng: Generator, clutter: int, side: int) -> Background:
-    """A dark greyish one with faint stripes and shading, none of which any question asks about."""
+    """Draw a dark greyish background with faint stripes and shading; no question asks about any of them."""
     grey, phase, stripes, frequency, light = rng.random(5)
     tint = rng.uniform(-0.08, 0.08, 3)
     return Background(
@@ -132,11 +102,20 @@ def draw_background(rng: Generator, clutter: int, side: int) -> Background:
 def draw_telling_background(
     rng: Generator, clutter: int, side: int, colour: int, stripes: int, light: int, ambiguity: float
 ) -> Background:
-    """One whose hue, stripes and shading mean something; each can be read at any place of the picture.
+    """Draw a background whose hue, stripes and shading mean something; each can be read anywhere in the picture.
 
-    ``colour``, ``stripes`` and ``light`` index `COLOURS`, `STRIPES` and `SIDES`. Hue, stripes and light deviate from
-    the named angle by a Gaussian whose standard deviation is ``ambiguity`` times half the angle between neighbours.
-    The deviation is one for the whole picture: looking at more of it, or at another part, tells nothing more.
+    Hue, stripes and light deviate from the named angle by a Gaussian whose standard deviation is ``ambiguity`` times
+    half the angle between neighbours. The deviation is the same all over the picture: to look at more of it, or at
+    another part, tells nothing more.
+
+    Args:
+        rng: Generator that draws the background.
+        clutter: Number of specks.
+        side: Cells per row of the layout, to which the size of the specks is relative.
+        colour: Hue, as an index into `COLOURS`.
+        stripes: Direction of the stripes, as an index into `haa.data.shapes.layout.STRIPES`.
+        light: Brightest side, as an index into `SIDES`.
+        ambiguity: Deviation from the named angles, see above.
     """
     phase, frequency = rng.random(2)
     hue, run, sun = rng.standard_normal(3) * ambiguity / 2
@@ -160,6 +139,6 @@ def _specks(rng: Generator, clutter: int, side: int) -> NDArray[np.float64]:
 
 
 def _hue(degrees: float, low: float, high: float) -> NDArray[np.float64]:
-    """RGB of a hue whose smallest and largest channels are given (the HSV hexagon)."""
+    """Return the RGB of a hue whose smallest channel is ``low`` and largest ``high`` (the HSV hexagon)."""
     distance = np.abs((degrees - np.array([0.0, 120.0, 240.0]) + 180) % 360 - 180)
     return low + (high - low) * np.clip(2 - distance / 60, 0, 1)

@@ -1,4 +1,4 @@
-"""Pure batched functions: maps ``(b, h, w)``, points ``(b, n, 2)``, one value per sample, NaN where undefined."""
+"""Metrics as pure functions of maps ``(b, h, w)`` and points ``(b, n, 2)``: one value per sample, NaN if undefined."""
 
 from haa.metrics.functional.auc import auc_judd, auc_uniform
 from haa.metrics.functional.captions import caption_scores

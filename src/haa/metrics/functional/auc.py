@@ -1,4 +1,4 @@
-"""Area under the ROC curve, with pixels as negatives: Judd's form and the exact one."""
+"""Area under the ROC curve (AUC) with pixels as negatives: Judd's form and the exact one."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from haa.metrics.functional.counting import count_reaching
-from haa.metrics.functional.maps import flat, locate, mean_over
+from haa.metrics.functional.flat_maps import flat, locate, mean_over
 
 
 def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> Float[Tensor, " b"]:
-    """AUC-Judd: fixations against the pixels that nobody fixated, at the fixated values as thresholds.
+    """Return AUC-Judd: fixations against the pixels that nobody fixated, with the fixated values as thresholds.
 
-    At each fixated value v, the hit rate is the share of fixations with ``S >= v`` (each counts) and the false alarm
-    rate the share of never-fixated pixels with ``S >= v``; the area lies under the straight lines between these points,
-    (0, 0) and (1, 1). Follows pysaliency's ``AUC_Judd(jitter=False)``. The Matlab code adds noise to break ties, which
-    moves scores of maps with many equal values from run to run; here equal values share a point of the curve.
+    At each fixated value v, the hit rate is the share of fixations with ``S >= v`` (repeated fixations count
+    repeatedly). The false alarm rate is the share of never-fixated pixels with ``S >= v``. The area lies under the
+    straight lines that join these points, (0, 0) and (1, 1). Follows pysaliency's ``AUC_Judd(jitter=False)``. The
+    Matlab code adds noise to break ties, so the score of a map with many equal values changes from run to run; here
+    equal values share a point of the curve.
 
     Args:
-        prediction: saliency maps of any scale; a constant one scores 0.5.
-        fixations: x, y in pixels of the map; NaN pads, points outside count as padding.
+        prediction: Saliency maps of any scale; a constant one scores 0.5.
+        fixations: Points (x, y) in pixels of the map; NaN pads, and a point outside counts as padding.
 
     Returns:
-        Per sample in [0, 1]; 0.5 is chance; NaN without fixations, or if no pixel is left as a negative.
+        Value per sample in [0, 1]; 0.5 is chance; NaN without fixations, or if no pixel is left as a negative.
 
     Raises:
-        InputError: if the shapes do not fit together.
+        InputError: If the shapes do not fit together.
 
     Example:
         >>> auc_judd(torch.tensor([[[0.1, 0.9, 0.5, 0.2]]]), torch.tensor([[[2.0, 0.0]]])).round(decimals=4)
@@ -43,12 +44,12 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
         return maps.new_full((len(maps),), math.nan)
     at_least, _, nan = count_reaching(maps, pixel)
 
-    # in falling order of the fixated values; padding goes to the end
+    # sort the fixated values in falling order; padding goes to the end
     values = torch.where(on, maps.gather(1, pixel), -math.inf)
     order = values.argsort(dim=1, descending=True)
     values, pixel, at_least, on = (t.gather(1, order) for t in (values, pixel, at_least, on))
     hits = _last_of_run(on.cumsum(1), values)
-    # a pixel that is fixated twice leaves the negatives once
+    # a pixel that is fixated twice is taken out of the negatives once
     distinct = (on & _first_at_pixel(pixel, on)).cumsum(1)
     alarms = at_least - _last_of_run(distinct, values)
 
@@ -63,20 +64,20 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
 
 
 def auc_uniform(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> Float[Tensor, " b"]:
-    """AUC with all pixels as negatives: the chance that a fixation beats a random pixel, a tie counting one half.
+    """Return the chance that a fixation beats a random pixel: AUC with all pixels as negatives, a tie counts one half.
 
     ``AUC = 1/n sum_i (#{S < S(x_i)} + #{S = S(x_i)} / 2) / (h w)``. Follows pysaliency's
     ``AUC(nonfixations="uniform")`` of one image.
 
     Args:
-        prediction: saliency maps of any scale; a constant one scores 0.5.
-        fixations: x, y in pixels of the map; NaN pads, points outside count as padding.
+        prediction: Saliency maps of any scale; a constant one scores 0.5.
+        fixations: Points (x, y) in pixels of the map; NaN pads, and a point outside counts as padding.
 
     Returns:
-        Per sample in [0, 1]; 0.5 is chance; NaN without fixations.
+        Value per sample in [0, 1]; 0.5 is chance; NaN without fixations.
 
     Raises:
-        InputError: if the shapes do not fit together.
+        InputError: If the shapes do not fit together.
 
     Example:
         >>> auc_uniform(torch.tensor([[[0.1, 0.9, 0.5, 0.2]]]), torch.tensor([[[2.0, 0.0]]]))
@@ -95,7 +96,7 @@ def auc_uniform(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b
 
 
 def _last_of_run(counts: Tensor, values: Tensor) -> Tensor:
-    """Among equal neighbouring values, the last one's count: each row of ``counts`` never falls."""
+    """Return for each value the count of the last of its equal neighbours; each row of ``counts`` never falls."""
     last = torch.ones_like(values, dtype=torch.bool)
     last[:, :-1] = values[:, 1:] != values[:, :-1]
     high = torch.where(last, counts, counts.new_tensor(2**62))
@@ -103,7 +104,7 @@ def _last_of_run(counts: Tensor, values: Tensor) -> Tensor:
 
 
 def _first_at_pixel(pixel: Tensor, on: Tensor) -> Tensor:
-    """Which points are the first of the valid ones at their pixel."""
+    """Return a mask of the points that are the first valid one at their pixel."""
     key, order = torch.where(on, pixel, -1).sort(dim=1, stable=True)
     first = torch.ones_like(on)
     first[:, 1:] = key[:, 1:] != key[:, :-1]

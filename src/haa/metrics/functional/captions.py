@@ -21,28 +21,28 @@ Floats = NDArray[np.float64]
 def caption_scores(
     candidates: Sequence[str], references: Sequence[Sequence[str]], names: Sequence[str] = NAMES
 ) -> dict[str, tuple[float, Float[Tensor, " b"]]]:
-    """BLEU-1 to 4, ROUGE-L and CIDEr-D of a set of captions.
+    """Return BLEU-1 to 4, ROUGE-L and CIDEr-D of a set of captions.
 
-    Words are what white space separates: put raw captions through `ptb_tokenize` first, as the official evaluation
-    does. Follows pycocoevalcap to the last digit:
+    White space separates words: put raw captions through `ptb_tokenize` first, as the official evaluation does.
+    Follows pycocoevalcap to the last digit:
 
-    - BLEU: the corpus value is computed from the corpus' counts (it is not the mean of the images' values), with the
-      reference length that is closest to the candidate's, and over one image alone with their average.
-    - ROUGE-L: beta 1.2; the best precision and the best recall over the references are taken independently.
-    - CIDEr is CIDEr-D: n = 1 .. 4, sigma 6, times 10, the candidate's counts clipped, the number of bigrams for a
-      caption's length, and document frequencies of the evaluated references. So it belongs to the set: it cannot be
-      averaged over batches, and it is 0 for one image alone.
+    - BLEU: the value of the set is computed from the counts of the whole set; it is not the mean of the images' values.
+      The reference length is the one closest to the candidate's, or the references' average if there is only one image.
+    - ROUGE-L: beta is 1.2; the best precision and the best recall over the references are taken independently.
+    - CIDEr is CIDEr-D: n = 1 .. 4, sigma 6, times 10. The candidate's counts are clipped, the number of bigrams stands
+      for a caption's length, and the document frequencies are those of the evaluated references. So the value belongs
+      to the set: it cannot be averaged over batches, and it is 0 for one image alone.
 
     Args:
-        candidates: one caption per image.
-        references: at least one caption per image.
-        names: which of the scores to compute.
+        candidates: One caption per image.
+        references: At least one caption per image.
+        names: Scores to compute.
 
     Returns:
-        name -> (value of the set, float64 value per image).
+        Dict name -> (value of the set, float64 value per image).
 
     Raises:
-        InputError: if the lengths differ, an image has no reference, nothing was given, or a name is unknown.
+        InputError: If the lengths differ, an image has no reference, there are no captions, or a name is unknown.
 
     Example:
         >>> scores = caption_scores(["a red bird", "two dogs"], [["a red bird", "a bird"], ["two big dogs"]])
@@ -56,81 +56,82 @@ def caption_scores(
         raise InputError(f"caption score {unknown[0]!r} is unknown: choose from {', '.join(NAMES)}")
     if not candidates:
         raise InputError("no captions were given: caption scores need at least one image")
-    said = [c.split() for c in candidates]
-    meant = [[r.split() for r in each] for each in references]
-    check(said, meant)
-    found: dict[str, tuple[float, Floats]] = {}
+    candidate_words = [c.split() for c in candidates]
+    reference_words = [[r.split() for r in each] for each in references]
+    check(candidate_words, reference_words)
+    scores: dict[str, tuple[float, Floats]] = {}
     if set(names) - {"rouge_l"}:
-        text = corpus(said, meant)
+        text = corpus(candidate_words, reference_words)
         tables = list(ngrams(text))
         if "cider" in names:
             per_image = _cider(text, tables)
-            found["cider"] = float(per_image.mean()), per_image
+            scores["cider"] = float(per_image.mean()), per_image
         if set(names) - {"cider", "rouge_l"}:
-            found |= _bleu(text, tables)
+            scores |= _bleu(text, tables)
     if "rouge_l" in names:
-        per_image = _rouge_l(said, meant)
-        found["rouge_l"] = float(per_image.mean()), per_image
-    return {name: (found[name][0], torch.from_numpy(found[name][1])) for name in NAMES if name in names}
+        per_image = _rouge_l(candidate_words, reference_words)
+        scores["rouge_l"] = float(per_image.mean()), per_image
+    return {name: (scores[name][0], torch.from_numpy(scores[name][1])) for name in NAMES if name in names}
 
 
 def _bleu(text: Corpus, tables: list[Ngrams]) -> dict[str, tuple[float, Floats]]:
-    images, own = text.images, np.flatnonzero(text.candidate)
-    said = text.lengths[own].astype(np.float64)
+    images, candidates = text.images, np.flatnonzero(text.candidate)
+    candidate_lengths = text.lengths[candidates].astype(np.float64)
     correct = np.zeros((4, images))
     for n, table in enumerate(tables):
         clipped = np.where(text.candidate[table.caption], 0, table.times)
         allowed = np.maximum.reduceat(clipped, table.starts) if len(table.starts) else clipped
-        mine = text.candidate[table.caption[table.starts]]
-        entry = table.starts[mine]
-        hits = np.minimum(table.times[entry], allowed[mine])
+        in_candidate = text.candidate[table.caption[table.starts]]
+        entry = table.starts[in_candidate]
+        hits = np.minimum(table.times[entry], allowed[in_candidate])
         correct[n] = np.bincount(text.image[table.caption[entry]], hits, images)
-    guess = np.maximum(said - np.arange(4)[:, None], 0)
+    guess = np.maximum(candidate_lengths - np.arange(4)[:, None], 0)
 
-    sizes = np.diff(own, append=len(text.lengths)) - 1
-    meant = np.delete(text.lengths, own)
+    sizes = np.diff(candidates, append=len(text.lengths)) - 1
+    reference_lengths = np.delete(text.lengths, candidates)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     if images == 1:
-        reference = np.array([meant.mean()])
+        closest = np.array([reference_lengths.mean()])
     else:
-        # the closest length; of two equally close ones the shorter: the distance leads, the length breaks the tie
-        distance = np.abs(meant - np.repeat(text.lengths[own], sizes))
-        big = int(text.lengths.max()) + 1
-        reference = np.minimum.reduceat(distance * big + meant, starts) % big
+        # the closest length, and the shorter of two equally close ones: one number holds (distance, length)
+        distance = np.abs(reference_lengths - np.repeat(text.lengths[candidates], sizes))
+        base = int(text.lengths.max()) + 1
+        closest = np.minimum.reduceat(distance * base + reference_lengths, starts) % base
 
     def score(correct: Floats, guess: Floats, said: Floats, meant: Floats) -> Floats:
-        # these two small numbers are the reference's: they decide the value where an n-gram never matches
+        # pycocoevalcap has these two small numbers: they decide the value where no n-gram matches
         precision = np.cumprod((correct + 1e-15) / (guess + 1e-9), axis=0)
         ratio = (said + 1e-15) / (meant + 1e-9)
         brevity = np.where(ratio < 1, np.exp(1 - 1 / np.minimum(ratio, 1)), 1.0)
         return precision ** (1 / np.arange(1, 5).reshape(-1, *[1] * (precision.ndim - 1))) * brevity
 
-    per_image = score(correct, guess, said, reference)
-    whole = score(correct.sum(1), guess.sum(1), said.sum(), reference.sum())
-    return {f"bleu{n + 1}": (float(whole[n]), per_image[n]) for n in range(4)}
+    per_image = score(correct, guess, candidate_lengths, closest)
+    of_set = score(correct.sum(1), guess.sum(1), candidate_lengths.sum(), closest.sum())
+    return {f"bleu{n + 1}": (float(of_set[n]), per_image[n]) for n in range(4)}
 
 
 def _cider(text: Corpus, tables: list[Ngrams]) -> Floats:
     captions, images = len(text.lengths), text.images
     bigrams = np.maximum(text.lengths - 1, 0)
-    own = np.flatnonzero(text.candidate)
-    owner = own[text.image]
+    # for each caption, the candidate of its image
+    candidate = np.flatnonzero(text.candidate)[text.image]
     total = np.zeros(captions)
     for table in tables:
         if not len(table.starts):
             continue
         is_candidate = text.candidate[table.caption]
-        # a group counts for the document frequency if it has a reference: its last entry is then one
+        # a group counts in the document frequency if a reference is in it, and then its last entry is a reference
         ends = np.append(table.starts[1:], len(table.caption)) - 1
         documents = np.bincount(table.gram[table.starts], ~is_candidate[ends])
         weight = table.times * (np.log(images) - np.log(np.maximum(documents, 1)))[table.gram]
         norm = np.sqrt(np.bincount(table.caption, weight * weight, captions))
         pair = np.flatnonzero(is_candidate[table.first] & ~is_candidate)
-        mine, theirs = weight[table.first[pair]], weight[pair]
-        product = np.bincount(table.caption[pair], np.minimum(mine, theirs) * theirs, captions)
-        scale = norm * norm[owner]
+        candidate_weight, reference_weight = weight[table.first[pair]], weight[pair]
+        clipped = np.minimum(candidate_weight, reference_weight) * reference_weight
+        product = np.bincount(table.caption[pair], clipped, captions)
+        scale = norm * norm[candidate]
         total += np.divide(product, scale, out=np.zeros(captions), where=scale > 0)
-    delta = (bigrams - bigrams[owner]).astype(np.float64)
+    delta = (bigrams - bigrams[candidate]).astype(np.float64)
     total = np.where(text.candidate, 0.0, total * np.exp(-(delta**2) / (2 * 6.0**2)))
     references = np.bincount(text.image) - 1
     return np.bincount(text.image, total, images) / 4 / references * 10
@@ -138,25 +139,26 @@ def _cider(text: Corpus, tables: list[Ngrams]) -> Floats:
 
 def _rouge_l(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> Floats:
     scores = np.zeros(len(candidates))
-    for i, (said, meant) in enumerate(zip(candidates, references, strict=True)):
-        if not said:
-            scores[i] = float(any(not r for r in meant))  # as the reference has it: nothing agrees with nothing
+    for i, (candidate, image_references) in enumerate(zip(candidates, references, strict=True)):
+        if not candidate:
+            # as in pycocoevalcap: an empty candidate agrees with an empty reference
+            scores[i] = float(any(not r for r in image_references))
             continue
         masks: dict[str, int] = {}
-        for k, word in enumerate(said):
+        for k, word in enumerate(candidate):
             masks[word] = masks.get(word, 0) | 1 << k
-        every = (1 << len(said)) - 1
+        all_bits = (1 << len(candidate)) - 1
         precision = recall = 0.0
-        for reference in meant:
-            # the longest common subsequence, all prefixes of the candidate at once in the bits of one integer
+        for reference in image_references:
+            # longest common subsequence: the bits of one integer stand for all prefixes of the candidate at once
             # (Crochemore et al., A fast and practical bit-vector algorithm for the LCS problem, 2001)
-            row = every
+            row = all_bits
             for mask in map(masks.get, reference):
                 if mask:
                     matched = row & mask
                     row = row + matched | row - matched
-            common = (every & ~row).bit_count()
-            precision = max(precision, common / len(said))
+            common = (all_bits & ~row).bit_count()
+            precision = max(precision, common / len(candidate))
             recall = max(recall, common / max(len(reference), 1))
         if precision:
             scores[i] = (1 + 1.2**2) * precision * recall / (recall + 1.2**2 * precision)

@@ -10,25 +10,25 @@ from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from haa.metrics.functional.maps import flat, moments
+from haa.metrics.functional.flat_maps import flat, moments
 from haa.metrics.functional.passes import CHUNK, chunks, dot, enough_digits, image_by_image, total
 
 
 def cc(prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> Float[Tensor, " b"]:
-    """Pearson's correlation coefficient of prediction and ground truth over the pixels.
+    """Return Pearson's correlation coefficient of prediction and ground truth over the pixels.
 
-    ``CC = cov(S, G) / (std(S) std(G))``. Follows pysaliency and the MIT benchmark; it depends on the sigma with which
-    ``density`` was blurred, so state that.
+    ``CC = cov(S, G) / (std(S) std(G))``. Follows pysaliency and the MIT benchmark. The value depends on the sigma with
+    which ``density`` was blurred, so report the sigma.
 
     Args:
-        prediction: saliency maps of any scale; a constant one scores 0 (NaN in the Matlab code).
-        density: blurred fixation maps of any scale.
+        prediction: Saliency maps of any scale; a constant one scores 0 (NaN in the Matlab code).
+        density: Blurred fixation maps of any scale.
 
     Returns:
-        Per sample in [-1, 1]; NaN where the ground truth is constant.
+        Value per sample in [-1, 1]; NaN where the ground truth is constant.
 
     Raises:
-        InputError: if the shapes differ.
+        InputError: If the shapes differ.
 
     Example:
         >>> cc(torch.tensor([[[0.0, 1.0, 2.0]]]), torch.tensor([[[1.0, 2.0, 5.0]]])).round(decimals=4)
@@ -51,9 +51,9 @@ def _correlation(s: Float[Tensor, "b p"], g: Float[Tensor, "b p"]) -> Float[Tens
 
 
 def _from_five_sums(s: NDArray, g: NDArray) -> float:
-    """The same of one image from sums of s, g and their products; NaN where these have too few digits."""
+    """Return CC of one image from the sums of s, g and their products; NaN where these have too few digits."""
     sums = np.zeros(5)
-    # half an image at a time: both maps' parts stay in the cache for all five
+    # half an image at a time: the parts of both maps stay in the cache for all five sums
     for a, b in chunks(s, g, size=2 * CHUNK):
         sums += total(a), dot(a, a), dot(a, b), dot(b, b), total(b)
     mean_s, ss, sg, gg, mean_g = (sums / len(s)).tolist()

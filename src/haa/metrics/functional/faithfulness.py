@@ -1,4 +1,4 @@
-"""Faithfulness of a map: what the model's score does when what the map marks is taken away, or is all that is left."""
+"""Faithfulness of a map: change of the model's score when the marked pixels are removed, or only they are kept."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch.nn.functional import interpolate
 from haa.errors import InputError
 
 Score = Callable[[Tensor], Tensor]
-"""``images (b, c, h, w) -> (b,)``: the probability of the class that the map explains, say."""
+"""Function ``images (b, c, h, w) -> (b,)``, for instance the probability of the class that the map explains."""
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
-"""Of pixels, for comprehensiveness and sufficiency: those that ERASER takes of words."""
+"""Shares of pixels for comprehensiveness and sufficiency; ERASER takes these shares of words."""
 
 
 def deletion(
@@ -27,26 +27,27 @@ def deletion(
     baseline: Tensor | float = 0.0,
     batch_size: int = 64,
 ) -> tuple[Float[Tensor, " b"], Float[Tensor, "b k"]]:
-    r"""Area under the score as the pixels that the map ranks highest are replaced, first to last.
+    r"""Return the area under the score while the pixels are replaced, those that the map ranks highest first.
 
     .. math:: \int_0^1 f(x \text{ without its share } s \text{ of highest pixels}) \, ds
 
-    by the trapezoidal rule. Low is faithful: the score falls as soon as what matters is gone. The model runs without
-    gradients, in whatever mode it is in: call ``eval()``.
+    by the trapezoidal rule. Low is faithful: the score falls as soon as the pixels that matter are gone. The model runs
+    without gradients, in the mode that it is in: call ``eval()`` before.
 
     Args:
-        score: one number per image; it is called with up to ``batch_size`` images.
-        image: as the score takes them.
-        maps: any resolution, resized bilinearly; ties are broken by the pixels' order.
-        steps: the number of equal parts in which pixels are replaced.
-        baseline: what replaces a pixel: a number, or anything that broadcasts to the image (its blurred version).
-        batch_size: images per call.
+        score: Function that returns one number per image; it is called with up to ``batch_size`` images.
+        image: Images as ``score`` takes them.
+        maps: Maps of any resolution, resized bilinearly; of equal values, the first pixel ranks higher.
+        steps: Number of equal parts in which the pixels are replaced.
+        baseline: Value that replaces a pixel: a number, or a tensor that broadcasts to the image (such as its blurred
+            version).
+        batch_size: Images per call of ``score``.
 
     Returns:
         The area per sample, and the curve: the score at shares 0, 1 / steps, ..., 1.
 
     Raises:
-        InputError: if the shapes do not fit, or ``steps`` is not positive.
+        InputError: If the shapes do not fit, or ``steps`` is not positive.
 
     Example:
         >>> image = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
@@ -70,11 +71,11 @@ def insertion(
     baseline: Tensor | float = 0.0,
     batch_size: int = 64,
 ) -> tuple[Float[Tensor, " b"], Float[Tensor, "b k"]]:
-    """Area under the score as the pixels that the map ranks highest are put into the baseline, first to last.
+    """Return the area under the score while pixels are put into the baseline, those ranked highest first.
 
-    High is faithful: a little of the picture is enough, if it is what matters. Petsiuk et al. start from a blurred
-    image (``baseline=blurred``), since sharp islands on grey are pictures of something else. Arguments and returns are
-    those of `deletion`.
+    High is faithful: a small part of the picture is enough, if it is the part that matters. Petsiuk et al. start from a
+    blurred image (``baseline=blurred``), because sharp islands on grey look like other objects. Arguments and returns
+    are those of `deletion`.
 
     Example:
         >>> image = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
@@ -95,10 +96,10 @@ def comprehensiveness(
     baseline: Tensor | float = 0.0,
     batch_size: int = 64,
 ) -> Float[Tensor, " b"]:
-    """How much the score falls, on average, when the highest share of pixels is replaced; high is faithful.
+    """Return the mean fall of the score when the highest share of pixels is replaced; high is faithful.
 
-    ``mean_s f(x) - f(x without the highest s)``. Arguments are those of `deletion`; the shares are those of the paper,
-    rounded to whole pixels.
+    ``mean_s f(x) - f(x without the highest s)``. The default of ``shares`` is the paper's; shares are rounded to whole
+    pixels. The other arguments are those of `deletion`.
 
     Example:
         >>> image = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
@@ -118,7 +119,7 @@ def sufficiency(
     baseline: Tensor | float = 0.0,
     batch_size: int = 64,
 ) -> Float[Tensor, " b"]:
-    """How much the score falls, on average, when only the highest share of pixels is left; low is faithful.
+    """Return the mean fall of the score when only the highest share of pixels is left; low is faithful.
 
     ``mean_s f(x) - f(the highest s of x alone)``. Arguments are those of `comprehensiveness`.
 
@@ -141,12 +142,12 @@ def faithfulness(
     baseline: Tensor | float = 0.0,
     batch_size: int = 64,
 ) -> dict[str, Float[Tensor, " b"]]:
-    """The areas of `deletion` and `insertion`, `comprehensiveness` and `sufficiency`, no mask being scored twice.
+    """Return all four: the areas of `deletion` and `insertion`, `comprehensiveness` and `sufficiency`.
 
-    Arguments are those of the four.
+    No mask is scored twice. Arguments are those of the four functions.
 
     Returns:
-        Each per sample, by its name.
+        Dict name of the function -> value per sample ``(b,)``.
 
     Example:
         >>> image = torch.tensor([[[[1.0, 2.0, 3.0, 4.0]]]])
@@ -155,15 +156,15 @@ def faithfulness(
         {'deletion': 3.75, 'insertion': 6.25, 'comprehensiveness': 5.5, 'sufficiency': 4.5}
     """
     grid = _grid(steps)
-    every = sorted({*grid, *shares})
-    curve, few = ([every.index(share) for share in chosen] for chosen in (grid, shares))
-    without = _masked_scores(score, image, maps, every, baseline, batch_size, insert=False)
-    alone = _masked_scores(score, image, maps, every, baseline, batch_size, insert=True)
+    all_shares = sorted({*grid, *shares})
+    grid_columns, share_columns = ([all_shares.index(share) for share in chosen] for chosen in (grid, shares))
+    without = _masked_scores(score, image, maps, all_shares, baseline, batch_size, insert=False)
+    alone = _masked_scores(score, image, maps, all_shares, baseline, batch_size, insert=True)
     return {
-        "deletion": _area(without[:, curve]),
-        "insertion": _area(alone[:, curve]),
-        "comprehensiveness": _mean_fall(without[:, [curve[0], *few]]),
-        "sufficiency": _mean_fall(alone[:, [curve[-1], *few]]),
+        "deletion": _area(without[:, grid_columns]),
+        "insertion": _area(alone[:, grid_columns]),
+        "comprehensiveness": _mean_fall(without[:, [grid_columns[0], *share_columns]]),
+        "sufficiency": _mean_fall(alone[:, [grid_columns[-1], *share_columns]]),
     }
 
 
@@ -173,25 +174,26 @@ def weight_randomisation(
     compare: Callable[[Tensor, Tensor], Tensor],
     seed: int = 0,
 ) -> Float[Tensor, "b k"]:
-    """How alike a map stays as the model's layers are randomised one after the other, from the output down.
+    """Compare a map with those after the model's layers are randomised one after the other, from the output down.
 
-    A map that does not change when the weights are noise does not explain the model. Each parameter's entries are
-    permuted, and stay so while the next layers are randomised (the paper's cascade). The paper draws new initial
-    weights instead; a permutation needs no knowledge of the layer and keeps the weights' distribution, but changes
-    nothing in a parameter whose entries are all alike. Weights, buffers and random state are as before afterwards, also
+    A map that does not change when the weights are noise does not explain the model. The entries of each parameter are
+    permuted, and they stay so while the next layers are randomised (the paper's cascade). The paper draws new initial
+    weights instead. A permutation needs no knowledge of the layer and keeps the weights' distribution, but it changes
+    nothing in a parameter whose entries are all equal. Weights, buffers and random state are restored afterwards, also
     after an error.
 
     Args:
-        explain: computes the maps of the model as it is.
-        layers: in the order in which they are randomised.
-        compare: of the true maps and those of the randomised model, ``(b,)``: a rank correlation, say.
-        seed: of the permutations.
+        explain: Function that computes the maps of the model in its present state.
+        layers: Layers in the order in which they are randomised.
+        compare: Function of the true maps and those of the randomised model that returns ``(b,)``, for instance a rank
+            correlation.
+        seed: Seed of the permutations.
 
     Returns:
-        Per sample and number of randomised layers, from 1 to all.
+        Value of ``compare`` per sample and number of randomised layers, from 1 to all.
 
     Raises:
-        InputError: if a layer has no parameters.
+        InputError: If a layer has no parameters.
 
     Example:
         >>> from haa.metrics.functional import cc
@@ -202,9 +204,9 @@ def weight_randomisation(
 
     Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
     """
-    for place, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         if not any(True for _ in layer.parameters()):
-            raise InputError(f"layer {place} ({type(layer).__name__}) has no parameters to randomise: leave it out")
+            raise InputError(f"layer {index} ({type(layer).__name__}) has no parameters to randomise: leave it out")
     kept = [(t, t.detach().clone()) for layer in layers for t in (*layer.parameters(), *layer.buffers())]
     generator = torch.Generator().manual_seed(seed)
     try:
@@ -223,7 +225,7 @@ def weight_randomisation(
 
 
 def _grid(steps: int) -> list[float]:
-    """The shares at which a curve is taken."""
+    """Return the shares at which a curve is taken."""
     if steps < 1:
         raise InputError(f"steps={steps}: give a positive number")
     return [k / steps for k in range(steps + 1)]
@@ -234,7 +236,7 @@ def _area(curve: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
 
 
 def _mean_fall(values: Float[Tensor, "b k"]) -> Float[Tensor, " b"]:
-    """How far the score is, on average, below that of the whole image, which comes first."""
+    """Return how far the score is, on average, below that of the whole image, which is the first column."""
     return (values[:, :1] - values[:, 1:]).mean(1)
 
 
@@ -248,7 +250,7 @@ def _masked_scores(
     batch_size: int,
     insert: bool,
 ) -> Float[Tensor, "b k"]:
-    """The score of every image under every mask, ``batch_size`` of these pairs at a time."""
+    """Return the score of every image under every mask; the model sees ``batch_size`` of these pairs at a time."""
     if image.ndim != 4 or maps.ndim != 3 or len(image) != len(maps):
         raise InputError(f"images {tuple(image.shape)} and maps {tuple(maps.shape)}: give (b, c, h, w) and (b, i, j)")
     ranks = _ranks(maps, (image.shape[2], image.shape[3]))
@@ -265,9 +267,9 @@ def _masked_scores(
 
 
 def _ranks(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Every pixel's place in the order of the map, 0 being the highest."""
+    """Return the rank of every pixel in its map; the highest has rank 0."""
     if tuple(maps.shape[1:]) != size:
         maps = interpolate(maps[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
     order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
-    place = torch.arange(order.shape[1], device=order.device).expand_as(order)
-    return torch.empty_like(order).scatter_(1, order, place).view_as(maps)
+    rank = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, rank).view_as(maps)

@@ -9,29 +9,29 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from haa.metrics.functional.maps import density_parts, flat, locate, mean_over, widest
+from haa.metrics.functional.flat_maps import density_parts, flat, locate, mean_over, widest
 from haa.metrics.functional.passes import image_by_image, total
 
 
 def log_likelihood(
     prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"], minimum: float = 1e-20
 ) -> Float[Tensor, " b"]:
-    """Mean log-likelihood of the fixations under the predicted density, in nats per fixation.
+    """Return the mean log-likelihood of the fixations under the predicted density, in nats per fixation.
 
-    ``LL = 1/n sum_i log p(x_i)``, where p is the map with ``minimum`` added to every pixel, divided by its sum: the
-    probability of a pixel, so a uniform prediction scores ``-log(h w)``. Follows pysaliency's ``log_likelihood`` of a
-    model whose density this is.
+    ``LL = 1/n sum_i log p(x_i)``, where p is the map with ``minimum`` added to every pixel, divided by its sum. So p is
+    the probability of a pixel, and a uniform prediction scores ``-log(h w)``. Follows pysaliency's ``log_likelihood``
+    of a model that has this density.
 
     Args:
-        prediction: densities of any scale; negative values shift the map to minimum 0; all zero means uniform.
-        fixations: x, y in pixels of the map; NaN pads.
-        minimum: what an impossible pixel counts.
+        prediction: Densities of any scale; negative values shift the map to minimum 0; all zero means uniform.
+        fixations: Points (x, y) in pixels of the map; NaN pads.
+        minimum: Amount that is added to every pixel, so that no fixation is impossible.
 
     Returns:
-        Per sample; higher is better; NaN without fixations.
+        Value per sample; higher is better; NaN without fixations.
 
     Raises:
-        InputError: if the shapes do not fit together.
+        InputError: If the shapes do not fit together.
 
     Example:
         >>> import torch
@@ -57,23 +57,23 @@ def information_gain(
     fixations: Float[Tensor, "b n 2"],
     minimum: float = 1e-20,
 ) -> Float[Tensor, " b"]:
-    """How many bits per fixation the prediction tells beyond a baseline, usually a centre bias.
+    """Return the bits per fixation that the prediction tells beyond a baseline, usually a centre bias.
 
-    ``IG = 1/n sum_i log2 p(x_i) - log2 b(x_i)``, both maps as in `log_likelihood`. Follows pysaliency. The MIT
-    benchmark's Matlab code stretches both maps to [0, 1] first, which turns the least salient pixel into an impossible
-    one, and counts a pixel that is fixated twice once.
+    ``IG = 1/n sum_i log2 p(x_i) - log2 b(x_i)``, with both maps as in `log_likelihood`. Follows pysaliency. The
+    MIT benchmark's Matlab code differs: it stretches both maps to [0, 1] first, which makes the least salient pixel an
+    impossible one, and it counts a pixel once that is fixated twice.
 
     Args:
-        prediction: densities of any scale.
-        baseline: densities of any scale, of the same size.
-        fixations: x, y in pixels of the maps; NaN pads.
-        minimum: what an impossible pixel counts.
+        prediction: Densities of any scale.
+        baseline: Densities of any scale, of the same size.
+        fixations: Points (x, y) in pixels of the maps; NaN pads.
+        minimum: Amount that is added to every pixel, so that no fixation is impossible.
 
     Returns:
-        Per sample; higher is better, 0 is as good as the baseline; NaN without fixations.
+        Value per sample; higher is better, 0 is as good as the baseline; NaN without fixations.
 
     Raises:
-        InputError: if the shapes do not fit together.
+        InputError: If the shapes do not fit together.
 
     Example:
         >>> import torch
@@ -107,7 +107,7 @@ def _log_likelihood(
 
 
 def _log_likelihood_of_one(values: NDArray, pixel: NDArray, minimum: float) -> float:
-    """The same of one image without negative values; NaN for any other, and without fixations."""
+    """Return the log-likelihood of one image without negative values; NaN for any other, and without fixations."""
     whole = total(values)
     if not len(pixel) or not (whole > 0 and np.minimum.reduce(values) >= 0):
         return math.nan

@@ -1,4 +1,4 @@
-"""METEOR and SPICE, whose only faithful implementations are Java programs: run them where they are found."""
+"""METEOR and SPICE of captions; only their Java programs compute them faithfully, so these are called if present."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from haa.metrics.functional.ngrams import check
 def java_caption_scores(
     candidates: Sequence[str], references: Sequence[Sequence[str]], names: Sequence[str] = ("meteor",)
 ) -> dict[str, tuple[float, Float[Tensor, " b"]]]:
-    """METEOR 1.5 and SPICE of a set of captions, by the Java programs that pycocoevalcap ships or downloads.
+    """Return METEOR 1.5 and SPICE of a set of captions, from the Java programs that pycocoevalcap has or downloads.
 
     Args:
-        candidates: one caption per image, tokenised by `ptb_tokenize`.
-        references: at least one caption per image, likewise.
-        names: of "meteor" and "spice".
+        candidates: One caption per image, tokenised by `ptb_tokenize`.
+        references: At least one caption per image, tokenised alike.
+        names: Scores to compute, of "meteor" and "spice".
 
     Returns:
-        name -> (value of the set, float64 value per image).
+        Dict name -> (value of the set, float64 value per image).
 
     Raises:
-        InputError: if Java, pycocoevalcap or (for SPICE) the Stanford models are absent, with what to install.
+        InputError: If Java, pycocoevalcap or (for SPICE) the Stanford models are absent; the message says what to
+            install. Or if a name is unknown, the lengths differ, or an image has no reference.
 
     Example:
         >>> java_caption_scores(["a dog"], [["a dog"]], names=("bleu4",))
@@ -47,14 +48,14 @@ def java_caption_scores(
         raise InputError(f"{' and '.join(names)} need Java, and no java is on the path: install a JRE, 8 or newer")
     if importlib.util.find_spec("pycocoevalcap") is None:
         raise InputError(f"{' and '.join(names)} need the jars of pycocoevalcap: pip install pycocoevalcap")
-    truths = dict(enumerate(map(list, references)))
-    said: dict[int, list[Any]] = {i: [c] for i, c in enumerate(candidates)}
-    found: dict[str, tuple[float, Float[Tensor, " b"]]] = {}
+    references_by_image = dict(enumerate(map(list, references)))
+    candidates_by_image: dict[int, list[Any]] = {i: [c] for i, c in enumerate(candidates)}
+    scores: dict[str, tuple[float, Float[Tensor, " b"]]] = {}
     if "meteor" in names:
         from pycocoevalcap.meteor.meteor import Meteor
 
-        value, each = Meteor().compute_score(truths, said)
-        found["meteor"] = float(value), torch.tensor(each, dtype=torch.float64)
+        value, values = Meteor().compute_score(references_by_image, candidates_by_image)
+        scores["meteor"] = float(value), torch.tensor(values, dtype=torch.float64)
     if "spice" in names:
         from pycocoevalcap import spice
 
@@ -65,6 +66,6 @@ def java_caption_scores(
             )
         from pycocoevalcap.spice.spice import Spice
 
-        value, parses = Spice().compute_score(truths, said)
-        found["spice"] = float(value), torch.tensor([p["All"]["f"] for p in parses], dtype=torch.float64)
-    return {name: found[name] for name in names}
+        value, parses = Spice().compute_score(references_by_image, candidates_by_image)
+        scores["spice"] = float(value), torch.tensor([p["All"]["f"] for p in parses], dtype=torch.float64)
+    return {name: scores[name] for name in names}

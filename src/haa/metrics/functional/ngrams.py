@@ -1,4 +1,4 @@
-"""N-gram counts of a whole set of captions at once, as sorted arrays: what BLEU and CIDEr-D are read from."""
+"""N-gram counts of a whole set of captions at once, as sorted arrays, for BLEU and CIDEr-D."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Corpus:
     """Captions as numbers: image by image, the candidate first, then its references.
 
     Args:
-        words: every word of every caption, one after the other, as a small integer.
-        lengths: words per caption.
-        image: the image of each caption.
-        candidate: whether a caption is a candidate.
+        words: Every word of every caption, one after the other, as a small integer.
+        lengths: Number of words of each caption.
+        image: Image of each caption.
+        candidate: True where a caption is a candidate.
     """
 
     words: Ints
@@ -33,19 +33,20 @@ class Corpus:
 
     @property
     def images(self) -> int:
+        """Number of images."""
         return int(self.candidate.sum())
 
 
 @dataclass(frozen=True)
 class Ngrams:
-    """The distinct n-grams of each caption, sorted by n-gram, then image, then caption (the candidate first).
+    """Distinct n-grams of each caption, sorted by n-gram, then image, then caption (the candidate first).
 
     Args:
-        caption: which caption an entry belongs to.
-        times: how often that caption has the n-gram.
-        gram: which n-gram it is.
-        first: the entry with which the entry's (n-gram, image) group begins.
-        starts: the first entry of each (n-gram, image) group.
+        caption: Caption that each entry belongs to.
+        times: Number of times that this caption has the n-gram.
+        gram: Number that stands for the n-gram.
+        first: First entry of the (n-gram, image) group that each entry belongs to.
+        starts: First entry of each (n-gram, image) group.
     """
 
     caption: Ints
@@ -56,7 +57,11 @@ class Ngrams:
 
 
 def check(candidates: Sequence[object], references: Sequence[Sequence[object]]) -> None:
-    """Raise an `InputError` if the numbers of candidates and reference lists differ, or an image has no reference."""
+    """Refuse captions whose numbers of candidates and reference lists differ, or an image without a reference.
+
+    Raises:
+        InputError: If the numbers differ, or an image has no reference.
+    """
     if len(candidates) != len(references):
         raise InputError(
             f"{len(candidates)} candidates, {len(references)} lists of references: give one each per image"
@@ -67,7 +72,7 @@ def check(candidates: Sequence[object], references: Sequence[Sequence[object]]) 
 
 
 def corpus(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> Corpus:
-    """Number the words of captions that are split into words."""
+    """Return the corpus of captions that are split into words: each distinct word gets a number."""
     sizes = np.fromiter(map(len, references), np.int64, len(references))
     captions = list(chain.from_iterable(chain((c,), r) for c, r in zip(candidates, references, strict=True)))
     lengths = np.fromiter(map(len, captions), np.int64, len(captions))
@@ -80,40 +85,41 @@ def corpus(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Se
 
 
 def ngrams(text: Corpus, longest: int = 4) -> Iterator[Ngrams]:
-    """The tables of 1-grams, 2-grams ... of a corpus."""
+    """Yield the tables of 1-grams, 2-grams ... of a corpus, up to n = ``longest``."""
     total = len(text.words)
     owner = np.repeat(np.arange(len(text.lengths)), text.lengths)
-    # how many words of its caption follow a word, itself included
-    left = np.repeat(np.cumsum(text.lengths), text.lengths) - np.arange(total)
+    # for each word, the number of words from it to the end of its caption, itself included
+    words_left = np.repeat(np.cumsum(text.lengths), text.lengths) - np.arange(total)
     vocabulary = int(text.words.max(initial=0)) + 1
     shift = max(total, 1).bit_length()
     code = text.words
     for n in range(1, longest + 1):
-        place = np.flatnonzero(left >= n)
+        position = np.flatnonzero(words_left >= n)
         if n > 1:
-            code = code[place] * vocabulary + text.words[place + n - 1]
-        # a code and its place in one integer: a plain sort is several times as fast as a stable argsort
+            code = code[position] * vocabulary + text.words[position + n - 1]
+        # one integer holds a code and its position: a plain sort is several times as fast as a stable argsort
         if (int(code.max(initial=0)) + 1).bit_length() + shift < 64:
-            packed = np.sort((code << shift) | place)
-            code, place = packed >> shift, packed & ((1 << shift) - 1)
+            packed = np.sort((code << shift) | position)
+            code, position = packed >> shift, packed & ((1 << shift) - 1)
         else:
             order = np.argsort(code, kind="stable")
-            code, place = code[order], place[order]
-        new = _changes(code)
-        gram = np.cumsum(new) - 1
-        caption = owner[place]
-        entry = np.flatnonzero(new | _changes(caption))
+            code, position = code[order], position[order]
+        is_new_gram = _changes(code)
+        gram = np.cumsum(is_new_gram) - 1
+        caption = owner[position]
+        entry = np.flatnonzero(is_new_gram | _changes(caption))
         caption, entry_gram = caption[entry], gram[entry]
-        group = _changes(entry_gram) | _changes(text.image[caption])
-        starts = np.flatnonzero(group)
+        begins_group = _changes(entry_gram) | _changes(text.image[caption])
+        starts = np.flatnonzero(begins_group)
         times = np.diff(entry, append=len(code))
-        yield Ngrams(caption, times, entry_gram, starts[np.cumsum(group) - 1], starts)
-        # dense numbers keep the next code small
+        yield Ngrams(caption, times, entry_gram, starts[np.cumsum(begins_group) - 1], starts)
+        # numbers without gaps keep the next code small
         code = np.zeros(total, dtype=np.int64)
-        code[place] = gram
+        code[position] = gram
 
 
 def _changes(values: NDArray) -> NDArray[np.bool_]:
+    """Return where a value differs from the one before it; True for the first."""
     out = np.ones(len(values), dtype=bool)
     np.not_equal(values[1:], values[:-1], out=out[1:])
     return out

@@ -1,4 +1,4 @@
-"""The few sums from which every measure of salient objects but the weighted F-measure follows."""
+"""Sums over pixels from which every measure of salient objects follows, except the weighted F-measure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ class Sums:
     """Sums over a batch of stretched predictions p and masks t, float64 where the device has it.
 
     Args:
-        objects: object pixels.
-        error: of ``abs(p - t)``.
-        hits: object pixels with ``floor(255 p) >= level``.
-        alarms: other pixels, likewise.
-        hit: object pixels with p at least the adaptive threshold, ``min(2 mean(p), 1)``.
-        alarm: other pixels, likewise.
-        n: pixels of the quadrants around the objects' centre of mass.
-        t: of t in each quadrant; then of p, p t, p^2 and p^2 t.
+        objects: Number of object pixels.
+        error: Sum of ``abs(p - t)``.
+        hits: Number of object pixels with ``floor(255 p) >= level``, for each level.
+        alarms: Number of other pixels with ``floor(255 p) >= level``, for each level.
+        hit: Number of object pixels with p at least the adaptive threshold, ``min(2 mean(p), 1)``.
+        alarm: Number of other pixels with p at least the adaptive threshold.
+        n: Number of pixels in each quadrant around the objects' centre of mass.
+        t: Sum of t in each quadrant.
+        p: Sum of p in each quadrant.
+        pt: Sum of p t in each quadrant.
+        pp: Sum of p^2 in each quadrant.
+        ppt: Sum of p^2 t in each quadrant.
     """
 
     objects: Float[Tensor, "b 1"]
@@ -44,23 +48,23 @@ class Sums:
 def _halves(
     across: Shaped[Tensor, "b h"], down: Shaped[Tensor, "b w"], dtype: torch.dtype
 ) -> tuple[Bool[Tensor, "b h"], Bool[Tensor, "b w"]]:
-    """Rows below and columns right of the rounded centre of mass and one pixel more, as in the Matlab code.
+    """Return the rows below and the columns right of the rounded centre of mass plus one, as the Matlab code does.
 
     Args:
-        across: object pixels of each row.
-        down: object pixels of each column.
-        dtype: what to calculate in.
+        across: Number of object pixels in each row.
+        down: Number of object pixels in each column.
+        dtype: Type of the calculation.
     """
     out = []
     for counts in (across.to(dtype), down.to(dtype)):
-        place = torch.arange(counts.shape[1], dtype=dtype, device=counts.device)
-        centre = (counts * place).sum(1) / counts.sum(1).clamp_min(1)
-        out.append(place >= centre.round()[:, None] + 1)
+        index = torch.arange(counts.shape[1], dtype=dtype, device=counts.device)
+        centre = (counts * index).sum(1) / counts.sum(1).clamp_min(1)
+        out.append(index >= centre.round()[:, None] + 1)
     return out[0], out[1]
 
 
 def sums_of_values(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> tuple[Sums, Tensor]:
-    """The sums of any predictions in operations of fixed shape, and ``abs(p - t)``."""
+    """Return the sums of any predictions, by operations of fixed shape, and ``abs(p - t)``."""
     dtype = torch.float32 if prediction.device.type == "mps" else torch.float64
     p = prediction.to(dtype) / 255 if prediction.dtype == torch.uint8 else prediction.to(dtype)
     low, high = p.amin((1, 2), keepdim=True), p.amax((1, 2), keepdim=True)
@@ -85,31 +89,32 @@ def sums_of_values(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h
     def quadrants(values: Tensor) -> Float[Tensor, "b 4"]:
         return (rows @ values @ columns).flatten(1)
 
-    st = quadrants(t)
-    found = Sums(
-        objects=st.sum(1, keepdim=True),
+    t_sums = quadrants(t)
+    sums = Sums(
+        objects=t_sums.sum(1, keepdim=True),
         error=error.sum((1, 2)),
         hits=reaching[:, 1],
         alarms=reaching[:, 0],
         hit=hit,
         alarm=chosen.sum((1, 2)).to(dtype)[:, None] - hit,
         n=(rows.sum(2)[:, :, None] * columns.sum(1)[:, None]).flatten(1),
-        t=st,
+        t=t_sums,
         p=quadrants(p),
         pt=quadrants(p * t),
         pp=quadrants(pp),
         ppt=quadrants(pp * t),
     )
-    return found, error
+    return sums, error
 
 
 def sums_of_levels(
     prediction: UInt8[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]
 ) -> tuple[Sums, Iterator[Float[Tensor, "h w"]]]:
-    """The sums of uint8 predictions from one histogram each: over level, mask and quadrant; ``abs(p - t)`` one by one.
+    """Return the sums of uint8 predictions, from one histogram per image, and the maps ``abs(p - t)`` one by one.
 
-    For a CPU: an image's pixels are visited while they are in the cache, the histograms all at once. Each map of errors
-    lives until the next one is asked for, which takes its memory.
+    A histogram counts pixels by level, mask and quadrant. This is for a CPU: each image's pixels are read while they
+    are in the cache, and all histograms are worked on at once. A map of errors is valid until the next one is asked
+    for, which overwrites its memory.
     """
     h, w = truth.shape[1:]
     rows, columns = torch.empty(len(truth), h), torch.empty(len(truth), w)
@@ -132,25 +137,26 @@ def sums_of_levels(
     varies = high > low
     p = (level - torch.where(varies, low, 0.0)) / torch.where(varies, high - low, 1.0)
     p = p.clamp(0.0, 1.0)  # levels that do not occur may lie outside
-    rest, objects = counts.sum(1).unbind(1)
-    place = (p * (LEVELS - 1)).long()
+    others, objects = counts.sum(1).unbind(1)
+    stretched_level = (p * (LEVELS - 1)).long()
     alarms, hits = (
-        torch.zeros_like(p).scatter_add_(1, place, many).flip(1).cumsum(1).flip(1) for many in (rest, objects)
+        torch.zeros_like(p).scatter_add_(1, stretched_level, pixels).flip(1).cumsum(1).flip(1)
+        for pixels in (others, objects)
     )
 
     def over(many: Tensor, values: Tensor) -> Float[Tensor, "b n"]:
         return (many @ values[:, :, None])[..., 0]
 
-    mean = ((rest + objects) * p).sum(1, keepdim=True) / (h * w)
+    mean = ((others + objects) * p).sum(1, keepdim=True) / (h * w)
     chosen = (p >= (2 * mean).clamp_max(1.0)).double()
     n, t = counts.sum(2), counts[:, :, 1]
-    found = Sums(
+    sums = Sums(
         objects=objects.sum(1, keepdim=True),
-        error=(rest * p + objects * (1 - p)).sum(1),
+        error=(others * p + objects * (1 - p)).sum(1),
         hits=hits,
         alarms=alarms,
         hit=(objects * chosen).sum(1, keepdim=True),
-        alarm=(rest * chosen).sum(1, keepdim=True),
+        alarm=(others * chosen).sum(1, keepdim=True),
         n=n.sum(2),
         t=t.sum(2),
         p=over(n, p),
@@ -166,4 +172,4 @@ def sums_of_levels(
             pair = levels.to(torch.int32).add_(t, alpha=LEVELS)
             yield torch.index_select(table, 0, pair.flatten(), out=error).view(h, w)
 
-    return found, errors()
+    return sums, errors()

@@ -1,8 +1,8 @@
-"""Passes over one image's pixels on a CPU, in numpy: there a metric costs what its trips through the cache cost.
+"""Passes over one image's pixels on a CPU, in numpy, where reads and writes of memory decide the time of a metric.
 
-A map of 480 x 640 takes 0.05 ms to read from memory and half of that while it lies in the cache. So an image is dealt
-with at once rather than a batch in every step, longer chains of steps run chunk by chunk through buffers that stay, and
-sums are dot products of short rows: the fastest pass there is, and one that keeps float32's digits.
+A map of 480 x 640 takes 0.05 ms to read from memory, and half of that if it is in the cache. So all steps of one image
+run before those of the next, instead of each step for the whole batch. Longer chains of steps run chunk by chunk
+through buffers that are kept. Sums are dot products of short rows: no pass is faster, and it keeps float32's digits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ONES = {dtype: np.ones(_ROW, dtype) for dtype in (np.dtype(np.float32), np.dtyp
 
 
 def total(pixels: NDArray) -> float:
-    """The sum, in rows: float32 loses digits in one long sum."""
+    """Return the sum, computed in rows: float32 loses digits in one long sum."""
     whole = len(pixels) // _ROW * _ROW
     if whole < len(pixels):
         return total(pixels[:whole]) + float(pixels[whole:].sum(dtype=np.float64))
@@ -31,7 +31,7 @@ def total(pixels: NDArray) -> float:
 
 
 def dot(a: NDArray, b: NDArray) -> float:
-    """The dot product, in rows."""
+    """Return the dot product, computed in rows."""
     whole = len(a) // _ROW * _ROW
     if whole < len(a):
         return dot(a[:whole], b[:whole]) + float(np.dot(a[whole:], b[whole:]))
@@ -39,12 +39,12 @@ def dot(a: NDArray, b: NDArray) -> float:
 
 
 def enough_digits(mean: float, square: float) -> bool:
-    """Whether the mean square less the squared mean is a variance: not constant, and float32's digits are not lost."""
+    """Return whether ``square - mean**2`` is usable as a variance: above 0, with enough of float32's digits left."""
     return 0 < square < math.inf and 9 * mean**2 <= 8 * square
 
 
 def chunks(*images: NDArray, size: int = CHUNK) -> Iterator[tuple[NDArray, ...]]:
-    """The same stretch of every image, one after the other."""
+    """Yield the same stretch of every image, one stretch after the other."""
     for start in range(0, len(images[0]), size):
         yield tuple(image[start : start + size] for image in images)
 
@@ -52,12 +52,12 @@ def chunks(*images: NDArray, size: int = CHUNK) -> Iterator[tuple[NDArray, ...]]
 def image_by_image(
     general: Callable[..., Tensor], quick: Callable[..., float], *rows: Shaped[Tensor, "b p"]
 ) -> Float[Tensor, " b"]:
-    """``general(*rows)``; on a CPU ``quick`` of one image at a time, where it has an answer.
+    """Return ``general(*rows)``; on a CPU, ``quick`` of one image at a time where it has an answer.
 
     Args:
-        general: of rows ``(b, p)``, for every case and device.
-        quick: of one row each as a numpy array; NaN sends the image to ``general``.
-        rows: maps first, whose dtype the result has.
+        general: Function of rows ``(b, p)`` that handles every case and device.
+        quick: Function of one row of each argument, as numpy arrays; if it returns NaN, ``general`` scores the image.
+        rows: Arguments of the functions. The first are the maps; the result has their dtype.
     """
     if not len(rows[0]) or not eager_cpu(*rows):
         return general(*rows)

@@ -1,4 +1,4 @@
-"""Does the peak lie on the object, and do the peaks of two maps overlap."""
+"""Pointing game, and overlap of the most salient pixels of two maps."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from haa.errors import InputError
-from haa.metrics.functional.maps import flat
+from haa.metrics.functional.flat_maps import flat
 
 
 def pointing_game(
     prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b h w"], tolerance: float = 15.0
 ) -> Float[Tensor, " b"]:
-    """The pointing game: 1 if the prediction's greatest value lies on the object or within a tolerance of it.
+    """Return 1 if the prediction's greatest value lies on the object or within a tolerance of it: the pointing game.
 
-    Several equal greatest values count by their share of hits, which is the expected score of a random one among them,
-    so a constant map scores the (dilated) object's share of the image. In the original the first one decides.
+    If several pixels have the greatest value, the score is the share of them that hit. That is the expected score of a
+    random one among them, so a constant map scores the (dilated) object's share of the image. In the original the first
+    one decides.
 
     Args:
-        prediction: saliency maps of any scale.
-        mask: true (or above 0) on the object.
-        tolerance: in pixels; the paper's is 15 for images as large as PASCAL VOC's.
+        prediction: Saliency maps of any scale.
+        mask: Mask that is true (or above 0) on the object.
+        tolerance: Distance from the object that still counts as a hit, in pixels; the paper's is 15 for images as large
+            as PASCAL VOC's.
 
     Returns:
-        Per sample in [0, 1]; NaN where the mask is empty.
+        Value per sample in [0, 1]; NaN where the mask is empty.
 
     Raises:
-        InputError: if the shapes differ, or the tolerance is negative.
+        InputError: If the shapes differ, or the tolerance is negative.
 
     Example:
         >>> maps, mask = torch.tensor([[[0.0, 1.0, 0.0, 0.0]]]), torch.tensor([[[0, 0, 0, 1]]])
@@ -46,7 +48,7 @@ def pointing_game(
     near = torch.zeros_like(on)
     for dy in range(-reach, reach + 1):
         half = min(int((tolerance**2 - dy**2) ** 0.5), w - 1)
-        # how many object pixels within `half` columns, by a difference of running sums
+        # count the object pixels within `half` columns, as a difference of running sums
         sums = torch.nn.functional.pad(on.to(torch.int32).cumsum(2), (half + 1, half), mode="constant")
         sums[:, :, half + 1 + w :] = sums[:, :, half + w : half + w + 1]
         wide = sums[:, :, 2 * half + 1 :] > sums[:, :, :w]
@@ -60,20 +62,20 @@ def pointing_game(
 def topk_iou(
     prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"], fraction: float = 0.1
 ) -> Float[Tensor, " b"]:
-    """Intersection over union of the most salient pixels of two maps.
+    """Return the intersection over union of the most salient pixels of two maps.
 
-    Each map's set holds the ``round(fraction h w)`` greatest pixels, and every pixel that equals the least of them.
+    The set of each map holds the ``round(fraction h w)`` greatest pixels, and every pixel equal to the least of them.
 
     Args:
-        prediction: saliency maps of any scale.
-        density: ground truth maps of any scale.
-        fraction: the share of pixels in a set, above 0 and at most 1.
+        prediction: Saliency maps of any scale.
+        density: Ground truth maps of any scale.
+        fraction: Share of pixels in a set, above 0 and at most 1.
 
     Returns:
-        Per sample in [0, 1].
+        Value per sample in [0, 1].
 
     Raises:
-        InputError: if the shapes differ, or the fraction is out of range.
+        InputError: If the shapes differ, or the fraction is out of range.
 
     Example:
         >>> a, b = torch.tensor([[[4.0, 3.0, 2.0, 1.0]]]), torch.tensor([[[4.0, 1.0, 3.0, 2.0]]])

@@ -1,11 +1,12 @@
-"""The Penn Treebank tokenisation of the COCO caption evaluation, without Java."""
+"""Penn Treebank tokenisation of the COCO caption evaluation, without Java."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-# what the evaluation leaves out; its list has brackets in capitals, which the lower-cased text never has, so they stay
+# tokens that the evaluation leaves out; its list has the brackets in capitals, but the text is in lower case, so
+# brackets are kept
 _DROPPED = frozenset(("''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"))
 
 _LETTER = r"[^\W\d_]"
@@ -13,7 +14,7 @@ _ALNUM = r"[^\W_]"
 _APOS = r"['\u2019]"
 _AUX = rf"{_APOS}(?:[msdMSD]|re|ve|ll|RE|VE|LL)(?!{_ALNUM})"
 _NOT = rf"[nN]{_APOS}[tT](?!{_ALNUM})"
-# abbreviations that keep their period; an initial does where something follows
+# abbreviations that keep their period; an initial keeps it if something follows
 _ABBREVIATION = (
     r"[A-HJ-Za-z](?=\.\s*\S)|[Mm]r|[Mm]rs|[Mm]s|[Mm]essrs|[Dd]r|[Dd]rs|[Pp]rof|[Ss]t|[Aa]ve|[Bb]lvd|[Rr]d|[Mm]t|[Ff]t|[Jj]r|[Ss]r"
     r"|[Vv]s|[Ee]tc|[Ii]nc|[Ll]td|[Cc]o|[Cc]orp|[Bb]ros|[Ee]sq|[Gg]en|[Cc]ol|[Cc]apt|[Cc]pl|[Ll]t|[Ss]gt|[Rr]ev|[Rr]ep"
@@ -33,9 +34,9 @@ _TOKEN = re.compile(
             r"[cC]an(?=not\b)|(?<=[cC]an)not\b|[gG]on(?=na\b)|[gG]ot(?=ta\b)|[lL]em(?=me\b)|[gG]im(?=me\b)"
             r"|[wW]an(?=na\b)",
             rf"{_APOS}[tT](?=(?:is|was)\b)",
-            # a word that is followed by n't, 's, 'd ...; then that
+            # a word that is followed by n't; then n't, 's, 'd ... themselves
             rf"{_ALNUM}+(?={_NOT})|{_NOT}|{_AUX}",
-            # letters with periods, abbreviations, sentences that ran together
+            # letters with periods, abbreviations
             rf"(?:{_LETTER}\.){{2,}}(?:-{_ALNUM}+)+|(?:[A-Za-z]\.){{2,}}(?!{_LETTER})",
             rf"(?:{_ABBREVIATION})\.(?![A-Za-z])",
             # numbers: fractions, dates, times, thousands
@@ -46,6 +47,7 @@ _TOKEN = re.compile(
             rf"|{_APOS}(?:n{_APOS}|em\b|til\b|till\b|cause\b|[2-9]0s|n\b)|{_LETTER}+{_APOS}[aeiouAEIOU]{_LETTER}*",
             rf"{_ALNUM}+(?:-{_LETTER}+){{0,2}}(?:/{_ALNUM}+(?:-{_LETTER}+){{0,2}}){{1,2}}|w/(?!{_ALNUM})",
             r"[A-Z]+(?:&[A-Z]+)+",
+            # sentences that ran together, then all other words and marks
             rf"{_LETTER}{_ALNUM}*(?:[.!?]{_LETTER}{_ALNUM}*)+",
             rf"{_ALNUM}+(?:_{_ALNUM}+)*(?:-(?:[dDoOlL]{_APOS})?{_ALNUM}+)*",
             r"\.\.+|--+|_+|[?!]+|``|''|\S",
@@ -56,7 +58,7 @@ _BRACKETS = str.maketrans({"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-
 
 
 def ptb_tokenize(captions: Sequence[str]) -> list[str]:
-    """Captions as the COCO caption evaluation compares them: Penn Treebank tokens, lower case, without punctuation.
+    """Return captions as the COCO evaluation compares them: Penn Treebank tokens, lower case, without punctuation.
 
     Agrees with ``PTBTokenizer -preserveLines -lowerCase`` of Stanford CoreNLP 3.4.1, which the evaluation calls, on
     every kind of token that captions have (contractions, hyphens, slashes, abbreviations, numbers, quotes). Like the

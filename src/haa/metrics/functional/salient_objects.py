@@ -1,4 +1,4 @@
-"""The measures of salient object detection: MAE, F-measure, weighted F-measure, S-measure and E-measure."""
+"""Measures of salient object detection: MAE, F-measure, weighted F-measure, S-measure and E-measure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from haa.errors import InputError
 from haa.metrics.functional.eager import eager_cpu
-from haa.metrics.functional.maps import flat
+from haa.metrics.functional.flat_maps import flat
 from haa.metrics.functional.object_sums import Sums, sums_of_levels, sums_of_values
 from haa.metrics.functional.weighted_f import f_weighted
 
@@ -17,10 +17,10 @@ _LEAST = 2.0**-52
 
 
 def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b h w"]) -> dict[str, Tensor]:
-    """Every measure of salient object detection at once, per sample, as PySODMetrics computes them.
+    """Return every measure of salient object detection at once, per sample, as PySODMetrics computes them.
 
-    As there, a prediction is stretched to [0, 1] image by image (which changes MAE; a constant one stays as it is, and
-    must then lie in [0, 1], or [0, 255] if uint8), and a mask is true above 128 (above 0.5 if it is floating point).
+    As there, a prediction is stretched to [0, 1] image by image, which changes MAE. A constant one stays as it is, and
+    must then lie in [0, 1], or [0, 255] if uint8. A mask is true above 128 (above 0.5 if it is floating point).
     Thresholds t = 0 .. 255 compare ``floor(255 p) >= t``; the adaptive threshold is ``min(2 mean(p), 1)``.
 
     - ``mae``: mean absolute error.
@@ -30,21 +30,22 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
     - ``s_measure``: structure measure, alpha = 0.5; ``1 - mean(p)`` for an empty mask, ``mean(p)`` for a full one.
       Where a prediction is constant in a quadrant, rounding decides the reference's value; here its variance is 0. An
       empty quadrant, which makes the reference's value NaN, weighs nothing.
-    - ``e_adaptive``, ``e_mean``, ``e_max``: enhanced alignment, likewise, of ``e_curve``.
+    - ``e_adaptive``, ``e_mean``, ``e_max``: enhanced alignment at the adaptive threshold, and the mean and the greatest
+      of ``e_curve``.
     - ``f_curve``, ``e_curve``, ``precision``, ``recall``: ``(b, 256)``, index t for threshold t.
 
     PySODMetrics reads uint8 predictions only. Floating point ones are not rounded to 256 levels here, so a saved PNG
-    scores a little differently from the map that it was made of.
+    scores a little differently from the map that it was made from.
 
     Args:
-        prediction: saliency maps.
-        mask: the objects.
+        prediction: Saliency maps.
+        mask: Masks of the objects.
 
     Returns:
-        name -> ``(b,)`` or ``(b, 256)``, float64 (float32 where a device has none).
+        Dict name -> ``(b,)`` or ``(b, 256)``, float64 (float32 where the device has no float64).
 
     Raises:
-        InputError: if the shapes differ.
+        InputError: If the shapes differ.
 
     Example:
         >>> mask = torch.tensor([[[0, 0, 255, 255]]], dtype=torch.uint8)
@@ -61,26 +62,26 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
     truth = mask if mask.dtype == torch.bool else mask > (128 if mask.dtype == torch.uint8 else 0.5)
     by_level = prediction.dtype == torch.uint8
     if len(prediction) > 1 and not by_level and eager_cpu(prediction, truth):  # an image's temporaries fit the cache
-        each = [_scores(p, t) for p, t in zip(prediction.split(1), truth.split(1), strict=True)]
-        return {name: torch.cat([scores[name] for scores in each]) for name in each[0]}
+        by_image = [_scores(p, t) for p, t in zip(prediction.split(1), truth.split(1), strict=True)]
+        return {name: torch.cat([scores[name] for scores in by_image]) for name in by_image[0]}
     return _scores(prediction, truth)
 
 
 def _scores(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
     by_level = prediction.dtype == torch.uint8 and len(prediction) > 0 and eager_cpu(prediction, truth)
-    found, error = (sums_of_levels if by_level else sums_of_values)(prediction, truth)
+    sums, error = (sums_of_levels if by_level else sums_of_values)(prediction, truth)
     pixels = truth.shape[1] * truth.shape[2]
-    objects = found.objects
-    precision, recall, f_curve = _f_measure(found.hits, found.alarms, objects)
-    e_curve = _e_measure(found.hits, found.alarms, objects, pixels)
+    objects = sums.objects
+    precision, recall, f_curve = _f_measure(sums.hits, sums.alarms, objects)
+    e_curve = _e_measure(sums.hits, sums.alarms, objects, pixels)
     return {
-        "mae": found.error / pixels,
-        "f_adaptive": _f_measure(found.hit, found.alarm, objects)[2][:, 0],
+        "mae": sums.error / pixels,
+        "f_adaptive": _f_measure(sums.hit, sums.alarm, objects)[2][:, 0],
         "f_mean": f_curve.mean(1),
         "f_max": f_curve.amax(1),
         "f_weighted": f_weighted(error, truth),
-        "s_measure": _s_measure(found),
-        "e_adaptive": _e_measure(found.hit, found.alarm, objects, pixels)[:, 0],
+        "s_measure": _s_measure(sums),
+        "e_adaptive": _e_measure(sums.hit, sums.alarm, objects, pixels)[:, 0],
         "e_mean": e_curve.mean(1),
         "e_max": e_curve.amax(1),
         "f_curve": f_curve,
@@ -117,11 +118,11 @@ def _s_measure(found: Sums, alpha: float = 0.5) -> Float[Tensor, " b"]:
     n, st, sp, spt, spp, sppt = found.n, found.t, found.p, found.pt, found.pp, found.ppt
     objects = found.objects[:, 0]
     pixels = n.sum(1)
-    # region: structural similarity in each quadrant, weighted by its area
+    # region part: structural similarity in each quadrant, weighted by the quadrant's area
     mean_p, mean_t, free = sp / n.clamp_min(1), st / n.clamp_min(1), n - 1 + _LEAST
     var_p, var_t = (spp - sp * mean_p) / free, (st - st * mean_t) / free
     covariance = (spt - sp * mean_t) / free
-    # what rounding leaves of a constant quadrant's variance would decide the quotient below
+    # in a constant quadrant only rounding errors remain of the variance, and they would decide the quotient below
     noise = 4096 * torch.finfo(sp.dtype).eps
     flat_p = var_p * free <= noise * spp
     var_p, covariance = torch.where(flat_p, 0.0, var_p), torch.where(flat_p, 0.0, covariance)
@@ -130,18 +131,18 @@ def _s_measure(found: Sums, alpha: float = 0.5) -> Float[Tensor, " b"]:
     similar = torch.where(above != 0, above / (below + _LEAST), (below == 0).to(sp.dtype))
     region = (torch.where(n > 0, similar, 0.0) * n).sum(1) / pixels
 
-    # object: mean and deviation of the prediction in the objects, of its complement in the rest
+    # object part: mean and deviation of the prediction in the objects, and of its complement in the background
     def uniform(count: Tensor, total: Tensor, squares: Tensor) -> Tensor:
         mean = total / count.clamp_min(1)
         spread = squares - total * mean
         deviation = (torch.where(spread > noise * squares, spread, 0.0) / (count - 1).clamp_min(1)).sqrt()
         return 2 * mean / (mean**2 + 1 + deviation + _LEAST)
 
-    rest = pixels - objects
+    background = pixels - objects
     total, squares = (sp - spt).sum(1), (spp - sppt).sum(1)
     inside = uniform(objects, spt.sum(1), sppt.sum(1))
-    outside = uniform(rest, rest - total, rest - 2 * total + squares)
+    outside = uniform(background, background - total, background - 2 * total + squares)
     share = objects / pixels
     score = (alpha * (inside * share + outside * (1 - share)) + (1 - alpha) * region).clamp_min(0.0)
     mean = sp.sum(1) / pixels
-    return torch.where(objects == 0, 1 - mean, torch.where(rest == 0, mean, score))
+    return torch.where(objects == 0, 1 - mean, torch.where(background == 0, mean, score))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from haa.errors import InputError
-from haa.metrics.functional.maps import flat, locate, mean_over
+from haa.metrics.functional.flat_maps import flat, locate, mean_over
 
 
 def auc_shuffled(
@@ -18,23 +18,23 @@ def auc_shuffled(
     fixations: Float[Tensor, "b n 2"],
     other_fixations: Float[Tensor, "b m 2"] | Float[Tensor, "m 2"],
 ) -> Float[Tensor, " b"]:
-    """Shuffled AUC: fixations of this image against all fixations of the other images, ties counting one half.
+    """Return shuffled AUC: fixations of this image against all those of the other images, a tie counts one half.
 
-    ``sAUC = 1/n sum_i (#{S(y_j) < S(x_i)} + #{S(y_j) = S(x_i)} / 2) / m``: a centre bias, which both share, earns
-    nothing. Follows pysaliency's ``AUC(nonfixations="shuffled")`` of one image: every other fixation takes part, so
-    nothing is drawn at random (the Matlab code draws 100 times from ten images, on 11 thresholds).
+    ``sAUC = 1/n sum_i (#{S(y_j) < S(x_i)} + #{S(y_j) = S(x_i)} / 2) / m``. Both sets share the centre bias, so it
+    earns nothing. Follows pysaliency's ``AUC(nonfixations="shuffled")`` of one image: every other fixation takes part,
+    so nothing is drawn at random (the Matlab code draws 100 times from ten images, on 11 thresholds).
 
     Args:
-        prediction: saliency maps of any scale; a constant one scores 0.5.
-        fixations: x, y in pixels of the map; NaN pads, points outside count as padding.
-        other_fixations: the other images' fixations in pixels of this map (`haa.gaze.resize`), for the whole batch or
+        prediction: Saliency maps of any scale; a constant one scores 0.5.
+        fixations: Points (x, y) in pixels of the map; NaN pads, and a point outside counts as padding.
+        other_fixations: Fixations of the other images in pixels of this map (`haa.gaze.resize`), for the whole batch or
             per sample; NaN pads. `haa.metrics.AUCShuffled` collects them.
 
     Returns:
-        Per sample in [0, 1]; 0.5 is chance; NaN without fixations or without others.
+        Value per sample in [0, 1]; 0.5 is chance; NaN without fixations or without those of other images.
 
     Raises:
-        InputError: if the shapes do not fit together.
+        InputError: If the shapes do not fit together.
 
     Example:
         >>> maps = torch.tensor([[[0.1, 0.9, 0.5, 0.2]]])
@@ -46,33 +46,33 @@ def auc_shuffled(
     if other_fixations.ndim == 2:
         other_fixations = other_fixations.expand(len(prediction), *other_fixations.shape)
     pixel, on = locate(fixations, prediction)
-    other, there = locate(other_fixations, prediction)
+    other_pixel, other_on = locate(other_fixations, prediction)
     maps = flat(prediction)
-    return _against(maps.gather(1, pixel), on, maps.gather(1, other), there)
+    return _against(maps.gather(1, pixel), on, maps.gather(1, other_pixel), other_on)
 
 
 def _against(hits: Tensor, on: Bool[Tensor, "b n"], negatives: Tensor, there: Bool[Tensor, "b m"]) -> Tensor:
-    """The mean over the hits of the share of negatives that each beats, a tie counting one half."""
+    """Return the mean over the valid hits of the share of valid negatives that each beats, a tie counts one half."""
     ordered = torch.where(there, negatives, math.inf).sort(dim=1).values
     below = torch.searchsorted(ordered, hits, right=False)
     total = there.sum(1, keepdim=True)
-    # padding sorts to the end, among any infinite values
+    # padding is sorted to the end, among infinite values if there are any
     reached = torch.minimum(torch.searchsorted(ordered, hits, right=True), total)
     beaten = (below + reached).to(hits.dtype) / (2 * total)
-    broken = (on & hits.isnan()).any(1) | (there & negatives.isnan()).any(1)
-    return torch.where(broken, math.nan, mean_over(beaten, on))
+    has_nan = (on & hits.isnan()).any(1) | (there & negatives.isnan()).any(1)
+    return torch.where(has_nan, math.nan, mean_over(beaten, on))
 
 
 def _draws(splits: int, n: int, pixels: int, seed: int, device: torch.device) -> Tensor:
-    """Random pixels (splits, n) from a hash of their numbers: a device's own generator would give other ones.
+    """Return random pixels (splits, n), as a hash of their indices: each device's own generator would differ.
 
     Jarzynski and Olano, Hash functions for GPU rendering, JCGT 2020 (pcg).
     """
-    word = 0xFFFFFFFF
+    mask = 0xFFFFFFFF
     # a fixation's draws do not depend on how many fixations follow it, so padding changes nothing
     number = torch.arange(n, device=device) * splits + torch.arange(splits, device=device)[:, None]
-    state = ((number + (seed * 0x9E3779B1 & word)) * 747796405 + 2891336453) & word
-    mixed = ((torch.bitwise_right_shift(state, (state >> 28) + 4) ^ state) * 277803737) & word
+    state = ((number + (seed * 0x9E3779B1 & mask)) * 747796405 + 2891336453) & mask
+    mixed = ((torch.bitwise_right_shift(state, (state >> 28) + 4) ^ state) * 277803737) & mask
     return (((mixed >> 22) ^ mixed) * pixels) >> 32
 
 
@@ -83,24 +83,24 @@ def auc_borji(
     step: float | None = 0.1,
     seed: int = 0,
 ) -> Float[Tensor, " b"]:
-    """AUC-Borji: fixations against as many random pixels, averaged over random draws.
+    """Return AUC-Borji: fixations against as many random pixels, averaged over random draws.
 
     The prediction is stretched to [0, 1]; a draw's curve has one point per threshold ``0, step, 2 step ... 1``. Follows
     the Matlab code of the MIT benchmark, except that its draws are not reproducible and these are: sample i of a batch
-    gets the same draws for the same ``seed`` on every device, whatever the rest of the batch is.
+    gets the same draws for the same ``seed`` on every device, and the other samples do not matter.
 
     Args:
-        prediction: saliency maps of any scale; a constant one scores 0.5.
-        fixations: x, y in pixels of the map; NaN pads, points outside count as padding.
-        splits: how many draws.
-        step: the distance of two thresholds; None takes every value as a threshold, which is the exact area.
-        seed: of the draws.
+        prediction: Saliency maps of any scale; a constant one scores 0.5.
+        fixations: Points (x, y) in pixels of the map; NaN pads, and a point outside counts as padding.
+        splits: Number of draws.
+        step: Distance of two thresholds; None takes every value as a threshold, which gives the exact area.
+        seed: Seed of the draws.
 
     Returns:
-        Per sample in [0, 1]; 0.5 is chance; NaN without fixations.
+        Value per sample in [0, 1]; 0.5 is chance; NaN without fixations.
 
     Raises:
-        InputError: if the shapes do not fit together, or ``splits`` or ``step`` are not positive.
+        InputError: If the shapes do not fit together, or ``splits`` or ``step`` are not positive.
 
     Example:
         >>> score = auc_borji(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[1.0, 0.0]]]), splits=4000)

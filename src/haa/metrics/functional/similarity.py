@@ -10,26 +10,26 @@ from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
-from haa.metrics.functional.maps import density_parts, flat
+from haa.metrics.functional.flat_maps import density_parts, flat
 from haa.metrics.functional.passes import CHUNK, chunks, image_by_image, total
 
 
 def similarity(prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> Float[Tensor, " b"]:
-    """Similarity (SIM): how much two densities overlap.
+    """Return similarity (SIM): the overlap of two densities.
 
-    ``SIM = sum_i min(p_i, q_i)``, both maps divided by their sums. Follows pysaliency: a map is shifted to minimum 0
-    only where it has negative values; the MIT benchmark's Matlab code stretches both to [0, 1] first, which changes the
-    value.
+    ``SIM = sum_i min(p_i, q_i)``, where both maps are divided by their sums. Follows pysaliency: a map is shifted to
+    minimum 0 only if it has negative values. The MIT benchmark's Matlab code stretches both to [0, 1] first, which
+    changes the value.
 
     Args:
-        prediction: saliency maps; an all-zero one is a uniform density.
-        density: blurred fixation maps, treated alike. State their sigma.
+        prediction: Saliency maps; an all-zero one is a uniform density.
+        density: Blurred fixation maps, treated alike. Report their sigma.
 
     Returns:
-        Per sample in [0, 1], 1 where the densities agree.
+        Value per sample in [0, 1], 1 where the densities agree.
 
     Raises:
-        InputError: if the shapes differ.
+        InputError: If the shapes differ.
 
     Example:
         >>> similarity(torch.tensor([[[1.0, 1.0, 2.0]]]), torch.tensor([[[0.0, 1.0, 1.0]]]))
@@ -50,14 +50,14 @@ def _overlap(p: Float[Tensor, "b p"], q: Float[Tensor, "b p"]) -> Float[Tensor, 
 
 
 def _overlap_of_one(p: NDArray, q: NDArray, buffer: NDArray) -> float:
-    """The same of one image without negative values; NaN for any other."""
+    """Return the overlap of one image without negative values; NaN for any other."""
     p_sum, q_sum = total(p), total(q)
     if not (p_sum > 0 and q_sum > 0):
         return math.nan
-    scale, both, low = p.dtype.type(q_sum / p_sum), 0.0, 0.0
+    scale, overlap, low = p.dtype.type(q_sum / p_sum), 0.0, 0.0
     for a, b in chunks(p, q):
         least = np.multiply(a, scale, out=buffer[: len(a)])
         np.minimum(least, b, out=least)
-        both += total(least)
+        overlap += total(least)
         low = min(low, float(np.minimum.reduce(least)))
-    return both / q_sum if low >= 0 else math.nan
+    return overlap / q_sum if low >= 0 else math.nan

@@ -8,27 +8,27 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from haa.metrics.functional.cc import cc
-from haa.metrics.functional.maps import flat
+from haa.metrics.functional.flat_maps import flat
 
 
 def spearman(
     prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"], grid: tuple[int, int] | None = None
 ) -> Float[Tensor, " b"]:
-    """Spearman's rank correlation of prediction and ground truth, equal values sharing their average rank.
+    """Return Spearman's rank correlation of prediction and ground truth; equal values share their average rank.
 
-    Pearson's correlation (`cc`) of the ranks. Follows ``scipy.stats.spearmanr``. VQA-HAT reports it on maps that are
+    It is Pearson's correlation (`cc`) of the ranks. Follows ``scipy.stats.spearmanr``. VQA-HAT reports it on maps
     reduced to 14 x 14 cells: ``grid=(14, 14)``. A constant prediction scores 0, as for `cc` (NaN in scipy).
 
     Args:
-        prediction: saliency maps of any scale.
-        density: ground truth maps of any scale.
-        grid: average both maps over this many cells (height, width) first; None ranks the pixels.
+        prediction: Saliency maps of any scale.
+        density: Ground truth maps of any scale.
+        grid: Number of cells (height, width) over which both maps are averaged first; None ranks the pixels.
 
     Returns:
-        Per sample in [-1, 1]; NaN where the ground truth is constant.
+        Value per sample in [-1, 1]; NaN where the ground truth is constant.
 
     Raises:
-        InputError: if the shapes differ.
+        InputError: If the shapes differ.
 
     Example:
         >>> spearman(torch.tensor([[[0.0, 1.0, 2.0]]]), torch.tensor([[[1.0, 9.0, 5.0]]]))
@@ -45,7 +45,10 @@ def spearman(
 
 
 def _ranks(rows: Float[Tensor, "b p"]) -> Float[Tensor, "b p"]:
-    """Average ranks about 0, between -1/2 and 1/2: float32 holds the halves exactly up to sixteen million pixels."""
+    """Return average ranks, centred on 0 and scaled to lie between -1/2 and 1/2.
+
+    Before the scaling, float32 holds the halves exactly up to sixteen million pixels.
+    """
     ordered = rows.sort(dim=1).values
     below = torch.searchsorted(ordered, rows.contiguous(), right=False)
     reached = torch.searchsorted(ordered, rows.contiguous(), right=True)

@@ -1,4 +1,4 @@
-"""The accuracy of the VQA challenge, with the answer normalisation of its official evaluation, quirks included."""
+"""Accuracy of the VQA challenge; answers are normalised as in its official evaluation, quirks included."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from haa.errors import InputError
 
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _COMMA_BETWEEN_DIGITS = re.compile(r"\d,\d")
-# the official pattern means to spare a period after a digit, but its look-behind is misspelt and always holds
+# the official pattern is meant to keep a period after a digit, but its look-behind is misspelt and always holds
 _PERIOD = re.compile(r"\.(?!\d)")
-# the official call passes a flag, whose value is 32, where the count of replacements belongs
+# the official call passes a flag, whose value is 32, as the count of replacements
 _PERIODS = 32
 _NUMBERS = "zero one two three four five six seven eight nine ten"
 _DIGITS = {"none": "0"} | {word: str(number) for number, word in enumerate(_NUMBERS.split())}
@@ -37,7 +37,7 @@ _CONTRACTIONS = {"somebody'd": "somebodyd"} | {
 
 
 class _Memo(dict[str, str]):
-    """Remembers what a function made of a string; answers repeat, so nearly every look-up hits."""
+    """Cache of a function's results, string -> string; answers repeat, so nearly every look-up hits."""
 
     def __init__(self, function: Any) -> None:
         super().__init__()
@@ -55,11 +55,12 @@ def _strip(text: str) -> str:
 
 
 def normalise_answer(text: str) -> str:
-    """An answer as the official VQA evaluation compares it: punctuation, number words, articles, contractions.
+    """Return an answer as the official VQA evaluation compares it.
 
-    Follows ``processPunctuation`` and ``processDigitArticle`` of vqaEval.py to the letter. A punctuation mark next to a
-    space vanishes and any other becomes a space, but where the text has a comma between two digits all of them vanish;
-    periods that no digit follows vanish, the first 32 of them; 'none' is '0'.
+    Punctuation, number words, articles and contractions are normalised, exactly as ``processPunctuation`` and
+    ``processDigitArticle`` of vqaEval.py do. A punctuation mark next to a space is removed, and any other becomes a
+    space; but if the text has a comma between two digits, all marks are removed. Of the periods that no digit follows,
+    the first 32 are removed. 'none' becomes '0'.
 
     Example:
         >>> normalise_answer("The two dogs, isnt it?")
@@ -71,11 +72,11 @@ def normalise_answer(text: str) -> str:
     """
     text = _strip(text)
     out = text
-    vanish = _COMMA_BETWEEN_DIGITS.search(text) is not None
+    remove_all = _COMMA_BETWEEN_DIGITS.search(text) is not None
     for mark in _PUNCTUATION:
         if mark in text:
-            gone = vanish or mark + " " in text or " " + mark in text
-            out = out.replace(mark, "" if gone else " ")
+            remove = remove_all or mark + " " in text or " " + mark in text
+            out = out.replace(mark, "" if remove else " ")
     out = _PERIOD.sub("", out, count=_PERIODS)
     words = [_DIGITS.get(word, word) for word in out.lower().split()]
     return " ".join(_CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)
@@ -85,22 +86,22 @@ _NORMALISED = _Memo(normalise_answer)
 
 
 def vqa_accuracy(answers: Sequence[str], ground_truths: Sequence[Sequence[str]]) -> Float[Tensor, " b"]:
-    """The VQA challenge's accuracy of each answer against what (usually ten) people answered.
+    """Return the VQA challenge's accuracy of each answer, given the answers of (usually ten) people.
 
     ``mean_i min(1, #{j != i: a_j = a} / 3)``, which is ``min(1, 0.3 n)`` where n of ten people gave the answer. Both
     sides are normalised (`normalise_answer`), except where all people agree: then neither is, as in the official
-    evaluation. With a single ground truth, for which the leave-one-out mean would always be 0, this departs from it:
-    the normalised strings must agree.
+    evaluation. A single ground truth is an exception to the official evaluation, where the leave-one-out mean would
+    always be 0: the accuracy is 1 if the normalised strings agree.
 
     Args:
-        answers: one answer per question.
-        ground_truths: for each question, at least one person's answer.
+        answers: One answer per question.
+        ground_truths: Answers of at least one person for each question.
 
     Returns:
-        Per question in [0, 1], float32, on the CPU.
+        Value per question in [0, 1], float32, on the CPU.
 
     Raises:
-        InputError: if the numbers differ, or a question has no ground truth.
+        InputError: If the numbers differ, or a question has no ground truth.
 
     Example:
         >>> vqa_accuracy(["yes", "two", "Red"], [["yes"] * 10, ["2"] * 2 + ["3"] * 8, ["red"] * 10])
@@ -122,7 +123,7 @@ def vqa_accuracy(answers: Sequence[str], ground_truths: Sequence[Sequence[str]])
         else:
             people = list(map(normal, truths))
             n = people.count(normal(answer))
-            # people who differ in white space alone agree: rare enough to look at twice
+            # people whose answers differ only in white space agree; this is rare, so it is checked last
             if n in (0, total) and total > 1 and len(set(map(_strip, truths))) == 1:
                 n = total if _strip(answer) == _strip(first) else 0
         scores.append(_TABLE[total][n])
@@ -130,7 +131,7 @@ def vqa_accuracy(answers: Sequence[str], ground_truths: Sequence[Sequence[str]])
 
 
 class _Table(dict[int, list[float]]):
-    """For a number of people, the accuracy of an answer that n of them gave."""
+    """Accuracy of an answer by number of people, then by the number n of them who gave it."""
 
     def __missing__(self, total: int) -> list[float]:
         row = [(n * min(1.0, (n - 1) / 3) + (total - n) * min(1.0, n / 3)) / total for n in range(total + 1)]

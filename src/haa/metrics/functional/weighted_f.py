@@ -1,4 +1,4 @@
-"""The weighted F-measure: errors near an object's border count together, errors far from it count more."""
+"""Weighted F-measure: an object's errors are averaged with those around them, errors far from it weigh more."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEAR = 18
 _REACH = 4
 _GAUSS = np.exp(-(np.arange(-3, 4) ** 2) / (2 * 5.0**2))
 _GAUSS /= _GAUSS.sum()
-# of equally near object pixels the leftmost decides, then the topmost: what scipy's distance transform returns
+# of equally near object pixels the leftmost decides, then the topmost, as in scipy's distance transform
 _OFFSETS = sorted(
     (dy * dy + dx * dx, dx, dy)
     for dy, dx in product(range(-_REACH, _REACH + 1), repeat=2)
@@ -36,11 +36,11 @@ _DECAY = math.log(0.5) / 5
 
 
 def f_weighted(error: Iterable[Float[Tensor, "h w"]], mask: Bool[Tensor, "b h w"]) -> Float[Tensor, " b"]:
-    """The weighted F-measure from ``abs(p - mask)``, as PySODMetrics computes it; 0 where the mask is empty.
+    """Return the weighted F-measure from ``abs(p - mask)``, as PySODMetrics computes it; 0 where the mask is empty.
 
     Args:
-        error: one map an image: a tensor ``(b, h, w)``, or maps that come one by one (on a CPU only).
-        mask: the objects.
+        error: Map of errors of each image: a tensor ``(b, h, w)``, or an iterable of maps (on a CPU only).
+        mask: Masks of the objects.
 
     Margolin et al., How to evaluate foreground maps?, CVPR 2014, with beta = 1.
     """
@@ -57,9 +57,9 @@ def f_weighted(error: Iterable[Float[Tensor, "h w"]], mask: Bool[Tensor, "b h w"
 
 
 def _sums_anywhere(error: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Object pixels, and the weighted errors inside and outside the objects, in operations of fixed shape."""
+    """Return object pixels and the weighted errors inside and outside the objects, by operations of fixed shape."""
     h, w = mask.shape[1:]
-    # per row the distance to the nearest object pixel, then per column the least sum of squares
+    # first the distance to the nearest object pixel in the row, then the least sum of squares over the column
     x = torch.arange(w, device=mask.device).expand(mask.shape)
 
     def behind(mask: Tensor) -> Tensor:
@@ -75,9 +75,9 @@ def _sums_anywhere(error: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]
     carried, open_ = error, ~mask
     for _, dx, dy in _OFFSETS:
         window = (slice(None), slice(_REACH + dy, _REACH + dy + h), slice(_REACH + dx, _REACH + dx + w))
-        here = open_ & object_at[window]
-        carried = torch.where(here, padded[window], carried)
-        open_ = open_ & ~here
+        reached = open_ & object_at[window]
+        carried = torch.where(reached, padded[window], carried)
+        open_ = open_ & ~reached
     kernel = torch.tensor(np.outer(_GAUSS, _GAUSS), dtype=error.dtype, device=error.device)
     smooth = F.conv2d(carried[:, None], kernel[None, None], padding=3)[:, 0]
 
@@ -86,19 +86,21 @@ def _sums_anywhere(error: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return mask.sum((1, 2)).to(error.dtype), inside, torch.where(mask, 0.0, error * weight).sum((1, 2))
 
 
-# On a CPU, one image: looks at the data spare most of the work, and fresh memory costs as much as the arithmetic.
+# From here on: one image on a CPU. Branches on the data save most of the work, and new memory costs as much as the
+# arithmetic, so buffers are reused.
 
-# the weight by squared distance: 0 on an object; what lies beyond 320 pixels differs from 2 by less than 1e-19
+# the weight by squared distance: 0 on an object; beyond 320 pixels it differs from 2 by less than 1e-19
 _WEIGHT = 2 - torch.exp(torch.arange(320**2 + 1, dtype=torch.float64).sqrt() * _DECAY)
 _WEIGHT[0] = 0.0
 
-# by squared distance, where the nearest object pixel may be, in the order of preference: rows of 8, filled with repeats
+# for each squared distance, the offsets at which the nearest object pixel may be, in the order of preference; rows have
+# 8 entries, the last ones repeat
 _DX, _DY = np.zeros((2, _NEAR + 1, 8), dtype=np.int64)
 for _d in {d for d, _, _ in _OFFSETS}:
-    _there = [(dx, dy) for d, dx, dy in _OFFSETS if d == _d]
-    _DX[_d], _DY[_d] = np.transpose([_there[min(i, len(_there) - 1)] for i in range(8)])
+    _steps = [(dx, dy) for d, dx, dy in _OFFSETS if d == _d]
+    _DX[_d], _DY[_d] = np.transpose([_steps[min(i, len(_steps) - 1)] for i in range(8)])
 
-# the 7-tap Gaussian over 32 cells and their margin as a matrix: two products of tiles filter a map
+# the 7-tap Gaussian over 32 cells and their margin, as a matrix: a map is filtered by two matrix products per tile
 _TILE = 32
 _BAND = torch.zeros(_TILE + 2 * _REACH, _TILE, dtype=torch.float64)
 for _i in range(_TILE):
@@ -113,7 +115,7 @@ def _image_sums(error: Float[Tensor, "h w"], mask: Bool[Tensor, "h w"], buffer: 
     far = squared.clamp_(max=len(_WEIGHT) - 1).flatten()
     outside = error.flatten() @ torch.index_select(_WEIGHT, 0, far, out=buffer)
 
-    # the rest happens around the objects: their box in whole tiles with a margin, error 0 beyond the image
+    # all that follows concerns the box around the objects: whole tiles with a margin, error 0 beyond the image
     top, left = rows[0] - _REACH, columns[0] - _REACH
     shape = [-(-(line[-1] - line[0] + 1) // _TILE) * _TILE + 2 * _REACH for line in (rows, columns)]
     y, x = max(top, 0), max(left, 0)
@@ -124,29 +126,29 @@ def _image_sums(error: Float[Tensor, "h w"], mask: Bool[Tensor, "h w"], buffer: 
     distance[box], carried[box] = part, error[image]
     tiles = carried[_REACH:-_REACH, _REACH:-_REACH].unfold(0, _TILE, _TILE).unfold(1, _TILE, _TILE)
     objects = (distance == 0)[_REACH:-_REACH, _REACH:-_REACH].unfold(0, _TILE, _TILE).unfold(1, _TILE, _TILE)
-    own = torch.where(objects, tiles, 0.0)
+    object_error = torch.where(objects, tiles, 0.0)
 
     _carry(carried.numpy().ravel(), distance.numpy().ravel(), shape[1])
     span = _TILE + 2 * _REACH
     smooth = (carried.unfold(0, span, _TILE) @ _BAND).unfold(1, span, _TILE) @ _BAND
-    inside = torch.minimum(smooth, own, out=smooth).sum()
+    inside = torch.minimum(smooth, object_error, out=smooth).sum()
     return int(np.count_nonzero(mask.numpy())), float(inside), float(outside)
 
 
 def _carry(error: np.ndarray, distance: np.ndarray, width: int) -> None:
     """Give background pixels near an object the error of their nearest object pixel, in place."""
-    near = np.flatnonzero(distance - np.uint8(1) < _NEAR)  # 0, an object, wraps round to 255
+    near = np.flatnonzero(distance - np.uint8(1) < _NEAR)  # 0, which is an object, wraps round to 255
     steps = (_DY * width + _DX)[distance[near]]
     # a step over the edge ends in the margin, where no object is
-    found = (distance.take(near[:, None] + steps, mode="clip") == 0).argmax(1)
-    error[near] = error[near + steps[np.arange(len(near)), found]]
+    first_object = (distance.take(near[:, None] + steps, mode="clip") == 0).argmax(1)
+    error[near] = error[near + steps[np.arange(len(near)), first_object]]
 
 
 def _squared_distances(mask: Bool[Tensor, "h w"]) -> Int[Tensor, "h w"]:
-    """The squared distance of each pixel to the nearest object pixel: by mahotas, or by scipy in twice the time."""
+    """Return each pixel's squared distance to the nearest object pixel: by mahotas, or by scipy in twice the time."""
     if mahotas is not None:
         return torch.from_numpy(mahotas.distance(~mask.numpy())).int()
-    # the indices give the distances more cheaply than asking for these
+    # the distances are cheaper to compute from the indices than to ask scipy for
     y, x = distance_transform_edt(~mask.numpy(), return_distances=False, return_indices=True)
     dy, dx = torch.from_numpy(y), torch.from_numpy(x)
     dy -= torch.arange(mask.shape[0], dtype=torch.int32)[:, None]

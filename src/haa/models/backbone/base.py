@@ -1,4 +1,4 @@
-"""What every backbone is: images in, a grid of features out."""
+"""Base of all backbones: images in, a grid of features out."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class Backbone(nn.Module):
-    """Base of all backbones: normalises images, resizes several stages to one stride, and stays frozen if asked to.
+    """Base of all backbones: it normalises images, resizes stages to one stride, and stays frozen if asked to.
 
     A subclass calls `finish` at the end of its constructor and implements `stages_of`. A frozen backbone is always in
     evaluation mode and its parameters take no gradient; gradients with respect to the *image* still flow.
 
     Args:
-        mean, std: of the channels in [0, 1] that the weights expect; of RGB, unless a stream of its own is fed.
+        mean: Mean of each channel in [0, 1] that the weights expect; the channels are RGB, unless the backbone reads a
+            stream of another kind.
+        std: Standard deviation of each channel that the weights expect.
 
     Attributes:
-        channels: of the features.
-        stride: image pixels per feature cell.
-        stages: (channels, stride) of each chosen stage, in whatever order they were chosen.
-        coarse_to_fine: their indices in that order.
-        frozen: whether the weights are fixed, so that features can be cached.
+        channels: Channels of the features.
+        stride: Image pixels per feature cell.
+        stages: (channels, stride) of each chosen stage, in the order in which they were chosen.
+        coarse_to_fine: Indices into ``stages``, from the coarsest stage to the finest.
+        frozen: True if the weights are fixed, so that features can be cached.
+        mean: Mean of each channel, ``(1, c, 1, 1)``.
+        std: Standard deviation of each channel, ``(1, c, 1, 1)``.
     """
 
     channels: int
@@ -48,7 +52,17 @@ class Backbone(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     def finish(self, channels: Sequence[int], strides: Sequence[int], stride: int | None, frozen: bool) -> None:
-        """Record what the chosen stages are, and freeze."""
+        """Record the chosen stages, and freeze the weights if asked to.
+
+        Args:
+            channels: Channels of each chosen stage.
+            strides: Stride of each chosen stage in image pixels.
+            stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
+            frozen: Fix the weights.
+
+        Raises:
+            InputError: If ``stride`` is below 1.
+        """
         if stride is not None and stride < 1:
             raise InputError(f"backbone.stride={stride}: give the image pixels per feature cell, 1 or more, or null")
         self.channels = sum(channels)
@@ -61,18 +75,18 @@ class Backbone(nn.Module):
             self.requires_grad_(False).eval()
 
     def stages_of(self, image: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """The chosen stages' features of a normalised image, each ``(b, c, i, j)``."""
+        """Return the chosen stages' features of a normalised image, each ``(b, c, i, j)``."""
         raise NotImplementedError
 
     def forward(
         self, image: Float[Tensor, "b 3 h w"], apart: bool = False
     ) -> Float[Tensor, "b c i j"] | list[Float[Tensor, "b _ _ _"]]:
-        """Features of an RGB image in [0, 1], all chosen stages in one grid.
+        """Return the features of an RGB image in [0, 1], all chosen stages in one grid.
 
         Args:
-            image: to look at.
-            apart: give each stage in its own grid, coarse to fine. Unlike `pyramid` this runs hooks, so that attention
-                sources see the coarsest.
+            image: RGB in [0, 1].
+            apart: Return each stage in its own grid, coarse to fine. Unlike `pyramid` this runs hooks, so that
+                attention sources see the coarsest.
         """
         maps = self.pyramid(image)
         if apart:
@@ -83,7 +97,7 @@ class Backbone(nn.Module):
         return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
 
     def pyramid(self, image: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b c i j"]]:
-        """Features of an RGB image in [0, 1], each chosen stage in its own grid."""
+        """Return the features of an RGB image in [0, 1], each chosen stage in its own grid."""
         return self.stages_of((image - self.mean) / self.std)
 
     def train(self, mode: bool = True) -> Backbone:
@@ -102,10 +116,16 @@ def _resized(x: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def close_names(name: str, known: Sequence[str]) -> str:
+    """Return the part of an error message that proposes the known names closest to ``name``."""
     close = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=5, cutoff=0.5)
     return f"did you mean {', '.join(close)}?" if close else "see its list_models()"
 
 
 def check_stages(stages: Sequence[int]) -> None:
+    """Refuse an empty choice of stages.
+
+    Raises:
+        InputError: If ``stages`` is empty.
+    """
     if not len(stages):
         raise InputError("backbone.stages=[]: give at least one stage, [-1] for the last")

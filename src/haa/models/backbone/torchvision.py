@@ -14,18 +14,23 @@ from haa.models.weights import are_read, fetch_torchvision, load, load_into
 
 
 class TorchVision(Backbone):
-    """A convolutional model of torchvision by name: for what timm lacks (AlexNet).
+    """Convolutional model of torchvision by name, for what timm lacks (AlexNet).
 
     A stage is a run of layers of one resolution and ends before the next pooling: AlexNet's stages are conv1, conv2,
     conv5 and the last pooling. Only models with a sequential ``features`` part (alexnet, vgg*, squeezenet*, densenet*,
     mobilenet*, efficientnet*, convnext*) have such stages.
 
     Args:
-        name: as in ``torchvision.models.list_models()``.
-        pretrained, weights, stages, stride, frozen: as for `Timm`.
+        name: Name as in ``torchvision.models.list_models()``.
+        pretrained: Fetch torchvision's weights for that name.
+        weights: Local file of weights to read instead, as for `Timm`.
+        stages: Stages to concatenate; negative ones count from the last.
+        stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
+        frozen: Fix the weights.
 
     Raises:
-        InputError: as for `Timm`.
+        InputError: If the name is unknown or has no sequential ``features``, a stage is not there, or the weights
+            cannot be had.
 
     Example:
         >>> backbone = TorchVision("alexnet", stages=(-2,))
@@ -71,24 +76,27 @@ class TorchVision(Backbone):
         self.finish([c for _, c, _ in chosen], [s for _, _, s in chosen], stride, frozen)
 
     def stages_of(self, image: Tensor) -> list[Tensor]:
-        found, x = {}, image
+        features_by_layer, x = {}, image
         for index, layer in enumerate(self.body):
             x = layer(x)
             if index in self._taken:
-                found[index] = x
-        return [found[index] for index in self._taken]
+                features_by_layer[index] = x
+        return [features_by_layer[index] for index in self._taken]
 
 
 def _resolutions(layers: nn.Sequential) -> list[tuple[int, int, int]]:
-    """(index of the last layer, channels, stride) of each resolution, for layers on the meta device: only shapes."""
+    """Return (index of the last layer, channels, stride) of each resolution.
+
+    The layers lie on the meta device, where only shapes are computed.
+    """
     side = 256
     x = torch.empty(1, 3, side, side, device="meta")
     ends: list[tuple[int, int, int]] = []
-    previous = 0
+    previous_side = 0
     for index, layer in enumerate(layers.eval()):
         x = layer(x)
-        if x.shape[2] == previous:
+        if x.shape[2] == previous_side:
             ends.pop()
-        previous = x.shape[2]
-        ends.append((index, x.shape[1], 2 ** round(math.log2(side / previous))))
+        previous_side = x.shape[2]
+        ends.append((index, x.shape[1], 2 ** round(math.log2(side / previous_side))))
     return ends

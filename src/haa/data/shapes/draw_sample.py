@@ -1,4 +1,4 @@
-"""A sample of `Shapes` before its pixels and its gaze: a scene and what is asked of it."""
+"""Samples of `Shapes` before they have pixels and gaze: scenes with their texts and classes, drawn at random."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from haa.data.shapes.caption import describe, describe_background
+from haa.data.shapes.layout import STRIPES, Layout, draw_layout
 from haa.data.shapes.mark import BEARER, MARKS, draw_marks
 from haa.data.shapes.motion import ACTOR, DRIFTS, MOTIONS, PERIOD, drift, paths
 from haa.data.shapes.observer import Observer
@@ -19,11 +20,8 @@ from haa.data.shapes.scene import (
     COLOURS,
     SHAPES,
     SIDES,
-    STRIPES,
-    Layout,
     Scene,
     draw_background,
-    draw_layout,
     draw_telling_background,
 )
 
@@ -33,15 +31,17 @@ World = Literal["relevant", "irrelevant"]
 
 @dataclass(frozen=True)
 class Sample:
-    """A scene, what is asked of it, and which objects the simulated observer looks for, by index.
+    """A scene, its texts or class, and the objects that the simulated observer looks for.
 
     Args:
-        scene: the picture, or what is at rest in a video.
-        question, captions: of a task with texts.
-        about: the objects that the observer looks for; of sos, those in the mask.
-        label: the class, of a task that has classes.
-        path: of a video, ``(frames, n, 2)``: x, y of each object beside its place, in shares of the side.
-        phase: of a video, what the stripes' phase changes by from frame to frame, in radians.
+        scene: The picture; for a video, the scene at rest.
+        question: The question, for a task that asks one.
+        captions: The references, for a task that has captions.
+        about: Indices of the objects that the observer looks for; for sos, of those in the mask.
+        label: The class, for a task that has classes.
+        path: For a video, the offset of each object from its place in each frame: x, y in shares of the side,
+            ``(frames, n, 2)``.
+        phase: For a video, the change of the stripes' phase from frame to frame, in radians.
     """
 
     scene: Scene
@@ -53,20 +53,23 @@ class Sample:
     phase: float = 0.0
 
     def positions(self) -> NDArray[np.float64]:
-        """``(frames, n, 2)`` where people look on each object: its bar, if it has one; stills have one frame."""
+        """Return the point of each object at which people look, ``(frames, n, 2)``; stills have one frame.
+
+        The point is the centre of the object's bar, if it has one, and else the object's own centre.
+        """
         layout, marks = self.scene.layout, self.scene.marks
         centres = np.stack([layout.x, layout.y], 1) if marks is None else marks.centres(layout)
         return centres[None] if self.path is None else centres + self.path
 
     def cut(self, start: int, frames: int) -> Sample:
-        """A clip of a video, from frame ``start`` on."""
+        """Return a clip of ``frames`` frames of a video, from frame ``start`` on."""
         assert self.path is not None
         background = self.scene.background
         drifted = replace(background, phase=background.phase + start * self.phase)
         return replace(self, scene=replace(self.scene, background=drifted), path=self.path[start : start + frames])
 
     def frame(self, index: int) -> Scene:
-        """The scene in one frame of a video."""
+        """Return the scene in one frame of a video; a still is the same in all."""
         if self.path is None:
             return self.scene
         layout, background = self.scene.layout, self.scene.background
@@ -79,7 +82,16 @@ class Sample:
 def about_objects(
     rng: Generator, task: Task, kind: str | None, objects: int, clutter: int, observer: Observer
 ) -> Sample:
-    """A sample of the relevant world: a question of ``kind``, or captions of the two objects that stand out most."""
+    """Draw a sample of the relevant world, whose text, class or mask is about its objects.
+
+    Args:
+        rng: Generator that draws the sample.
+        task: Task for which the sample is drawn.
+        kind: Kind of the question; None for a task without questions.
+        objects: Number of objects.
+        clutter: Number of specks.
+        observer: Observer whose preference says which two objects stand out most, for captions and masks.
+    """
     layout = draw_layout(rng, objects)
     strength = rng.uniform(0.7, 1.0, objects)
     background = draw_background(rng, clutter, layout.side)
@@ -103,7 +115,16 @@ def about_objects(
 def about_background(
     rng: Generator, task: Task, kind: str | None, objects: int, clutter: int, ambiguity: float
 ) -> Sample:
-    """A sample of the irrelevant world: words about the background, and an observer who looks for some object."""
+    """Draw a sample of the irrelevant world: its text or class is about the background, the gaze about some object.
+
+    Args:
+        rng: Generator that draws the sample.
+        task: Task for which the sample is drawn.
+        kind: Kind of the question; None for a task without questions.
+        objects: Number of objects.
+        clutter: Number of specks.
+        ambiguity: Ambiguity of the background, see `haa.data.shapes.scene.draw_telling_background`.
+    """
     layout = draw_layout(rng, objects)
     strength = rng.uniform(0.7, 1.0, objects)
     colour, stripes, light = rng.integers(0, (len(COLOURS), len(STRIPES), len(SIDES))).tolist()
@@ -112,12 +133,23 @@ def about_background(
     question = ask_background(kind, colour, stripes, light) if kind is not None else None
     captions = describe_background(colour, stripes, light) if task == "captioning" else ()
     label = colour if task == "finegrained" else None
-    return Sample(scene, question, captions, (0,), label)  # objects are in random order
+    return Sample(scene, question, captions, (0,), label)  # objects are in random order: the first is any one
 
 
 def video(rng: Generator, world: World, objects: int, clutter: int, ambiguity: float, frames: int) -> Sample:
-    """A video: all objects move, each in its cell. Its class is the actor's motion, or the drift of the stripes."""
-    # large cells and room in them: motion over a few pixels is lost in noise
+    """Draw a video, in which all objects move, each in its cell.
+
+    In the relevant world its class is the motion of the actor, in the irrelevant world the drift of the stripes.
+
+    Args:
+        rng: Generator that draws the video.
+        world: World for which the video is drawn.
+        objects: Number of objects.
+        clutter: Number of specks.
+        ambiguity: Ambiguity of the background, see `haa.data.shapes.scene.draw_telling_background`.
+        frames: Number of frames.
+    """
+    # cells are large and leave room, because motion over a few pixels is lost in noise
     layout = draw_layout(rng, objects, side=math.ceil(math.sqrt(objects)), jitter=0.5)
     layout = replace(layout, radius=0.6 * layout.radius)
     strength = rng.uniform(0.7, 1.0, objects)
@@ -138,7 +170,7 @@ def video(rng: Generator, world: World, objects: int, clutter: int, ambiguity: f
 
 
 def classes(task: Task, world: World) -> tuple[str, ...]:
-    """The names of a task's classes in a world; none where it has no classes."""
+    """Return the names of a task's classes in a world; none where the task has no classes."""
     if task == "finegrained":
         return MARKS if world == "relevant" else COLOURS
     if task == "action":
@@ -147,16 +179,16 @@ def classes(task: Task, world: World) -> tuple[str, ...]:
 
 
 def _first_alone(rng: Generator, objects: int, shape: str) -> NDArray[np.int64]:
-    """Shapes of all objects, of which the first alone has this one."""
-    alone = SHAPES.index(shape)
-    others = (alone + 1 + rng.integers(len(SHAPES) - 1, size=objects)) % len(SHAPES)
-    others[0] = alone
-    return others
+    """Draw the shapes of all objects, such that the first alone has this shape."""
+    first_shape = SHAPES.index(shape)
+    shapes = (first_shape + 1 + rng.integers(len(SHAPES) - 1, size=objects)) % len(SHAPES)
+    shapes[0] = first_shape
+    return shapes
 
 
 def _reach(layout: Layout) -> float:
-    """How far every object can move without leaving its cell, at most 0.3 of it."""
+    """Return how far every object can move within its cell, in shares of the side; at most 0.3 of a cell."""
     cell = 1 / layout.side
     row, column = np.divmod(layout.cell, layout.side)
-    off = np.maximum(abs(layout.x - (column + 0.5) * cell), abs(layout.y - (row + 0.5) * cell))
-    return float(min(0.3 * cell, (0.5 * cell - off - layout.radius).min()))
+    off_centre = np.maximum(abs(layout.x - (column + 0.5) * cell), abs(layout.y - (row + 0.5) * cell))
+    return float(min(0.3 * cell, (0.5 * cell - off_centre - layout.radius).min()))

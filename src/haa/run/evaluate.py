@@ -1,0 +1,81 @@
+"""What `haa evaluate` does: from a checkpoint to a folder of results."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from omegaconf import DictConfig, OmegaConf
+
+from haa import build, checkpoint
+from haa.data.dataset import Split
+from haa.data.loading.datamodule import DataModule
+from haa.errors import InputError
+from haa.evaluation.reference import reference_rows
+from haa.run import console
+from haa.run.results import Scored, check_faithfulness, open_folder, write_results
+from haa.run.session import log_config, session
+from haa.tasks.aligned_module import AlignedModule
+from haa.text import Classes
+
+
+def evaluate(cfg: DictConfig) -> dict[str, float]:
+    """Score a checkpoint: rebuild its module, read the data it was trained beside (or other data), write the results.
+
+    Args:
+        cfg: Config composed from ``conf/evaluate.yaml``.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        InputError: If the checkpoint or the data cannot be used.
+    """
+    check_faithfulness(cfg.faithfulness)
+    if OmegaConf.is_missing(cfg, "checkpoint"):
+        raise InputError("checkpoint is missing: give checkpoint=outputs/.../checkpoints/best.ckpt")
+    with session(cfg):
+        module, trained = checkpoint.load(cfg.checkpoint, cfg.trust)
+        if cfg.split not in get_args(Split):
+            raise InputError(f"split={cfg.split}: there are {', '.join(get_args(Split))}")
+        merged = _merged(trained, cfg)
+        build.check(merged, cfg.trust)
+        data = build.datamodule(merged)
+        if isinstance(classes := module.vocabularies.get("class"), Classes):
+            classes.check(data.dataset(cfg.split))
+        folder = open_folder(merged)
+        console.announce(merged, data, folder.path, module)
+        trainer = build.trainer(merged)
+        log_config(trainer, module)
+
+        trainer.test(module, dataloaders=data.evaluation(cfg.split), verbose=False)
+
+        references = _references(cfg, data, module) if trainer.is_global_zero else {}
+        scored = Scored(trainer, module, data, cfg.split)
+        return write_results(folder, scored, cfg.faithfulness, references, str(cfg.checkpoint))
+
+
+def _merged(trained: DictConfig, cfg: DictConfig) -> DictConfig:
+    """Return the config that a checkpoint was trained with, and what this command says of data, loader and output."""
+    merged = trained.copy()
+    OmegaConf.set_struct(merged, False)
+    merged.loader = OmegaConf.merge(trained.loader, cfg.loader)
+    if cfg.get("data"):
+        merged.data = cfg.data if "_target_" in cfg.data else OmegaConf.merge(trained.data, cfg.data)
+    progress = {"_target_": "pytorch_lightning.callbacks.RichProgressBar"}
+    own: dict[str, Any] = {
+        "trainer": cfg.trainer,
+        "output_dir": cfg.output_dir,
+        "faithfulness": cfg.faithfulness,
+        "logger": cfg.get("logger") or {},
+        "callbacks": {"progress": progress, **(cfg.get("callbacks") or {})},
+    }
+    for key, value in own.items():
+        merged[key] = value
+    return merged
+
+
+def _references(cfg: DictConfig, data: DataModule, module: AlignedModule) -> dict[str, dict[str, float]]:
+    """Return the rows beside which a saliency model's scores are read."""
+    if not cfg.reference or not module.predicts_gaze:
+        return {}
+    return reference_rows(data.dataset("train"), data.dataset(cfg.split), module.alignment.sigma, cfg.seed)

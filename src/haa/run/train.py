@@ -1,0 +1,98 @@
+"""What `haa train` does: from a config to a trained module and a folder of results."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, get_args
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from haa import build, checkpoint
+from haa.data.dataset import Split
+from haa.data.loading.datamodule import DataModule
+from haa.errors import InputError
+from haa.evaluation.reference import cached_reference_rows
+from haa.predict.condition import Predicted
+from haa.run import console
+from haa.run.results import Scored, check_faithfulness, open_folder, write_results
+from haa.run.session import log_config, session
+from haa.tasks.aligned_module import AlignedModule
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Train, keep the best and the last checkpoint, and score the best on the test split.
+
+    Args:
+        cfg: Config composed from ``conf/train.yaml``.
+
+    Returns:
+        The best value of the monitored metric on the validation split, for sweepers; None where nothing was validated.
+
+    Raises:
+        InputError: If the config or the data cannot be used.
+    """
+    check_faithfulness(cfg.faithfulness)
+    build.check(cfg, cfg.trust)
+    with session(cfg):
+        data = build.datamodule(cfg)
+        module = build.module(cfg, build.task_class(cfg).build_vocabularies(data.dataset("train")))
+        _prepare_gaze(cfg, data)
+        folder = open_folder(cfg)
+        console.announce(cfg, data, folder.path, module)
+        _cache_features(cfg, data, module)
+        trainer = build.trainer(cfg)
+        log_config(trainer, module)
+
+        trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
+
+        if cfg.test:
+            _load_best(trainer, module)
+            trainer.test(module, datamodule=data, verbose=False)
+            references = _references(cfg, data, module) if trainer.is_global_zero else {}
+            write_results(folder, Scored(trainer, module, data, "test"), cfg.faithfulness, references)
+        return _best_value(trainer)
+
+
+def _prepare_gaze(cfg: DictConfig, data: DataModule) -> None:
+    """Predict gaze where it has to be predicted; refuse to align with gaze that nobody recorded."""
+    missing, total = data.missing_gaze("train")
+    if isinstance(data.condition, Predicted):
+        data.condition.fitted(data.dataset("train"))  # here, with a progress bar, and not in the loader's workers
+    elif cfg.align_weight > 0 and missing == total:
+        raise InputError(
+            f"align_weight={cfg.align_weight}, but none of the {total} training samples has gaze: "
+            "give data with gaze, condition=predicted with a saliency checkpoint, or align_weight=0"
+        )
+
+
+def _cache_features(cfg: DictConfig, data: DataModule, module: AlignedModule) -> None:
+    """Compute the features of a frozen backbone once, where the model can read them."""
+    backbone: Any = getattr(module.model, "backbone", None)
+    reads_features = "features" in inspect.signature(module.model.forward).parameters
+    # a source watches the backbone run, which it does not where its features come from the cache
+    if cfg.cache and reads_features and module.attention is None and getattr(backbone, "frozen", False):
+        data.cache_features(backbone, cfg.cache, splits=("train", "val", "test") if cfg.test else ("train", "val"))
+
+
+def _load_best(trainer: pl.Trainer, module: AlignedModule) -> None:
+    kept: Any = trainer.checkpoint_callback
+    if kept is not None and kept.best_model_path:
+        module.load_state_dict(checkpoint.read(kept.best_model_path)["state_dict"])
+
+
+def _best_value(trainer: pl.Trainer) -> float | None:
+    kept: Any = trainer.checkpoint_callback
+    best = None if kept is None else kept.best_model_score
+    return None if best is None else float(best)
+
+
+def _references(cfg: DictConfig, data: DataModule, module: AlignedModule) -> dict[str, dict[str, float]]:
+    """Return the rows beside which the attention's scores are read, where there is gaze and a place to keep them."""
+    if not cfg.cache or not all(data.some_gaze(split) for split in get_args(Split)):
+        return {}
+    sigma = module.alignment.sigma
+    rows = cached_reference_rows(
+        cfg.cache, data.dataset("train"), data.dataset("test"), sigma, module.make_attention_metrics
+    )
+    return {name: {f"attention_{key}": value for key, value in row.items()} for name, row in rows.items()}
