@@ -1,4 +1,4 @@
-"""Words, answers and classes as numbers: built from the training split, they travel in a checkpoint as strings."""
+"""Words, answers and classes as numbers: built from the training split, and kept in a checkpoint as strings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from haa.errors import InputError
 
-# short sentences gain nothing from threads, and a loader that forks after their use gets a warning per worker
+# short sentences gain nothing from threads, and a loader that forks after threads were used warns once per worker
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")
@@ -27,21 +27,21 @@ class HasClasses(Protocol):
 
     @property
     def classes(self) -> Sequence[str]:
-        """The names that ``label`` counts; none where samples have no label."""
+        """Names that ``label`` counts; empty where samples have no label."""
         ...
 
 
 class Vocabulary:
     """Words of questions or captions: lower case, split at white space and at every punctuation mark.
 
-    The first four entries are padding, unknown word, beginning and end (`PAD`, `UNK`, `BOS`, `EOS`); words follow, most
-    frequent first, ties in alphabetical order. A special is never the reading of a text: "<eos>" is three words.
+    The first four entries are padding, unknown word, beginning and end (`PAD`, `UNK`, `BOS`, `EOS`). Words follow, most
+    frequent first, ties in alphabetical order. No text is read as one of these four: "<eos>" is three words.
 
     Args:
-        tokenizer: a word-level tokenizer of the `tokenizers` library; `build` and `from_json` make it.
+        tokenizer: A word-level tokenizer of the `tokenizers` library; `build` and `from_json` make it.
 
     Raises:
-        InputError: if the tokenizer's first four entries are not the specials.
+        InputError: If the tokenizer's first four entries are not the specials.
 
     Example:
         >>> words = Vocabulary.build(["What colour is the star?", "Is the star red?"])
@@ -64,21 +64,21 @@ class Vocabulary:
 
     @classmethod
     def build(cls, texts: Iterable[str], size: int = 10_000, min_count: int = 1) -> Vocabulary:
-        """The words of ``texts``.
+        """Return the vocabulary of the words of ``texts``.
 
         Args:
-            texts: sentences, of the training split alone.
-            size: entries at most, the four specials included; the rarest words go.
-            min_count: words seen less often become unknown.
+            texts: Sentences, of the training split alone.
+            size: Largest number of entries, the four specials included; the rarest words are left out.
+            min_count: Smallest number of times that a word must occur; rarer words become unknown.
         """
         counter = _word_level({"": 0})
         counter.train_from_iterator(
             texts,
             trainers.WordLevelTrainer(vocab_size=size - len(SPECIALS), min_frequency=min_count, show_progress=False),
         )
-        # numbered anew behind the specials, which as a trainer's special tokens would be found inside texts
-        found = counter.get_vocab()
-        words = sorted(found, key=found.__getitem__)
+        # words are numbered anew behind the specials: given to the trainer, the specials would be found inside texts
+        numbers = counter.get_vocab()
+        words = sorted(numbers, key=numbers.__getitem__)
         return cls(_word_level({word: index for index, word in enumerate([*SPECIALS, *words])}))
 
     def __len__(self) -> int:
@@ -90,12 +90,13 @@ class Vocabulary:
     def encode(
         self, texts: Sequence[str], bounds: bool = False, max_length: int | None = None
     ) -> tuple[Int[Tensor, "b t"], Bool[Tensor, "b t"]]:
-        """Numbers of the words, padded to the longest text, and which of them are not padding.
+        """Return the numbers of the words, padded to the longest text, and a mask that is True where no padding is.
 
         Args:
-            texts: b sentences. One without any word reads as a single unknown word, so that no row is all padding.
-            bounds: whether `BOS` and `EOS` enclose each text.
-            max_length: words kept of each text, the bounds not counted; None keeps all.
+            texts: Sentences, b of them. One without any word is read as a single unknown word, so that no row is all
+                padding.
+            bounds: Whether `BOS` and `EOS` enclose each text.
+            max_length: Number of words kept of each text, the bounds not counted; None keeps all.
         """
         rows = [(encoding.ids or [UNK])[:max_length] for encoding in self._tokenizer.encode_batch_fast(list(texts))]
         if bounds:
@@ -106,7 +107,7 @@ class Vocabulary:
         return tokens, tokens != PAD
 
     def decode(self, tokens: Int[Tensor, "b t"]) -> list[str]:
-        """Words joined by spaces, up to the first `EOS`; `PAD` and `BOS` are left out."""
+        """Return the words of each row, joined by spaces, up to the first `EOS`; leave out `PAD` and `BOS`."""
         texts = []
         for row in tokens.tolist():
             end = row.index(EOS) if EOS in row else len(row)
@@ -114,12 +115,16 @@ class Vocabulary:
         return texts
 
     def to_json(self) -> str:
-        """The whole vocabulary as a string, in the `tokenizers` library's own format."""
+        """Return the whole vocabulary as a string, in the `tokenizers` library's own format."""
         return self._tokenizer.to_str()
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
-        """The vocabulary that `to_json` wrote."""
+        """Return the vocabulary that `to_json` wrote.
+
+        Raises:
+            InputError: If the text is something else.
+        """
         try:
             tokenizer = Tokenizer.from_str(text)
         except Exception as error:  # the library raises bare Exception
@@ -128,13 +133,13 @@ class Vocabulary:
 
 
 class Answers:
-    """The answers among which a model chooses: most frequent first, ties in alphabetical order, as they are written.
+    """Answers among which a model chooses, as they are written: most frequent first, ties in alphabetical order.
 
     Args:
-        answers: all different.
+        answers: The answers, all different, one or more.
 
     Raises:
-        InputError: if there is none, or one occurs twice.
+        InputError: If there is none, or one occurs twice.
 
     Example:
         >>> answers = Answers.build(["red", "blue", "red", "two"], size=2)
@@ -157,7 +162,13 @@ class Answers:
 
     @classmethod
     def build(cls, answers: Iterable[str], size: int = 3000, min_count: int = 1) -> Answers:
-        """The ``size`` most frequent of ``answers`` (of the training split alone) that occur ``min_count`` times."""
+        """Return the most frequent answers.
+
+        Args:
+            answers: Answers, of the training split alone.
+            size: Largest number of answers kept.
+            min_count: Smallest number of times that an answer must occur.
+        """
         counts = Counter(answers)
         ranked = sorted((answer for answer in counts if counts[answer] >= min_count), key=lambda a: (-counts[a], a))
         return cls(ranked[:size])
@@ -169,34 +180,41 @@ class Answers:
         return isinstance(other, Answers) and self._answers == other._answers
 
     def encode(self, answers: Sequence[str]) -> Int[Tensor, " b"]:
-        """Each answer's number, -1 for one that is not in the list."""
+        """Return the number of each answer; -1 for an answer that is not in the list."""
         return torch.tensor([self._index.get(answer, -1) for answer in answers], dtype=torch.long)
 
     def targets(self, answers: Sequence[Sequence[str]]) -> Float[Tensor, "b n"]:
-        """How right each answer of the list is, given what people answered: VQA accuracy, before any normalisation.
+        """Return how right each answer of the list is, in [0, 1]: VQA accuracy, before any normalisation.
 
         ``mean_i min(1, #{j != i: a_j = a} / 3)``, which is ``min(1, 0.3 * count)`` where ten people answered; 1 for a
         single person's answer. Answers outside the list are dropped: a row may be all zero. Antol et al., "VQA: Visual
         Question Answering", ICCV 2015, section 3, with each person left out in turn as the official evaluation does.
+
+        Args:
+            answers: For each of b questions, the answers that people gave.
         """
         out = torch.zeros(len(answers), len(self))
-        for row, given in zip(out, answers, strict=True):
-            for answer, count in Counter(given).items():
+        for row, human_answers in zip(out, answers, strict=True):
+            for answer, count in Counter(human_answers).items():
                 if answer in self._index:
-                    row[self._index[answer]] = _accuracy(count, len(given))
+                    row[self._index[answer]] = _accuracy(count, len(human_answers))
         return out
 
     def decode(self, indices: Int[Tensor, " b"]) -> list[str]:
-        """The answers of these numbers."""
+        """Return the answers of these numbers."""
         return [self._answers[index] for index in indices.tolist()]
 
     def to_json(self) -> str:
-        """The list as a string."""
+        """Return the list as a string."""
         return json.dumps({"answers": self._answers}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Answers:
-        """The answers that `to_json` wrote."""
+        """Return the answers that `to_json` wrote.
+
+        Raises:
+            InputError: If the text is something else.
+        """
         try:
             answers = json.loads(text)["answers"]
         except (ValueError, KeyError, TypeError):
@@ -205,10 +223,10 @@ class Answers:
 
 
 class Classes:
-    """The classes among which a model chooses, in the order in which ``label`` counts them.
+    """Classes among which a model chooses, in the order in which ``label`` counts them.
 
     Args:
-        names: The classes' names, all different, two or more.
+        names: Names of the classes, all different, two or more.
 
     Raises:
         InputError: If there are fewer, or one occurs twice.
@@ -243,7 +261,7 @@ class Classes:
         """Refuse a dataset whose labels count other classes.
 
         Raises:
-            InputError: Names the first difference.
+            InputError: If it does; the message names the first difference.
         """
         theirs = list(dataset.classes)
         if theirs == self.names:
@@ -281,7 +299,7 @@ class Classes:
 
 
 Vocabularies = dict[str, Vocabulary | Answers | Classes]
-"""What a task knows of the training split's texts, by name: ``question``, ``answer``, ``caption`` or ``class``."""
+"""Vocabularies of the training split's texts, by name: ``question``, ``answer``, ``caption`` or ``class``."""
 
 _KINDS: dict[str, type[Vocabulary] | type[Answers] | type[Classes]] = {
     "Vocabulary": Vocabulary,

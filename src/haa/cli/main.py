@@ -33,8 +33,8 @@ haa: train vision models to look where people look, and measure honestly whether
 """
 
 COMPOSED = {
-    "train": "haa.run.results:train",
-    "evaluate": "haa.run.results:evaluate",
+    "train": "haa.run.train:train",
+    "evaluate": "haa.run.evaluate:evaluate",
     "predict": "haa.predict.folder:predict",
     "show": "haa.pictures.show:show",
 }

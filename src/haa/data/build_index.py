@@ -101,7 +101,7 @@ def ensure(dataset: Scannable, arguments: Mapping[str, Any], cache: str | Path |
         cache: Folder that holds all indices; None is the folder that ``HAA_CACHE`` names, else ``.cache``.
 
     Raises:
-        InputError: If the cache cannot be written, or the splits or classes of the data cannot be used.
+        InputError: If the cache cannot be written, or the split of a sample is unknown.
     """
     indices = Path(cache or os.environ.get("HAA_CACHE") or ".cache").expanduser() / "index"
     try:
@@ -156,7 +156,9 @@ def _changed(path: Path, root: Path) -> bool:
         reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
-            for image, *recorded in zip(*(batch[key].to_pylist() for key in ("image", "bytes", "modified")), strict=True):
+            for image, *recorded in zip(
+                *(batch[key].to_pylist() for key in ("image", "bytes", "modified")), strict=True
+            ):
                 if image != previous and (*recorded,) != _stat(f"{root}/{image}"):
                     return True
                 previous = image
@@ -301,8 +303,8 @@ def _check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str) -> Non
         _note(
             faults,
             "outside",
-            f"sample {row['id']}: a fixation{of_subject} at x={x[i]:g}, y={y[i]:g} (from 0) lies outside {path} of {w} x {h} "
-            "pixels: fetch both again, or correct the file",
+            f"sample {row['id']}: a fixation{of_subject} at x={x[i]:g}, y={y[i]:g} (from 0) lies outside {path} "
+            f"of {w} x {h} pixels: fetch both again, or correct the file",
         )
     exchanged = (y >= -0.5) & (y < w - 0.5) & (x >= -0.5) & (x < h - 0.5) & ~inside
     faults["outside"]["exchanged"] = faults["outside"].get("exchanged", 0) + int(exchanged.sum())

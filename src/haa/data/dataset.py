@@ -46,11 +46,14 @@ class GazeDataset(Dataset[dict[str, Any]]):
         return (self[index] for index in range(len(self)))
 
     def record(self, index: int) -> dict[str, Any]:
-        """Return sample ``index`` without its image; override it where that saves reading a file (cached features do)."""
+        """Return sample ``index`` without its image.
+
+        A subclass overrides it where that saves reading a file, as cached features do.
+        """
         return {key: value for key, value in self[index].items() if key != "image"}
 
     def gaze(self, index: int) -> Gaze | None:
-        """Return where people looked at sample ``index``, without reading its image; None where nothing was recorded."""
+        """Return where people looked at sample ``index``, or None where nothing was recorded; read no image."""
         raise NotImplementedError
 
     def looked(self, index: int) -> bool:

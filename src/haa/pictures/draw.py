@@ -1,9 +1,9 @@
 """Pictures of where people and the machine looked, for logs, the report and ``haa show``.
 
-Maps are laid over the image in inferno, from nothing (clear) to the map's largest value. The difference is that of the
-two maps as densities, machine minus human: red where the machine looks more, blue where people do, coloured by the
-square root of its size, so that broad faint differences show beside narrow ones. Both scales are read the same with and
-without colour blindness.
+Maps are laid over the image in the colours of inferno, from nothing (clear) to the map's largest value. The difference
+is that of the two maps as densities, machine minus human: red where the machine looks more, blue where people do. Its
+colour follows the square root of its size, so that broad faint differences show beside narrow ones. Both colour scales
+read the same with and without colour blindness.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn.functional import interpolate
 from haa.batch import Batch
 
 COLUMNS = 8
-"""Words in a row of a strip."""
+"""Number of words in a row of a strip."""
 
 
 def side_by_side(
@@ -32,16 +32,16 @@ def side_by_side(
     simulated: bool = False,
     origin: str | None = None,
 ) -> Figure:
-    """One row per sample: the image with its fixations, the human map, the machine's map and their difference.
+    """Draw one row per sample: the image with its fixations, the human map, the machine's map and their difference.
 
     Args:
-        batch: images in [0, 1], and the texts that go with them.
-        human: at the image's size.
-        has_human: where False, the row says that no gaze was recorded.
-        machine: at any resolution.
-        rows: how many samples are drawn.
-        simulated: the gaze comes from a simulated observer; said in the heading.
-        origin: what the human map is called instead, "predicted" for one that a model made.
+        batch: Images in [0, 1], and the texts that go with them.
+        human: Human maps, at the image's size.
+        has_human: Whether each sample has a human map; where False, the row says that no gaze was recorded.
+        machine: The machine's maps, at any resolution.
+        rows: Largest number of samples drawn.
+        simulated: Whether the gaze comes from a simulated observer; the heading says so.
+        origin: Word that the heading puts before "human map" instead, "predicted" for a map that a model made.
     """
     rows = min(rows, len(batch["image"]))
     height, width = batch["image"].shape[-2:]
@@ -64,16 +64,16 @@ def draw_sample(
     title: str = "",
     origin: str = "",
 ) -> Figure:
-    """One sample, large: image, human map, machine map and difference, and below them a map for each word.
+    """Draw one sample, large: image, human map, machine map and difference, and below them a map for each word.
 
     Args:
-        image: in [0, 1].
-        machine: at any resolution.
-        human: likewise; None says that no gaze was recorded.
-        fixations: x, y in pixels of the image; NaN pads.
-        words: what was written, and where each word was read.
-        title: the question and its answer, the caption, or the name.
-        origin: "simulated" or "predicted" where the human map is that; said in its heading.
+        image: The image, in [0, 1].
+        machine: The machine's map, at any resolution.
+        human: The human map, at any resolution; where it is None, the figure says that no gaze was recorded.
+        fixations: Fixations x, y in pixels of the image; NaN pads.
+        words: The words that the machine wrote, and its map for each of them.
+        title: The question and its answer, the caption, or the name.
+        origin: "simulated" or "predicted" where the human map is that; its heading says so.
 
     Example:
         >>> import torch
@@ -82,15 +82,17 @@ def draw_sample(
         (['no gaze recorded'], ['a', 'dog'])
     """
     height, width = image.shape[-2:]
-    shape, below = height / width, 0 if words is None else -(-min(len(words[0]), len(words[1])) // COLUMNS)
+    aspect, lines = height / width, 0 if words is None else -(-min(len(words[0]), len(words[1])) // COLUMNS)
     # a row of four panels is twice as high as one of eight words
-    figure = Figure(figsize=(9, 2.25 * shape + 0.45 + below * (1.125 * shape + 0.3)), layout="constrained")
-    top, *rest = figure.subfigures(1 + bool(below), 1, height_ratios=[2, below] if below else None, squeeze=False)[:, 0]
+    figure = Figure(figsize=(9, 2.25 * aspect + 0.45 + lines * (1.125 * aspect + 0.3)), layout="constrained")
+    top, *strips = figure.subfigures(1 + bool(lines), 1, height_ratios=[2, lines] if lines else None, squeeze=False)[
+        :, 0
+    ]
     axes = top.subplots(1, 4)
     _row(axes, image, human, machine, fixations)
     _headings(axes, origin)
-    if words is not None and below:
-        _strip(rest[0], image, *words, below)
+    if words is not None and lines:
+        _strip(strips[0], image, *words, lines)
     if title:
         figure.suptitle(textwrap.fill(title, 110), fontsize=9)
     return figure
@@ -102,13 +104,13 @@ def word_strips(
     maps: Float[Tensor, "b t i j"],
     rows: int = 6,
 ) -> Figure:
-    """One strip per sample: the words that were written, each over the image with where it was read.
+    """Draw one strip per sample: the image once for each written word, under the machine's map for that word.
 
     Args:
-        batch: images in [0, 1].
-        words: of each sample.
-        maps: a map per word, those of padding behind them.
-        rows: how many samples are drawn.
+        batch: Images in [0, 1].
+        words: Words of each sample.
+        maps: One map per word; maps of padding come behind them.
+        rows: Largest number of samples drawn.
     """
     rows = min(rows, len(words))
     height, width = batch["image"].shape[-2:]
@@ -134,19 +136,19 @@ def _row(axes: Any, image: Tensor, human: Tensor | None, machine: Tensor, fixati
     human = _density(human, (height, width))
     overlay(axes[1], human)
     difference = machine - human
-    most = difference.abs().amax().clamp_min(1e-30)
-    share = (difference.sign() * (difference.abs() / most).sqrt()).numpy()
+    largest = difference.abs().amax().clamp_min(1e-30)
+    share = (difference.sign() * (difference.abs() / largest).sqrt()).numpy()
     axes[3].imshow(share, cmap="RdBu_r", alpha=0.9 * abs(share), vmin=-1, vmax=1)
     if fixations is not None:
         x, y = fixations.detach().float().cpu().unbind(-1)
-        for size, colour in ((1.8, "black"), (0.8, "white")):  # seen on light and on dark
+        for size, colour in ((1.8, "black"), (0.8, "white")):  # a ring that shows on light and on dark
             axes[0].scatter(x, y, s=10, facecolors="none", edgecolors=colour, linewidths=size)
         axes[0].set_xlim(-0.5, width - 0.5)
         axes[0].set_ylim(height - 0.5, -0.5)
 
 
 def _strip(part: Any, image: Tensor, words: Sequence[str], maps: Tensor, lines: int) -> None:
-    """The words that have a map, `COLUMNS` in a line."""
+    """Draw the words that have a map, `COLUMNS` in a line."""
     count = min(len(words), len(maps))
     size = (image.shape[-2], image.shape[-1])
     densities = [_density(maps[k], size) for k in range(count)]
@@ -173,7 +175,7 @@ def _show(axis: Any, image: Tensor) -> None:
 
 
 def _density(values: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map at the image's size, summing to 1; an empty one stays empty."""
+    """Return a map at the image's size, with sum 1; an empty map stays empty."""
     values = values.detach()[None, None].float().cpu()
     if tuple(values.shape[2:]) != size:
         values = interpolate(values, size, mode="bilinear")
@@ -181,13 +183,13 @@ def _density(values: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def overlay(axis: Any, values: Float[Tensor, "h w"]) -> None:
-    """Lay a map over the image of an axis, its largest value being the brightest."""
+    """Lay a map over the image of an axis; the map's largest value is the brightest."""
     share = (values / values.amax().clamp_min(1e-30)).numpy()
     axis.imshow(share, cmap="inferno", alpha=0.25 + 0.6 * share, vmin=0, vmax=1)
 
 
 def caption(batch: Batch, i: int) -> str:
-    """What sample ``i`` of a batch asks or says, or its id."""
+    """Return what sample ``i`` of a batch asks or says, or its id."""
     if "question" in batch:
         return f"{batch['question'][i]} {batch['answers'][i][0]}"
     if "captions" in batch:

@@ -1,4 +1,4 @@
-"""The answer in words: one sentence for every claim, with its intervals, and what the controls did."""
+"""Answer in words: one sentence for every claim, with its intervals, and what the controls did."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from haa.report.verdict import LEVEL, Claim
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number as the page prints it, with a real minus sign.
+    """Return a number as the page prints it, with a real minus sign.
 
     Example:
         >>> number(-0.1234), number(None), number(1234.5)
@@ -21,7 +21,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def signed(value: float) -> str:
-    """Likewise, with its sign.
+    """Return a number as `number` prints it, with a plus sign where it is not negative.
 
     Example:
         >>> signed(0.1), signed(-0.1)
@@ -31,7 +31,7 @@ def signed(value: float) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """``−0.010 to 0.120``.
+    """Return an interval as the page prints it, such as ``−0.010 to 0.120``.
 
     Example:
         >>> interval(-0.01, 0.12)
@@ -41,7 +41,7 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """``p = 0.012``.
+    """Return a p-value as the page prints it, such as ``p = 0.012``.
 
     Example:
         >>> p_value(0.0123), p_value(1e-6), p_value(None)
@@ -53,38 +53,38 @@ def p_value(p: float | None) -> str:
 
 
 def gaze(study: Study, arm: Arm) -> str:
-    """Whose gaze an arm was trained with, and whether it is real."""
+    """Return a phrase that says whose gaze an arm was trained with, and whether it is real."""
     if arm.predicted:
         return "predicted gaze"
     return "simulated human gaze" if study.simulated else "human gaze"
 
 
 def answer(study: Study, claims: list[Claim]) -> tuple[str, list[str]]:
-    """The answer in a few words, and the sentences that bear it out.
+    """Return the answer in a few words, and the sentences that bear it out.
 
     Args:
-        study: what was run.
-        claims: of `haa.report.verdict.claims`.
+        study: Study that was run.
+        claims: Claims that `haa.report.verdict.claims` returns.
     """
     if not claims:
         return "Nothing to answer yet", ["No run was aligned with human or predicted gaze."]
-    first = claims[0]
-    subject = gaze(study, first.arm)
+    first_claim = claims[0]
+    subject = gaze(study, first_claim.arm)
     subject = subject[0].upper() + subject[1:]
     metric = study.metric
-    short = {
+    headline = {
         "helps": f"{subject} helps",
         "unspecific": f"Not shown that {subject.lower()} helps: it is not told apart from a control",
         "uncontrolled": f"Not shown that {subject.lower()} helps: there is no control",
         "harms": f"{subject} harms",
         "inconclusive": f"Inconclusive: not shown whether {subject.lower()} helps",
         "no comparison": f"Not shown whether {subject.lower()} helps: there is no baseline to compare with",
-    }[first.word]
-    sentences = [_sentence(study, first, metric)]
-    sentences += _about_controls(study, first)
+    }[first_claim.word]
+    sentences = [_sentence(study, first_claim, metric)]
+    sentences += _about_controls(study, first_claim)
     for claim in claims[1:]:
         sentences.append(_short(claim, metric))
-    return short, sentences
+    return headline, sentences
 
 
 def _sentence(study: Study, claim: Claim, metric: str) -> str:
@@ -92,16 +92,17 @@ def _sentence(study: Study, claim: Claim, metric: str) -> str:
     if base is None:
         return f"{_name(arm)} has no seed in common with a run of weight 0, which is what it would be compared with."
     seeds = f"{base.difference.n} seeds" if base.difference.n > 1 else "one seed"
-    by = f"{signed(base.difference.mean)} {metric} against the baseline"
+    gain_text = f"{signed(base.difference.mean)} {metric} against the baseline"
     spread = f"{_interval(base)} over {seeds}"
     if base.samples is not None:
         spread += f", {interval(*base.samples)} over test samples"
-    start = f"{_name(arm)}: {by} ({spread}; {'' if base.corrected is None else 'corrected '}{p_value(base.corrected)})."
+    p_text = f"{'' if base.corrected is None else 'corrected '}{p_value(base.corrected)}"
+    sentence = f"{_name(arm)}: {gain_text} ({spread}; {p_text})."
     if sign(metric) < 0:
-        start += f" Less {metric} is better."
+        sentence += f" Less {metric} is better."
     if claim.word != "inconclusive":
-        return start
-    return f"{start} {_why(base)} haa study-plan says how many seeds would show a given difference."
+        return sentence
+    return f"{sentence} {_why(base)} haa study-plan says how many seeds would show a given difference."
 
 
 def _interval(comparison: Comparison) -> str:
@@ -125,26 +126,29 @@ def _about_controls(study: Study, claim: Claim) -> list[str]:
         return []
     if not study.controls(claim.arm):
         return ["No control was run at this weight: condition=shuffled would tell whether it matters whose gaze it is."]
-    out = []
+    sentences = []
     for comparison in claim.controls:
         control, d = comparison.other, comparison.difference
-        gain = None if study.baseline is None else compare(control, study.baseline, comparison.metric)
-        alone = "" if gain is None else f"{signed(gain.difference.mean)} against the baseline, and "
-        apart = {1: "beaten", -1: "better", 0: "not told apart"}[comparison.better]
+        to_baseline = None if study.baseline is None else compare(control, study.baseline, comparison.metric)
+        gain_text = "" if to_baseline is None else f"{signed(to_baseline.difference.mean)} against the baseline, and "
+        outcome = {1: "beaten", -1: "better", 0: "not told apart"}[comparison.better]
         spread = f"difference {signed(d.mean)}, {_interval(comparison)}, {p_value(d.p)}"
-        out.append(f"Control {control.condition}: {alone}{apart} ({spread}).")
+        sentences.append(f"Control {control.condition}: {gain_text}{outcome} ({spread}).")
     if claim.word == "unspecific":
-        out.append("What was gained may therefore not be due to where people looked.")
-    return out
+        sentences.append("What was gained may therefore not be due to where people looked.")
+    return sentences
 
 
 def _short(claim: Claim, metric: str) -> str:
     if claim.baseline is None:
         return f"{_name(claim.arm)}: no comparison."
     d = claim.baseline.difference
-    word = {"unspecific": "better than the baseline, not than every control", "uncontrolled": "better, without control"}
-    said = word.get(claim.word, claim.word)
-    return f"{_name(claim.arm)}: {said} ({signed(d.mean)} {metric}, {interval(d.low, d.high)})."
+    phrases = {
+        "unspecific": "better than the baseline, not than every control",
+        "uncontrolled": "better, without control",
+    }
+    verdict = phrases.get(claim.word, claim.word)
+    return f"{_name(claim.arm)}: {verdict} ({signed(d.mean)} {metric}, {interval(d.low, d.high)})."
 
 
 def _name(arm: Arm) -> str:

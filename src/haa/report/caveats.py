@@ -1,4 +1,4 @@
-"""What a reader has to know before believing a number: stated by the program, from what is in the folders."""
+"""Caveats: what a reader has to know before believing a number, as the program reads it from the run folders."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from haa.report.arms import Study
 from haa.report.collect import Unfinished
 
 FEW = 5
-"""Seeds below which an interval rests more on the assumption of normal differences than on the data."""
+"""Number of seeds below which an interval rests more on the assumption of normal differences than on the data."""
 
 
 def caveats(study: Study) -> list[str]:
-    """The caveats of one study; the most weighty come first."""
+    """Return the caveats of one study; the most weighty come first."""
     out = []
     if study.simulated:
         out.append("The gaze is simulated: it says how well the method works, and nothing about people.")
@@ -29,9 +29,9 @@ def caveats(study: Study) -> list[str]:
     if study.baseline is None:
         out.append("There is no baseline (align_weight=0): differences are not shown.")
     treated = study.of("treatment")
-    missing = [arm.label for arm in treated if not study.controls(arm)]
-    if missing:
-        out.append(f"No control at the same weight: {', '.join(missing)}. Help cannot be claimed there.")
+    uncontrolled = [arm.label for arm in treated if not study.controls(arm)]
+    if uncontrolled:
+        out.append(f"No control at the same weight: {', '.join(uncontrolled)}. Help cannot be claimed there.")
     others = [arm.label for arm in study.of("other") if not arm.oracle]
     if others:
         out.append(f"Shown, and no part of the answer: {', '.join(others)}.")
@@ -52,7 +52,7 @@ def caveats(study: Study) -> list[str]:
 
 
 def overall(studies: Sequence[Study], unfinished: Sequence[Unfinished]) -> list[str]:
-    """The caveats of all studies together."""
+    """Return the caveats of all studies together."""
     out = []
     if len(studies) > 1:
         keys = sorted({key for study in studies for key in study.settings})
@@ -77,9 +77,9 @@ def _seeds(study: Study) -> list[str]:
     out = []
     fewest = min(counts.values())
     if fewest < FEW:
-        have = "1 run" if fewest == 1 else f"{fewest} runs"
+        fewest_text = "1 run" if fewest == 1 else f"{fewest} runs"
         out.append(
-            f"Few seeds: some conditions have {have}. With fewer than {FEW} an interval rests on the assumption "
+            f"Few seeds: some conditions have {fewest_text}. With fewer than {FEW} an interval rests on the assumption "
             "that differences are normally distributed."
         )
     seeds = {tuple(sorted(arm.runs)) for arm in study.arms}
@@ -106,11 +106,11 @@ def _faithfulness(study: Study) -> list[str]:
     counts = sorted({run.summary.get("faithfulness", 0) for run in study.runs})
     if counts == [0]:
         return []
-    same = "the same in all runs" if len(counts) == 1 else "depending on the run: their means cannot be compared"
-    told = " or ".join(map(str, counts))
-    return [f"Deletion, insertion, comprehensiveness and sufficiency are of {told} test samples, {same}."]
+    agreement = "the same in all runs" if len(counts) == 1 else "depending on the run: their means cannot be compared"
+    count_text = " or ".join(map(str, counts))
+    return [f"Deletion, insertion, comprehensiveness and sufficiency are of {count_text} test samples, {agreement}."]
 
 
 def _some(names: list[str], most: int = 8) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    left_out = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + left_out

@@ -1,4 +1,4 @@
-"""What a study's numbers are: every arm's mean, its paired difference to the baseline and to its controls."""
+"""Numbers of a study: every arm's mean, and its paired difference to the baseline and to its controls."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Comparison:
 
     @cached_property
     def samples(self) -> tuple[float, float] | None:
-        """The bootstrap's interval over test samples; None where the metric has no values per sample."""
+        """Bootstrap interval over test samples; None where the metric has no values per sample."""
         values = per_sample(self.arm, self.metric, self.seeds, self.other)
         return None if values is None else statistics.over_samples(values)
 
     @property
     def better(self) -> int:
-        """1 or -1 where the arm is better or worse, by both intervals, the seeds' and the samples'; else 0."""
+        """Verdict of both intervals (over seeds and samples): 1 where the arm is better, -1 where worse, else 0."""
         by_seed = self.difference.sign
         if by_seed and self.samples is not None:
             low, high = self.samples
@@ -42,27 +42,27 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Row:
-    """One arm in one metric."""
+    """Result of one arm in one metric."""
 
     arm: Arm
     metric: str
     estimate: Estimate | None
     comparison: Comparison | None
-    """To the baseline; None for the baseline itself, or where the two have no seed in common."""
+    """Comparison to the baseline; None for the baseline itself, or where the two have no seed in common."""
 
 
 def compare(arm: Arm, other: Arm, metric: str) -> Comparison | None:
-    """The paired difference of two arms, or None where they have no seed in common."""
-    own, others = arm.values(metric), other.values(metric)
-    seeds = [seed for seed in own if seed in others]
+    """Return the paired difference of two arms, or None where they have no seed in common."""
+    by_seed, other_by_seed = arm.values(metric), other.values(metric)
+    seeds = [seed for seed in by_seed if seed in other_by_seed]
     if not seeds:
         return None
-    difference = statistics.paired([own[seed] for seed in seeds], [others[seed] for seed in seeds])
+    difference = statistics.paired([by_seed[seed] for seed in seeds], [other_by_seed[seed] for seed in seeds])
     return Comparison(arm, other, metric, seeds, difference)
 
 
 def corrected(comparisons: Sequence[Comparison | None]) -> list[Comparison | None]:
-    """The comparisons with Holm's p-values, each kind of arm being a family of its own."""
+    """Return the comparisons with Holm's p-values; each kind of arm is a family of its own."""
     out = list(comparisons)
     for kind in {c.arm.kind for c in comparisons if c is not None}:
         family = [i for i, c in enumerate(comparisons) if c is not None and c.arm.kind == kind]
@@ -73,11 +73,13 @@ def corrected(comparisons: Sequence[Comparison | None]) -> list[Comparison | Non
 
 
 def rows(study: Study, metric: str) -> list[Row]:
-    """Every arm of a study in one metric, with its comparison to the baseline."""
+    """Return the row of every arm of a study in one metric, with its comparison to the baseline."""
     baseline = study.baseline
-    found = [None if baseline is None or arm is baseline else compare(arm, baseline, metric) for arm in study.arms]
+    comparisons = [
+        None if baseline is None or arm is baseline else compare(arm, baseline, metric) for arm in study.arms
+    ]
     out = []
-    for arm, comparison in zip(study.arms, corrected(found), strict=True):
+    for arm, comparison in zip(study.arms, corrected(comparisons), strict=True):
         values = arm.values(metric)
         out.append(Row(arm, metric, statistics.mean(list(values.values())) if values else None, comparison))
     return out

@@ -1,4 +1,4 @@
-"""A saved Weights & Biases workspace with the panels of the report."""
+"""Weights & Biases workspace with the panels of the report."""
 
 from __future__ import annotations
 
@@ -8,37 +8,43 @@ from haa.errors import InputError
 
 
 def workspace(entity: str, project: str, metric: str, attention: str = "attention_nss", name: str = "haa") -> Any:
-    """The workspace, not yet saved: results by arm and weight, performance against attention, curves, pictures.
+    """Build the workspace, without saving it.
+
+    It shows results by arm and weight, performance against attention, curves and pictures. Its bars and bands are over
+    runs; they are not the intervals of ``haa report``.
 
     Args:
-        entity: of W&B: a user or a team.
-        project: of W&B.
-        metric: of the task, such as accuracy.
-        attention: the attention metric to set beside it.
-        name: of the workspace.
-
-    Its bars and bands are over runs; they are not the intervals of ``haa report``.
+        entity: Entity of W&B: a user or a team.
+        project: Project of W&B.
+        metric: Metric of the task, such as accuracy.
+        attention: Metric of attention to set beside it.
+        name: Name of the workspace.
 
     Raises:
-        InputError: if wandb-workspaces is not installed.
+        InputError: If wandb-workspaces is not installed.
     """
     try:
         import wandb_workspaces.reports.v2 as panel
         import wandb_workspaces.workspaces as ws
     except ImportError as error:
         raise InputError("haa wandb-dashboard needs wandb-workspaces: pip install 'haa[dashboard]'") from error
-    test, seen = f"test/{metric}", f"test/{attention}"
+    task_key, attention_key = f"test/{metric}", f"test/{attention}"
     weight = panel.Config("align_weight")
     by_arm: Any = {"groupby": "config.arm", "groupby_aggfunc": "mean", "groupby_rangefunc": "stddev"}
-    answer: list[Any] = [
-        panel.BarPlot(title=f"{test}: mean over seeds, by arm", metrics=[panel.SummaryMetric(test)], **by_arm),
-        panel.ScatterPlot(title=f"{test} against weight", x=weight, y=panel.SummaryMetric(test)),
+    answer_panels: list[Any] = [
+        panel.BarPlot(title=f"{task_key}: mean over seeds, by arm", metrics=[panel.SummaryMetric(task_key)], **by_arm),
+        panel.ScatterPlot(title=f"{task_key} against weight", x=weight, y=panel.SummaryMetric(task_key)),
         panel.ScatterPlot(
-            title=f"{test} against attention", x=panel.SummaryMetric(seen), y=panel.SummaryMetric(test), regression=True
+            title=f"{task_key} against attention",
+            x=panel.SummaryMetric(attention_key),
+            y=panel.SummaryMetric(task_key),
+            regression=True,
         ),
-        panel.BarPlot(title=f"{seen}: mean over seeds, by arm", metrics=[panel.SummaryMetric(seen)], **by_arm),
+        panel.BarPlot(
+            title=f"{attention_key}: mean over seeds, by arm", metrics=[panel.SummaryMetric(attention_key)], **by_arm
+        ),
     ]
-    shown = (
+    curve_keys = (
         f"val/{metric}",
         f"val/{attention}",
         "train/task_loss",
@@ -46,8 +52,8 @@ def workspace(entity: str, project: str, metric: str, attention: str = "attentio
         "train/align_weight",
         "val/loss",
     )
-    curves: list[Any] = [panel.LinePlot(title=curve, x="epoch", y=[curve], **by_arm) for curve in shown]
-    samples: list[Any] = [
+    curve_panels: list[Any] = [panel.LinePlot(title=curve, x="epoch", y=[curve], **by_arm) for curve in curve_keys]
+    sample_panels: list[Any] = [
         panel.MediaBrowser(title="image, human map, machine map", media_keys=["pictures/val"], num_columns=1),
         panel.WeavePanelSummaryTable(table_name="test/samples"),
     ]
@@ -56,9 +62,9 @@ def workspace(entity: str, project: str, metric: str, attention: str = "attentio
         project=project,
         name=name,
         sections=[
-            ws.Section(name="Did it help?", panels=answer, is_open=True),
-            ws.Section(name="Learning curves", panels=curves, is_open=True),
-            ws.Section(name="Where they looked", panels=samples, is_open=True),
+            ws.Section(name="Did it help?", panels=answer_panels, is_open=True),
+            ws.Section(name="Learning curves", panels=curve_panels, is_open=True),
+            ws.Section(name="Where they looked", panels=sample_panels, is_open=True),
         ],
         settings=ws.WorkspaceSettings(x_axis="epoch"),
         runset_settings=ws.RunsetSettings(groupby=[ws.Config("arm")]),

@@ -1,4 +1,4 @@
-"""The figures of a study: drawn once with matplotlib, for files and, with the page's own colours, for the page."""
+"""Figures of a study: matplotlib draws each once, for a file and, in the page's own colours, for the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from haa.report.compare import Row
 from haa.report.statistics import Correlation
 
 COLOURS = ("#7c7c7c", "#2f7fc1", "#c8641b", "#2b8a5a", "#a35bc4", "#b8860b", "#c2476b", "#3f8f93")
-"""Of conditions in the order in which they appear, the baseline first; each has a contrast of 3 to either paper."""
+"""Colours of the conditions as they appear, the baseline first; each has a contrast of 3 to light and dark paper."""
 MARKERS = "osD^vP*X"
 _INK, _FAINT = "#1c2026", "#8a929b"
 _STYLE: Any = {
@@ -46,23 +46,23 @@ _STYLE: Any = {
 
 
 def differences(study: Study, rows: Sequence[Row]) -> Figure | None:
-    """Every arm's paired difference to the baseline with its intervals, in the task's metric.
+    """Draw every arm's paired difference to the baseline with its intervals, in the task's metric.
 
-    An upper bound that lies far off would press the others together: it is told in words.
+    An upper bound that lies far off would press the other arms together: words give its value instead.
     """
-    shown = [row for row in rows if row.comparison is not None]
-    if not shown:
+    compared = [row for row in rows if row.comparison is not None]
+    if not compared:
         return None
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(5.4, 0.9 + 0.36 * len(shown)), layout="constrained")
+        figure = Figure(figsize=(5.4, 0.9 + 0.36 * len(compared)), layout="constrained")
         axis = figure.subplots()
-        reach = max((_reach(row) for row in shown if not row.arm.oracle), default=math.inf)
-        for y, row in enumerate(shown):
+        reach = max((_reach(row) for row in compared if not row.arm.oracle), default=math.inf)
+        for y, row in enumerate(compared):
             assert row.comparison is not None
             d, colour = row.comparison.difference, _colour(study, row.arm)
             if row.arm.oracle and _reach(row) > 2 * reach:
-                said = f"{d.mean:+.3g}, off the axis".replace("-", "\N{MINUS SIGN}")
-                axis.text(0.98, y, said, ha="right", va="center", transform=axis.get_yaxis_transform())
+                note = f"{d.mean:+.3g}, off the axis".replace("-", "\N{MINUS SIGN}")
+                axis.text(0.98, y, note, ha="right", va="center", transform=axis.get_yaxis_transform())
                 continue
             if d.low is not None and d.high is not None:
                 axis.plot([d.low, d.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
@@ -70,35 +70,35 @@ def differences(study: Study, rows: Sequence[Row]) -> Figure | None:
                 axis.plot(row.comparison.samples, [y, y], color=colour, linewidth=6, alpha=0.4, solid_capstyle="butt")
             axis.plot(d.mean, y, _marker(study, row.arm), color=colour, markersize=6)
         axis.axvline(0, color=_INK, linewidth=1)
-        axis.set_yticks(range(len(shown)), [row.arm.label for row in shown])
-        axis.set_ylim(len(shown) - 0.4, -0.6)
+        axis.set_yticks(range(len(compared)), [row.arm.label for row in compared])
+        axis.set_ylim(len(compared) - 0.4, -0.6)
         axis.set_xlabel(f"{study.metric}, difference to baseline")
     return figure
 
 
 def _reach(row: Row) -> float:
-    """How far from zero a difference and its interval go."""
+    """Return the largest distance from zero of a difference and of the ends of its interval."""
     assert row.comparison is not None
     d = row.comparison.difference
     return max(abs(value) for value in (d.mean, d.low, d.high) if value is not None)
 
 
 def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, float]]) -> Figure | None:
-    """Metrics against the weight of alignment, a line for each condition with a band for its interval."""
+    """Draw metrics against the weight of alignment: a line for each condition, with a band for its interval."""
     weights = sorted({arm.weight for arm in study.arms})
     if len(weights) < 2:
         return None
-    place = {weight: x for x, weight in enumerate(weights)}
+    x_of_weight = {weight: x for x, weight in enumerate(weights)}
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(5.4, 2.4 * len(metrics)), layout="constrained")
         axes = figure.subplots(len(metrics), squeeze=False)[:, 0]
         for axis, metric in zip(axes, metrics, strict=True):
             for name, arms in _lines(study).items():
-                found = [(arm, statistics.mean(list(v.values()))) for arm in arms if (v := arm.values(metric))]
-                x = np.array([place[arm.weight] for arm, _ in found])
-                y = np.array([estimate.mean for _, estimate in found])
-                low = np.array([e.mean if e.low is None else e.low for _, e in found])
-                high = np.array([e.mean if e.high is None else e.high for _, e in found])
+                estimates = [(arm, statistics.mean(list(v.values()))) for arm in arms if (v := arm.values(metric))]
+                x = np.array([x_of_weight[arm.weight] for arm, _ in estimates])
+                y = np.array([estimate.mean for _, estimate in estimates])
+                low = np.array([e.mean if e.low is None else e.low for _, e in estimates])
+                high = np.array([e.mean if e.high is None else e.high for _, e in estimates])
                 colour, marker = _colour(study, arms[-1]), _marker(study, arms[-1])
                 axis.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
                 axis.plot(x, y, f"-{marker}", color=colour, label=name, markersize=5)
@@ -109,8 +109,8 @@ def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, f
                 if low - (high - low) < bound < high + (high - low):
                     _line(axis, bound, arm.condition, "-.")
                 else:
-                    said = f"{arm.condition} {bound:.3g}, off the axis"
-                    axis.text(0.98, 0.98, said, fontsize=8, ha="right", va="top", transform=axis.transAxes)
+                    note = f"{arm.condition} {bound:.3g}, off the axis"
+                    axis.text(0.98, 0.98, note, fontsize=8, ha="right", va="top", transform=axis.transAxes)
             axis.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
             axis.set_xlim(-0.15, len(weights) - 0.85)
             axis.set_ylabel(metric)
@@ -120,7 +120,7 @@ def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, f
 
 
 def consistency(studies: Sequence[Study], found: Sequence[Correlation | None]) -> Figure | None:
-    """Task performance against attention consistency, a dot for each run and a panel for each study."""
+    """Draw task performance against attention consistency: a dot for each run, and a panel for each study."""
     pairs = [(study, r) for study, r in zip(studies, found, strict=True) if r is not None]
     if not pairs:
         return None
@@ -128,11 +128,11 @@ def consistency(studies: Sequence[Study], found: Sequence[Correlation | None]) -
         figure = Figure(figsize=(5.4, 3.2 * len(pairs)), layout="constrained")
         axes = figure.subplots(len(pairs), squeeze=False)[:, 0]
         for axis, (study, r) in zip(axes, pairs, strict=True):
-            named: set[str] = set()
+            legend_names: set[str] = set()
             for arm in _models(study):
                 x, y = points(study, arm)
-                name = "_" if _name(arm) in named else _name(arm)  # one line of the legend for all weights
-                named.add(name)
+                name = "_" if _name(arm) in legend_names else _name(arm)  # all weights share one line of the legend
+                legend_names.add(name)
                 colour, marker = _colour(study, arm), _marker(study, arm)
                 axis.plot(x, y, marker, linestyle="none", color=colour, label=name, markersize=6, alpha=0.85)
             axis.set_xlabel(study.attention)
@@ -144,7 +144,10 @@ def consistency(studies: Sequence[Study], found: Sequence[Correlation | None]) -
 
 
 def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
-    """Both metrics on the validation split, and the task's loss in training, by epoch: mean over seeds, and range."""
+    """Draw both metrics on the validation split and the task's loss in training, by epoch.
+
+    A line is the mean over seeds; its band is the range over them.
+    """
     names = [f"val/{study.metric}", f"val/{study.attention}", "train/task_loss"]
     names = [name for name in names if any(name in run.history for arm in arms for run in arm.runs.values())]
     if not names:
@@ -170,7 +173,7 @@ def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
 
 
 def points(study: Study, arm: Arm) -> tuple[list[float], list[float]]:
-    """The attention's and the task's metric of the runs that have both."""
+    """Return the attention's metric and the task's metric of the runs that have both."""
     x = {} if study.attention is None else arm.values(study.attention)
     y = arm.values(study.metric)
     seeds = [seed for seed in x if seed in y]
@@ -178,7 +181,7 @@ def points(study: Study, arm: Arm) -> tuple[list[float], list[float]]:
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """NAME.svg and NAME.png, on white."""
+    """Write the figure as NAME.svg and NAME.png, on white."""
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None})
@@ -186,30 +189,34 @@ def save(figure: Figure, folder: Path, name: str) -> None:
 
 
 def inline(figure: Figure, name: str, description: str) -> str:
-    """The figure as an SVG element for the page: its text takes the page's colour and font, in light and dark.
+    """Return the figure as an SVG element for the page.
+
+    Its text takes the page's colour and font, in light and in dark mode.
 
     Args:
-        figure: drawn by this module.
-        name: unique on the page; what the figure's own ids begin with.
-        description: what a screen reader says in its place.
+        figure: Figure that this module drew.
+        name: Prefix of the figure's own ids; unique on the page.
+        description: Text that a screen reader says in place of the figure.
     """
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r"url\(#", f"url(#{name}-", text)
-    text = re.sub(r'xlink:href="#', f'href="#{name}-', text)
-    text = text.replace(_INK, "var(--ink)").replace(_FAINT, "var(--faint)")
-    text = re.sub(r"font(-family)?: ?([\d.]+px )?[^;\"]*sans-serif[^;\"]*", _font, text)
-    opening = re.match(r"<svg[^>]*>", text)
+    markup = file.getvalue()
+    markup = markup[markup.index("<svg") :]
+    markup = re.sub(r"<metadata>.*?</metadata>", "", markup, flags=re.S)
+    markup = re.sub(r'\bid="', f'id="{name}-', markup)
+    markup = re.sub(r"url\(#", f"url(#{name}-", markup)
+    markup = re.sub(r'xlink:href="#', f'href="#{name}-', markup)
+    markup = markup.replace(_INK, "var(--ink)").replace(_FAINT, "var(--faint)")
+    markup = re.sub(r"font(-family)?: ?([\d.]+px )?[^;\"]*sans-serif[^;\"]*", _font, markup)
+    opening = re.match(r"<svg[^>]*>", markup)
     assert opening is not None
-    box = re.search(r'viewBox="[^"]*"', opening.group())
-    assert box is not None
-    head = f'<svg role="img" aria-labelledby="{name}-title" {box.group()} xmlns="http://www.w3.org/2000/svg">'
-    return f'{head}<title id="{name}-title">{_escape(description)}</title>{text[opening.end() :]}'
+    view_box = re.search(r'viewBox="[^"]*"', opening.group())
+    assert view_box is not None
+    new_opening = (
+        f'<svg role="img" aria-labelledby="{name}-title" {view_box.group()} xmlns="http://www.w3.org/2000/svg">'
+    )
+    return f'{new_opening}<title id="{name}-title">{_escape(description)}</title>{markup[opening.end() :]}'
 
 
 def _font(found: re.Match[str]) -> str:
@@ -221,7 +228,7 @@ def _escape(text: str) -> str:
 
 
 def _lines(study: Study) -> dict[str, list[Arm]]:
-    """Arms by condition in the order of their weight, each line starting at the baseline."""
+    """Return the arms by condition, in the order of their weight; each line starts at the baseline."""
     start = [study.baseline] if study.baseline is not None else []
     lines: dict[str, list[Arm]] = {}
     for arm in study.arms:

@@ -1,4 +1,4 @@
-"""Where people and the machine looked: a few samples, chosen by rule, under every condition."""
+"""Gallery of where people and the machine looked: a few samples, chosen by rule, under every condition."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from haa.report.arms import Arm, Study, sign
 from haa.run_folder import Maps
 
 EACH = 4
-"""Samples chosen by each rule."""
+"""Number of samples that each rule chooses."""
 SIDE = 160
+"""Longer side of a picture in the gallery, in pixels."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture and what is said under it."""
+    """One picture, and the caption under it."""
 
     heading: str
     source: str
@@ -33,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Shown:
-    """One sample: its picture, the human map and every arm's map; for captions a map for each word as well."""
+    """One sample: its image, the human map and every arm's attention; for captions, also a map for each word."""
 
     text: str
     cells: list[Cell]
@@ -42,7 +43,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Section:
-    """Samples chosen by one rule."""
+    """Samples that one rule chose."""
 
     heading: str
     rule: str
@@ -50,47 +51,51 @@ class Section:
 
 
 def gallery(study: Study, arms: Sequence[Arm], treatment: Arm | None) -> list[Section]:
-    """The samples of a study that are worth a look, from the maps that its runs kept.
+    """Return the samples of a study that are worth a look, from the maps that its runs kept.
 
-    All arms are shown by one seed, the lowest that they have in common, by which samples are chosen as well: at random
-    (drawn once and for all), and those that gained and lost the most from the treatment in the task's metric, or,
-    where many are equal in that, in how human the attention is.
+    All arms are shown by one seed: the lowest that they have in common. The samples are chosen from the
+    runs of that seed: some at random (drawn once and for all), others because they gained or lost the most from the
+    treatment. The gain is in the task's metric or, where many are equal in that, in how human the attention is.
 
     Args:
-        study: whose runs may have maps.npz.
-        arms: which of its arms are shown.
-        treatment: the arm that is compared with the baseline; None chooses at random alone.
+        study: Study whose runs may have maps.npz.
+        arms: Arms of the study that are shown.
+        treatment: Arm that is compared with the baseline; None chooses at random alone.
     """
-    kept_by = [{seed for seed, run in arm.runs.items() if (run.folder / "maps.npz").is_file()} for arm in arms]
-    arms = [arm for arm, seeds in zip(arms, kept_by, strict=True) if seeds]
-    seeds = set.intersection(*filter(None, kept_by)) if arms else set()
+    seeds_with_maps = [{seed for seed, run in arm.runs.items() if (run.folder / "maps.npz").is_file()} for arm in arms]
+    arms = [arm for arm, seeds in zip(arms, seeds_with_maps, strict=True) if seeds]
+    seeds = set.intersection(*filter(None, seeds_with_maps)) if arms else set()
     if not seeds:
         return []
     seed = min(seeds)
-    kept = {arm.label: Maps.load(arm.runs[seed].folder / "maps.npz") for arm in arms}
-    ids = [name for name in next(iter(kept.values())).id if all(name in maps.id for maps in kept.values())]
+    maps_by_label = {arm.label: Maps.load(arm.runs[seed].folder / "maps.npz") for arm in arms}
+    ids = [
+        name
+        for name in next(iter(maps_by_label.values())).id
+        if all(name in maps.id for maps in maps_by_label.values())
+    ]
     if not ids:
         return []
     rng = np.random.default_rng(0)
-    at_random = [ids[i] for i in sorted(rng.permutation(len(ids))[:EACH])]
-    chosen = [("At random", "drawn once and for all, the same in every report", at_random)]
+    random_ids = [ids[i] for i in sorted(rng.permutation(len(ids))[:EACH])]
+    chosen = [("At random", "drawn once and for all, the same in every report", random_ids)]
     gains = _gains(study, treatment, seed, ids)
     if gains is not None and treatment is not None:
         rule = f"of the {len(ids)} samples kept, by {study.metric} of {treatment.label} less the baseline, seed {seed}"
         order = [ids[i] for i in np.lexsort(gains[::-1])]
-        best, worst = gains[0].max() > 0, gains[0].min() < 0
-        if best:
+        any_improved, any_worsened = gains[0].max() > 0, gains[0].min() < 0
+        if any_improved:
             chosen.append(("Most improved", rule, order[::-1][:EACH]))
-        if worst:
+        if any_worsened:
             chosen.append(("Most worsened", rule, order[:EACH]))
     return [
-        Section(heading, rule, [_shown(study, arms, kept, name, seed) for name in names])
+        Section(heading, rule, [_shown(study, arms, maps_by_label, name, seed) for name in names])
         for heading, rule, names in chosen
     ]
 
 
 def _gains(study: Study, treatment: Arm | None, seed: int, ids: Sequence[str]) -> list[NDArray[np.float64]] | None:
-    """What each sample gained: in the task's metric and, to break ties, in the attention's."""
+    """Return what each sample gained in the task's metric and, to break ties, in the attention's."""
     baseline = study.baseline
     if treatment is None or baseline is None or seed not in treatment.runs or seed not in baseline.runs:
         return None
@@ -110,29 +115,31 @@ def _values(arm: Arm, metric: str, seed: int) -> dict[str, float]:
 
 
 def _shown(study: Study, arms: Sequence[Arm], kept: dict[str, Maps], name: str, seed: int) -> Shown:
-    first = next(iter(kept.values()))
-    row = list(first.id).index(name)
-    text = str(first.text[row])
-    picture = Image.open(io.BytesIO(first.image[row])).convert("RGB")
-    about = text or f"sample {name}"
-    cells = [Cell("image", _uri(picture), f"The image: {about}", "")]
-    whose = "simulated human map" if first.simulated else "human map"
-    human = first.human[row].astype(float)
+    first_maps = next(iter(kept.values()))
+    row = list(first_maps.id).index(name)
+    text = str(first_maps.text[row])
+    picture = Image.open(io.BytesIO(first_maps.image[row])).convert("RGB")
+    description = text or f"sample {name}"
+    cells = [Cell("image", _uri(picture), f"The image: {description}", "")]
+    human_name = "simulated human map" if first_maps.simulated else "human map"
+    human = first_maps.human[row].astype(float)
     if np.isfinite(human).all():
-        cells.append(Cell(whose, _uri(_overlay(picture, human)), f"The {whose} over the image", ""))
-    words = []
+        cells.append(Cell(human_name, _uri(_overlay(picture, human)), f"The {human_name} over the image", ""))
+    word_cells = []
     for arm in arms:
         maps = kept[arm.label]
-        at = list(maps.id).index(name)
-        said = str(maps.said[at])
+        arm_row = list(maps.id).index(name)
+        output = str(maps.said[arm_row])
         scores = [f"{m} {number(_values(arm, m, seed).get(name, np.nan), 2)}" for m in _told(study, arm, seed)]
-        caption = ", ".join([*([f"“{said}”"] if said else []), *scores])
-        overlay = _overlay(picture, maps.machine[at].astype(float))
+        caption = ", ".join([*([f"“{output}”"] if output else []), *scores])
+        overlay = _overlay(picture, maps.machine[arm_row].astype(float))
         cells.append(Cell(arm.label, _uri(overlay), f"Where {arm.label} looked", caption))
-        for k, word in enumerate(said.split()[: maps.words.shape[1]]):
+        for k, word in enumerate(output.split()[: maps.words.shape[1]]):
             alt = f"Where {arm.label} looked for the word {word}"
-            words.append(Cell(arm.label, _uri(_overlay(picture, maps.words[at, k].astype(float)), 88), alt, word))
-    return Shown(text, cells, words)
+            word_cells.append(
+                Cell(arm.label, _uri(_overlay(picture, maps.words[arm_row, k].astype(float)), 88), alt, word)
+            )
+    return Shown(text, cells, word_cells)
 
 
 def _told(study: Study, arm: Arm, seed: int) -> list[str]:
@@ -141,7 +148,7 @@ def _told(study: Study, arm: Arm, seed: int) -> list[str]:
 
 
 def _overlay(picture: Image.Image, values: NDArray[np.float64]) -> Image.Image:
-    """The map over the picture: where it is low the picture stays as it is."""
+    """Lay a map over the picture; where the map is low, the picture stays visible."""
     share = Image.fromarray((values / max(values.max(), 1e-30)).astype(np.float32))
     share = share.resize(picture.size, Image.Resampling.BILINEAR)
     strength = np.clip(np.asarray(share), 0, 1)[..., None]

@@ -1,4 +1,4 @@
-"""One page that answers a study: self-contained HTML, beside it summary.csv and the figures."""
+"""Page that answers a study: self-contained HTML, with summary.csv and the figures beside it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ COLUMNS = [
     "verdict",
 ]
 MANY = 5
-"""Arms above which curves and gallery show only those that the answer is about."""
+"""Number of arms above which curves and gallery show only the arms that the answer is about."""
 
 
 @dataclass(frozen=True)
@@ -64,80 +64,82 @@ def write(folders: Sequence[Path], output: Path, metric: str | None = None) -> P
     """Write index.html, summary.csv and figures/ for the runs in some folders.
 
     Args:
-        folders: run folders, or folders that hold some.
-        output: where to; what it holds of an earlier report is replaced.
-        metric: what the verdict is about; None is what each task selects its checkpoint by.
+        folders: Run folders, or folders that hold some.
+        output: Folder to write to; the files of an earlier report in it are replaced.
+        metric: Metric that the verdict is about; None is the one by which each task selects its checkpoint.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
-        InputError: if there is no finished run, or none has the metric.
+        InputError: If there is no finished run, or none has the metric.
     """
-    found = studies(collect(folders), metric)
+    study_list = studies(collect(folders), metric)
     output.mkdir(parents=True, exist_ok=True)
-    shown, table = [], []
-    for k, study in enumerate(found):
-        prefix = "" if len(found) == 1 else f"study{k + 1}_"
-        view, lines = _study(study, output, f"study{k + 1}", prefix)
-        shown.append(view)
-        table += lines
+    views, csv_lines = [], []
+    for k, study in enumerate(study_list):
+        prefix = "" if len(study_list) == 1 else f"study{k + 1}_"
+        view, study_lines = _study(study, output, f"study{k + 1}", prefix)
+        views.append(view)
+        csv_lines += study_lines
+    heading = "haa report" if len(study_list) == 1 else f"haa report: {len(study_list)} studies"
+    title = f"haa report: {study_list[0].title}" if len(study_list) == 1 else heading
     page = (
         _environment()
         .get_template("page.html.jinja")
         .render(
-            title=f"haa report: {found[0].title}" if len(found) == 1 else f"haa report: {len(found)} studies",
-            heading="haa report" if len(found) == 1 else f"haa report: {len(found)} studies",
-            runs=_count(found),
-            caveats=overall(found, unfinished(folders)),
-            studies=shown,
-            across=_across(found, output),
+            title=title,
+            heading=heading,
+            runs=_count(study_list),
+            caveats=overall(study_list, unfinished(folders)),
+            studies=views,
+            across=_across(study_list, output),
             version=haa.__version__,
         )
     )
-    (output / "summary.csv").write_text(_csv(table))
+    (output / "summary.csv").write_text(_csv(csv_lines))
     path = output / "index.html"
     path.write_text(page)
     return path
 
 
 def _study(study: Study, output: Path, name: str, prefix: str) -> tuple[dict[str, Any], list[list[Any]]]:
-    found = claims(study)
+    study_claims = claims(study)
     by_metric = {metric: rows(study, metric) for metric in study.metrics}
-    short, sentences = answer(study, found)
-    first = found[0].arm if found else None
-    told = _told(study, first)
-    words = {claim.arm.label: str(claim.word) for claim in found}
+    headline, sentences = answer(study, study_claims)
+    treatment = study_claims[0].arm if study_claims else None
+    drawn_arms = _told(study, treatment)
+    verdict_by_label = {claim.arm.label: str(claim.word) for claim in study_claims}
     view = {
         "id": name,
         "title": study.title,
-        "word": found[0].word.replace(" ", "-") if found else "none",
-        "short": short,
+        "word": study_claims[0].word.replace(" ", "-") if study_claims else "none",
+        "short": headline,
         "sentences": sentences,
         "caveats": caveats(study),
         "table": [
             {"metric": metric, "lower": sign(metric) < 0, "rows": [_cells(row) for row in lines]}
             for metric, lines in by_metric.items()
         ],
-        "figures": _figures(study, by_metric[study.metric], told, output, name, prefix),
-        "gallery": gallery(study, told, first),
+        "figures": _figures(study, by_metric[study.metric], drawn_arms, output, name, prefix),
+        "gallery": gallery(study, drawn_arms, treatment),
     }
-    return view, [_line(study, row, words) for lines in by_metric.values() for row in lines]
+    return view, [_line(study, row, verdict_by_label) for lines in by_metric.values() for row in lines]
 
 
 def _told(study: Study, treatment: Arm | None) -> list[Arm]:
-    """The arms that pictures show: what the answer is about and what it is compared with, or all where they are few."""
+    """Return the arms that pictures show: the treatment and what it is compared with, or all where they are few."""
     if treatment is None or len(study.arms) <= MANY:
         return study.arms
-    beside = [treatment, *study.controls(treatment)]
-    return [arm for arm in study.arms if arm.kind == "baseline" or arm in beside]
+    compared = [treatment, *study.controls(treatment)]
+    return [arm for arm in study.arms if arm.kind == "baseline" or arm in compared]
 
 
 def _figures(study: Study, lines: list[Row], told: list[Arm], output: Path, name: str, prefix: str) -> list[Drawing]:
     references = _references(study)
-    shown = [study.metric] + ([study.attention] if study.attention else [])
-    beside = [row for key, row in references.items() if key != "another image" and study.attention in row]
-    made = [
+    metrics = [study.metric] + ([study.attention] if study.attention else [])
+    drawn_references = [row for key, row in references.items() if key != "another image" and study.attention in row]
+    candidates = [
         (
             "differences",
             "",
@@ -148,9 +150,9 @@ def _figures(study: Study, lines: list[Row], told: list[Arm], output: Path, name
         (
             "weights",
             "By weight",
-            figures.dose(study, shown, references),
+            figures.dose(study, metrics, references),
             "Mean over seeds with its interval as a band."
-            + (" Horizontal lines: what the centre prior and other people's gaze score." if beside else ""),
+            + (" Horizontal lines: what the centre prior and other people's gaze score." if drawn_references else ""),
             "; ".join(f"{row.arm.label} {number(row.estimate.mean)}" for row in lines if row.estimate),
         ),
         (
@@ -161,12 +163,14 @@ def _figures(study: Study, lines: list[Row], told: list[Arm], output: Path, name
             f"validation {study.metric} by epoch for each condition",
         ),
     ]
-    out = []
-    for key, heading, figure, caption, description in made:
+    drawings = []
+    for key, heading, figure, caption, description in candidates:
         if figure is not None:
             alt = f"{heading or 'Differences'}: {description}"
-            out.append(_drawing(figure, output, f"{prefix}{key}", f"{name}-{key}", heading, caption, alt, not heading))
-    return out
+            drawings.append(
+                _drawing(figure, output, f"{prefix}{key}", f"{name}-{key}", heading, caption, alt, not heading)
+            )
+    return drawings
 
 
 def _drawing(
@@ -177,18 +181,20 @@ def _drawing(
 
 
 def _across(found: Sequence[Study], output: Path) -> dict[str, Any] | None:
-    """Task performance against attention consistency: over all runs of a study, and within its conditions."""
+    """Correlate task performance with attention consistency, over all runs of a study and within its conditions."""
     correlations = [_correlation(study) for study in found]
     sentences = []
     for study, (overall_, within) in zip(found, correlations, strict=True):
         if overall_ is None:
             continue
-        where = f"{study.title}: " if len(found) > 1 else ""
-        said = f"{where}over {overall_.n} runs, {study.metric} and {study.attention} correlate with r = {_r(overall_)}"
-        said += f"; Spearman's ρ is {number(overall_.rank, 2)}."
+        prefix = f"{study.title}: " if len(found) > 1 else ""
+        sentence = (
+            f"{prefix}over {overall_.n} runs, {study.metric} and {study.attention} correlate with r = {_r(overall_)}"
+        )
+        sentence += f"; Spearman's ρ is {number(overall_.rank, 2)}."
         if within is not None:
-            said += f" Within conditions, each taken less its own mean, r is {_r(within)}."
-        sentences.append(said[0].upper() + said[1:])
+            sentence += f" Within conditions, each taken less its own mean, r is {_r(within)}."
+        sentences.append(sentence[0].upper() + sentence[1:])
     if not sentences:
         return None
     sentences.append(
@@ -207,13 +213,13 @@ def _correlation(study: Study) -> tuple[Correlation | None, Correlation | None]:
     y: list[float] = []
     centred: list[tuple[float, float]] = []
     for arm in study.arms:
-        if arm.oracle:  # its attention is the human's, so that it says nothing of machines
+        if arm.oracle:  # its attention is the human map: it says nothing about models
             continue
-        own_x, own_y = figures.points(study, arm)
-        x, y = x + own_x, y + own_y
-        if len(own_x) > 1:
-            mean_x, mean_y = sum(own_x) / len(own_x), sum(own_y) / len(own_y)
-            centred += [(a - mean_x, b - mean_y) for a, b in zip(own_x, own_y, strict=True)]
+        arm_x, arm_y = figures.points(study, arm)
+        x, y = x + arm_x, y + arm_y
+        if len(arm_x) > 1:
+            mean_x, mean_y = sum(arm_x) / len(arm_x), sum(arm_y) / len(arm_y)
+            centred += [(a - mean_x, b - mean_y) for a, b in zip(arm_x, arm_y, strict=True)]
     within = statistics.correlation([a for a, _ in centred], [b for _, b in centred])
     return statistics.correlation(x, y), within
 
@@ -245,13 +251,21 @@ def _spread(low: float | None, high: float | None) -> str:
 
 def _line(study: Study, row: Row, words: dict[str, str]) -> list[Any]:
     e, c = row.estimate, row.comparison
-    own = [e.mean, e.low, e.high] if e else [None] * 3
+    mean_and_interval = [e.mean, e.low, e.high] if e else [None] * 3
     verdict = words.get(row.arm.label) if row.metric == study.metric else None
-    start = [study.title, row.metric, row.arm.label, row.arm.condition, f"{row.arm.weight:g}", len(row.arm.runs), *own]
+    first_cells = [
+        study.title,
+        row.metric,
+        row.arm.label,
+        row.arm.condition,
+        f"{row.arm.weight:g}",
+        len(row.arm.runs),
+        *mean_and_interval,
+    ]
     if c is None:
-        return [*start, *[None] * 9, verdict]
+        return [*first_cells, *[None] * 9, verdict]
     d, samples = c.difference, c.samples or (None, None)
-    return [*start, d.mean, d.low, d.high, *samples, d.p, c.corrected, d.effect, d.n, verdict]
+    return [*first_cells, d.mean, d.low, d.high, *samples, d.p, c.corrected, d.effect, d.n, verdict]
 
 
 def _csv(table: list[list[Any]]) -> str:

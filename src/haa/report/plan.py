@@ -1,4 +1,4 @@
-"""``haa study-plan``: what a pilot says of the seeds that a study needs."""
+"""Command ``haa study-plan``: the number of seeds that a study needs, as a pilot tells it."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def show(
     metric: str | None = None,
     console: Console | None = None,
 ) -> None:
-    """Print, for each treatment of a pilot, the seeds that a study needs to see a difference.
+    """Print, for each treatment of a pilot, how many seeds a study needs to see a difference.
 
-    A row for each comparison that the verdict ``helps`` rests on, and one for all of them together. ``alpha`` is
-    divided by the number of treatments, which is the worst case of Holm's correction. Seeds are also
-    given for the upper bound of the standard deviation, which a pilot knows only as well as its few seeds allow.
+    There is a row for each comparison that the verdict ``helps`` rests on, and one for all of them together. ``alpha``
+    is divided by the number of treatments, which is the worst case of Holm's correction. A pilot knows the standard
+    deviation only as well as its few seeds allow: the seeds are given for the upper bound of it as well.
 
     Args:
-        folders: run folders, or folders that hold some.
-        difference: the smallest that must not be missed, in units of the metric.
-        wanted: the chance of seeing it.
-        alpha: of the two-sided tests.
-        metric: None is the task's own.
-        console: where to print.
+        folders: Run folders, or folders that hold some.
+        difference: Smallest difference that must not be missed, in units of the metric.
+        wanted: Probability of seeing it (the power), between 0 and 1.
+        alpha: Level of the two-sided tests, between 0 and 1.
+        metric: Metric of the differences; None is the task's own.
+        console: Console to print to; None is the standard output.
 
     Raises:
-        InputError: if the runs have no baseline, no treatment, or fewer than two seeds in common.
+        InputError: If the runs have no baseline, no treatment, or fewer than two seeds in common.
     """
     console = console or Console()
     for study in studies(collect(folders), metric):
@@ -66,14 +66,14 @@ def show(
 def _rows(table: Table, study: Study, arm: Arm, difference: float, wanted: float, alpha: float) -> None:
     assert study.baseline is not None
     others = [study.baseline, *study.controls(arm)]
-    columns = []
+    differences_by_seed = []
     for other in others:
-        own, values = arm.values(study.metric), other.values(study.metric)
-        seeds = [seed for seed in own if seed in values]
-        columns.append({seed: own[seed] - values[seed] for seed in seeds})
+        arm_by_seed, other_by_seed = arm.values(study.metric), other.values(study.metric)
+        seeds = [seed for seed in arm_by_seed if seed in other_by_seed]
+        differences_by_seed.append({seed: arm_by_seed[seed] - other_by_seed[seed] for seed in seeds})
         if len(seeds) < 2:
             raise InputError(f"{arm.label} and {other.label} have {len(seeds)} seed(s) in common: a pilot needs two")
-        spread = power.spread(list(columns[-1].values()))
+        spread = power.spread(list(differences_by_seed[-1].values()))
         _row(
             table,
             f"{arm.label.replace(', weight', '')} − {other.condition}",
@@ -81,13 +81,13 @@ def _rows(table: Table, study: Study, arm: Arm, difference: float, wanted: float
             [spread.sd, spread.high],
             [power.seeds_needed(difference, sd, wanted, alpha) for sd in (spread.sd, spread.high)],
         )
-    common = sorted(set.intersection(*map(set, columns)))
+    common = sorted(set.intersection(*map(set, differences_by_seed)))
     if len(others) > 1 and len(common) > 1:
-        covariance = np.cov([[column[seed] for seed in common] for column in columns])
-        ratio = power.spread([columns[0][seed] for seed in common])
-        scaled = (covariance, covariance * (ratio.high / ratio.sd) ** 2)
-        needed = [power.seeds_needed_jointly(difference, matrix, wanted, alpha) for matrix in scaled]
-        _row(table, "all of these, for ‘helps’", len(common), [None, None], needed)
+        covariance = np.cov([[column[seed] for seed in common] for column in differences_by_seed])
+        common_spread = power.spread([differences_by_seed[0][seed] for seed in common])
+        covariances = (covariance, covariance * (common_spread.high / common_spread.sd) ** 2)
+        seed_counts = [power.seeds_needed_jointly(difference, matrix, wanted, alpha) for matrix in covariances]
+        _row(table, "all of these, for ‘helps’", len(common), [None, None], seed_counts)
 
 
 def _row(table: Table, name: str, pilot: int, sds: Sequence[float | None], needed: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""How many seeds a study needs to see a given difference, from the variance of a pilot."""
+"""Number of seeds that a study needs to see a given difference, from the variance of a pilot."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from scipy import stats
 from haa.errors import InputError
 
 MOST = 10_000
-"""Seeds beyond which nobody would go."""
+"""Number of seeds beyond which nobody would go."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The standard deviation of paired differences in a pilot, and how large it may be in truth."""
+    """Standard deviation of paired differences in a pilot, and how large it may be in truth."""
 
     sd: float
     high: float
-    """The upper end of its one-sided interval: a pilot of a few seeds knows its own spread poorly."""
+    """Upper end of its one-sided interval: a pilot of a few seeds knows its own spread poorly."""
     n: int
 
 
 def power(difference: float, sd: float, seeds: int, alpha: float = 0.05) -> float:
-    r"""The chance that a paired t-test over ``seeds`` finds a true difference, on the difference's own side.
+    r"""Return the probability that a paired t-test over ``seeds`` finds a true difference, on its own side.
 
     .. math:: P(T > t_{1 - \alpha / 2, \nu}), \quad T \sim t'_\nu(\sqrt n\, |\delta| / \sigma), \quad \nu = n - 1
 
     Args:
-        difference: the true mean of the differences, not 0.
-        sd: their standard deviation over seeds.
-        seeds: pairs of runs, at least 2.
-        alpha: of the two-sided test. Divide it by the number of claims for the worst case of Holm's correction.
+        difference: True mean of the differences, not 0.
+        sd: Standard deviation of the differences over seeds.
+        seeds: Number of pairs of runs, at least 2.
+        alpha: Level of the two-sided test. Divide it by the number of claims for the worst case of Holm's correction.
 
     Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988, chapter 2.
 
@@ -47,10 +47,10 @@ def power(difference: float, sd: float, seeds: int, alpha: float = 0.05) -> floa
 
 
 def seeds_needed(difference: float, sd: float, wanted: float = 0.8, alpha: float = 0.05) -> int:
-    """The fewest seeds with which `power` reaches ``wanted``.
+    """Return the smallest number of seeds with which `power` reaches ``wanted``.
 
     Raises:
-        InputError: if that is not reached with 10,000 seeds, or an argument is out of range.
+        InputError: If 10,000 seeds do not reach it, or an argument is out of range.
 
     Example:
         >>> seeds_needed(0.1, sd=0.1)
@@ -69,16 +69,16 @@ def seeds_needed(difference: float, sd: float, wanted: float = 0.8, alpha: float
 
 
 def spread(differences: ArrayLike, level: float = 0.8) -> Spread:
-    r"""A pilot's standard deviation, and its upper bound :math:`s \sqrt{\nu / \chi^2_{1 - level, \nu}}`.
+    r"""Return a pilot's standard deviation, and its upper bound :math:`s \sqrt{\nu / \chi^2_{1 - level, \nu}}`.
 
     Args:
-        differences: one per seed.
-        level: the chance that the true one lies below the bound.
-
-    Browne, On the use of a pilot sample for sample size determination, Statistics in Medicine 1995.
+        differences: Paired differences, one per seed.
+        level: Probability that the true standard deviation lies below the bound.
 
     Raises:
-        InputError: if there are fewer than two, or they are all the same.
+        InputError: If there are fewer than two differences, or they are all the same.
+
+    Browne, On the use of a pilot sample for sample size determination, Statistics in Medicine 1995.
     """
     d = np.asarray(differences, float)
     if len(d) < 2 or np.ptp(d) == 0:
@@ -92,22 +92,22 @@ def spread(differences: ArrayLike, level: float = 0.8) -> Spread:
 def joint_power(
     difference: float, covariance: NDArray[np.float64], seeds: int, alpha: float = 0.05, draws: int = 20_000
 ) -> float:
-    """The chance that several paired comparisons, all with the same true difference, are all found with these seeds.
+    """Return the probability that all of several paired comparisons are found, at the same true difference.
 
     This is what the verdict ``helps`` asks for: better than the baseline and than every control. The comparisons share
-    a treatment and are correlated, so their joint power is simulated: exactly the test, on normal differences.
+    a treatment and are therefore correlated. Their joint power is simulated: exactly the test, on normal differences.
 
     Args:
-        difference: the true mean of every comparison.
-        covariance: of the comparisons' differences over seeds, ``(k, k)``.
-        seeds: pairs of runs in each.
-        alpha: of each two-sided test.
-        draws: simulated studies; 20,000 have a standard error of 0.003.
+        difference: True mean of the differences, the same in every comparison.
+        covariance: Covariance of the comparisons' differences over seeds, ``(k, k)`` for ``k`` comparisons.
+        seeds: Number of pairs of runs in each comparison.
+        alpha: Level of each two-sided test.
+        draws: Number of simulated studies; 20,000 have a standard error of 0.003.
     """
     rng = np.random.default_rng(0)
     root = np.linalg.cholesky(covariance + 1e-12 * np.trace(covariance) * np.eye(len(covariance)))
-    # the mean and the scatter of normal samples are independent: their mean is drawn directly, and Bartlett's
-    # decomposition draws the scatter, so that the cost does not grow with the seeds
+    # The mean and the scatter of normal samples are independent. The mean is drawn directly, and the scatter by
+    # Bartlett's decomposition: the cost then does not grow with the seeds.
     k, nu = len(covariance), seeds - 1
     means = abs(difference) + rng.standard_normal((draws, k)) @ root.T / math.sqrt(seeds)
     if nu < k:
@@ -125,7 +125,11 @@ def joint_power(
 def seeds_needed_jointly(
     difference: float, covariance: NDArray[np.float64], wanted: float = 0.8, alpha: float = 0.05
 ) -> int:
-    """The fewest seeds with which `joint_power` reaches ``wanted``."""
+    """Return the smallest number of seeds with which `joint_power` reaches ``wanted``.
+
+    Raises:
+        InputError: If `seeds_needed` raises it for one of the comparisons.
+    """
     sds = np.sqrt(np.diag(covariance))
     seeds = max(seeds_needed(difference, float(sd), wanted, alpha) for sd in sds)
     while joint_power(difference, covariance, seeds, alpha) < wanted:

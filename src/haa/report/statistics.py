@@ -1,4 +1,4 @@
-"""The statistics of a study, in plain numpy and scipy: intervals over seeds and over samples, and corrections."""
+"""Statistics of a study, in plain numpy and scipy: intervals over seeds and over samples, and corrections."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 LEVEL = 0.95
-"""Of every interval on the page."""
+"""Confidence level of every interval on the page."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval; ``low`` and ``high`` are None where the seeds do not determine one."""
+    """Mean with its interval; ``low`` and ``high`` are None where the seeds do not determine one."""
 
     mean: float
     low: float | None
@@ -26,14 +26,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference(Estimate):
-    """A paired difference: what `Estimate` has, the p-value of no difference, and the effect size g_z."""
+    """Paired difference: what `Estimate` has, the p-value of no difference, and the effect size g_z."""
 
     p: float | None
     effect: float | None
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the interval excludes zero, else 0."""
+        """Sign of the difference (1 or -1) where the interval excludes zero, else 0."""
         if self.low is None or self.high is None:
             return 0
         return int(self.low > 0) - int(self.high < 0)
@@ -52,32 +52,39 @@ class Correlation:
 
 
 def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
-    r"""The mean over seeds with Student's interval, :math:`\bar x \pm t_{n-1} s / \sqrt n`.
+    r"""Return the mean over seeds with Student's interval, :math:`\bar x \pm t_{n-1} s / \sqrt n`.
 
-    One value has no interval, and neither have values that are all the same: so few different outcomes (an accuracy
-    over a handful of samples) say nothing of how the next seed would differ.
+    One value has no interval. Values that are all the same have none either: so few different outcomes (an accuracy
+    over a handful of samples) do not tell how the next seed would differ.
 
     Args:
-        values: one per seed.
-        level: of the interval.
+        values: Values to average, one per seed.
+        level: Confidence level of the interval, between 0 and 1.
 
     Example:
         >>> mean([1.0, 2.0, 3.0])  # t = 4.303, s = 1
         Estimate(mean=2.0, low=-0.484..., high=4.484..., n=3)
     """
     x = np.asarray(values, float)
-    half = _half(x, level)
+    half_width = _half(x, level)
     centre = float(x.mean())
-    return Estimate(centre, None if half is None else centre - half, None if half is None else centre + half, len(x))
+    return Estimate(
+        centre,
+        None if half_width is None else centre - half_width,
+        None if half_width is None else centre + half_width,
+        len(x),
+    )
 
 
 def paired(values: ArrayLike, others: ArrayLike, level: float = LEVEL) -> Difference:
-    """The mean of ``values - others``, paired seed by seed: Student's interval and two-sided p-value, and `effect`.
+    """Return the mean of ``values - others``, paired seed by seed.
+
+    It comes with Student's interval, the two-sided p-value and the effect size of `effect`.
 
     Args:
-        values: one per seed.
-        others: of the same seeds, in the same order.
-        level: of the interval.
+        values: Values of one arm, one per seed.
+        others: Values of the other arm, for the same seeds in the same order.
+        level: Confidence level of the interval, between 0 and 1.
     """
     d = np.asarray(values, float) - np.asarray(others, float)
     estimate = mean(d, level)
@@ -89,12 +96,14 @@ def paired(values: ArrayLike, others: ArrayLike, level: float = LEVEL) -> Differ
 
 
 def effect(differences: ArrayLike) -> float | None:
-    r"""Hedges' g_z: Cohen's d_z of paired differences, :math:`\bar d / s_d`, freed of its bias in small samples.
+    r"""Return Hedges' g_z: Cohen's d_z of paired differences, without its bias in small samples.
+
+    Cohen's d_z is :math:`\bar d / s_d`.
 
     .. math:: g_z = \frac{\bar d}{s_d} \cdot \frac{\Gamma(\nu / 2)}{\sqrt{\nu / 2}\, \Gamma((\nu - 1) / 2)},
         \quad \nu = n - 1
 
-    Two pairs do not determine an effect size: None.
+    Two pairs or fewer do not determine an effect size: the result is then None.
 
     Hedges, Distribution theory for Glass's estimator of effect size and related estimators, Journal of Educational
     Statistics 1981; Lakens, Calculating and reporting effect sizes, Frontiers in Psychology 2013 (d_z).
@@ -112,10 +121,10 @@ def effect(differences: ArrayLike) -> float | None:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """p-values corrected for their number, so that the chance of any false claim stays below the level.
+    """Correct p-values for their number, so that the probability of any false claim stays below the level.
 
     The i-th smallest of m is multiplied by m - i + 1, and none becomes smaller than one before it. A comparison that
-    was meant and has no p-value counts in m and stays None.
+    was planned but has no p-value counts in m and stays None.
 
     Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 1979.
 
@@ -135,18 +144,18 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def over_samples(
     values: NDArray[np.float64], level: float = LEVEL, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float] | None:
-    """The bootstrap's percentile interval of the mean over samples, the runs as they are.
+    """Return the bootstrap's percentile interval of the mean over samples; the runs stay as they are.
 
     It answers what Student's interval over seeds cannot: would another test split have given the same?
 
     Args:
-        values: one per sample, already averaged over seeds; NaN is undefined and left out.
-        level: of the interval.
-        resamples: how many test splits are drawn from this one.
-        seed: of the draws.
+        values: Values, one per sample, already averaged over seeds; NaN is undefined and left out.
+        level: Confidence level of the interval, between 0 and 1.
+        resamples: Number of test splits that are drawn from this one.
+        seed: Seed of the draws.
 
     Returns:
-        None where fewer than two values are defined.
+        Lower and upper end of the interval; None where fewer than two values are defined.
 
     Efron, Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
@@ -164,21 +173,28 @@ def over_samples(
 
 
 def correlation(x: ArrayLike, y: ArrayLike, level: float = LEVEL) -> Correlation | None:
-    r"""Pearson's r with Fisher's interval, :math:`\tanh(\operatorname{artanh} r \pm z / \sqrt{n - 3})`.
+    r"""Correlate two variables by Pearson's r, with Fisher's interval, and by Spearman's ranks.
+
+    Fisher's interval is :math:`\tanh(\operatorname{artanh} r \pm z / \sqrt{n - 3})`.
+
+    Args:
+        x: Values of one variable, one per run.
+        y: Values of the other variable, for the same runs in the same order.
+        level: Confidence level of the interval, between 0 and 1.
 
     Returns:
-        None with fewer than three pairs, or where a side does not vary.
+        Both correlations; None where there are fewer than three pairs, or where one variable does not vary.
     """
     a, b = np.asarray(x, float), np.asarray(y, float)
     if len(a) < 3 or _constant(a) or _constant(b):
         return None
-    found = stats.pearsonr(a, b)
-    interval = found.confidence_interval(level) if len(a) > 3 else None
+    pearson = stats.pearsonr(a, b)
+    interval = pearson.confidence_interval(level) if len(a) > 3 else None
     return Correlation(
-        float(found.statistic),
+        float(pearson.statistic),
         None if interval is None else float(interval.low),
         None if interval is None else float(interval.high),
-        float(found.pvalue),
+        float(pearson.pvalue),
         float(stats.spearmanr(a, b).statistic),
         len(a),
     )

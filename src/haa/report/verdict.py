@@ -1,4 +1,4 @@
-"""The answer: does it help? What has to be true before the page says so is docs/decisions/0040."""
+"""Verdict on each treatment: does it help? docs/decisions/0040 says what has to be true before the page says so."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ _PRIORITY: tuple[Word, ...] = ("helps", "unspecific", "uncontrolled", "harms", "
 
 @dataclass(frozen=True)
 class Claim:
-    """What can be said of one treatment: against the baseline, and against every control of the same weight."""
+    """Claim about one treatment, as compared with the baseline and with every control of the same weight."""
 
     word: Word
     arm: Arm
     baseline: Comparison | None
     controls: list[Comparison]
     p: float | None
-    """Of the whole claim: the largest p-value of all comparisons that it needs, then Holm over the claims."""
+    """p-value of the whole claim: the largest of all comparisons that it needs, then Holm's over the claims."""
 
 
 def claims(study: Study, metric: str | None = None) -> list[Claim]:
-    """A claim for each treatment of a study, the one that the answer is about first.
+    """Return a claim for each treatment of a study; the one that the answer is about comes first.
+
+    The words of a claim mean:
 
     helps
         better than the baseline and than every control of the same weight (at least one): the intervals over seeds and
@@ -41,25 +43,27 @@ def claims(study: Study, metric: str | None = None) -> list[Claim]:
     harms
         worse than the baseline, by the same standard.
     inconclusive
-        neither.
+        neither better nor worse by that standard.
     no comparison
         no baseline, or no seed in common with it.
 
     Args:
-        study: of one setting.
-        metric: None is the study's own.
+        study: Study of one setting.
+        metric: Metric that is compared; None is the study's own.
     """
     metric = metric or study.metric
     arms = study.of("treatment")
     to_baseline = corrected([None if study.baseline is None else compare(arm, study.baseline, metric) for arm in arms])
     to_controls = [[compare(arm, control, metric) for control in study.controls(arm)] for arm in arms]
-    # every comparison has to hold, so the claim is as uncertain as its most uncertain comparison
-    whole = statistics.holm([_largest([base, *beside]) for base, beside in zip(to_baseline, to_controls, strict=True)])
-    found = [
-        Claim(_word(base, beside, p), arm, base, [c for c in beside if c is not None], p)
-        for arm, base, beside, p in zip(arms, to_baseline, to_controls, whole, strict=True)
+    # Every comparison has to hold: the claim is as uncertain as its most uncertain comparison.
+    claim_p_values = statistics.holm(
+        [_largest([base, *controls]) for base, controls in zip(to_baseline, to_controls, strict=True)]
+    )
+    study_claims = [
+        Claim(_word(base, controls, p), arm, base, [c for c in controls if c is not None], p)
+        for arm, base, controls, p in zip(arms, to_baseline, to_controls, claim_p_values, strict=True)
     ]
-    return sorted(found, key=lambda c: (_PRIORITY.index(c.word), -_gain(c)))
+    return sorted(study_claims, key=lambda c: (_PRIORITY.index(c.word), -_gain(c)))
 
 
 def _word(baseline: Comparison | None, controls: list[Comparison | None], p: float | None) -> Word:

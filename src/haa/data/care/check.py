@@ -253,16 +253,17 @@ def _overlap(datasets: dict[Split, GazeDataset], against: Make, faults: Faults) 
                 counts[split_there[name]] += 1
                 if split_there[name] != "train":
                     faults.add(
-                        f"tested on in {title}", f"{file} ({split}, with gaze) is in the {split_there[name]} split there"
+                        f"tested on in {title}",
+                        f"{file} ({split}, with gaze) is in the {split_there[name]} split there",
                     )
     shared = ", ".join(f"{counts[split]} in its {split} split" for split in get_args(Split))
     return [f"of {len(names)} pictures here, {title} has some that have gaze: {shared}"]
 
 
 def picture_name(path: str) -> str:
-    """Return a name that is the same for the same picture: COCO's number where the file's name holds one, else that name.
+    """Return a name that all files of a picture share: COCO's number where the file's name holds one, else that name.
 
-    The name of a file is taken without its folder and ending.
+    The file's name is taken without folder and ending.
 
     Example:
         >>> picture_name("images/train/COCO_train2014_000000123067.jpg"), picture_name("a/1001.jpg")

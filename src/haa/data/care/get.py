@@ -28,7 +28,10 @@ from haa.data.files.json_file import read_json
 from haa.errors import InputError, suggest
 
 RECORD = "haa-downloads.json"
-"""Name of a file in the target folder: the SHA-256 and size of each file fetched, by address. A later fetch must agree."""
+"""Name of the file in the target folder that holds the SHA-256 and size of each fetched file, by address.
+
+A later fetch must agree with it.
+"""
 
 
 def get(name: str, root: Path, sources: Mapping[str, Sequence[File]] = SOURCES) -> None:
@@ -98,15 +101,18 @@ def _fetch(file: File, folder: Path, recorded: str | None, progress: Progress, t
         raise InputError(f"{file.url} cannot be fetched ({reason}): give the command again, it goes on there") from None
     except ValueError:
         raise InputError(
-            f"{file.url} has not the hash {expected_hash} that its publisher states or that it had before: it was cut or "
-            f"changed on the way (give the command again), or its publisher changed it (then delete it from {RECORD})"
+            f"{file.url} has not the hash {expected_hash} that its publisher states or that it had before: it was "
+            "cut or changed on the way (give the command again), or its publisher changed it "
+            f"(then delete it from {RECORD})"
         ) from None
 
 
 def _resume(url: str, path: Path, progress: Progress, task: TaskID) -> None:
     """Append what is left of ``url`` to ``path``."""
     bytes_done = path.stat().st_size if path.exists() else 0
-    with requests.get(url, stream=True, timeout=30, headers={"Range": f"bytes={bytes_done}-"} if bytes_done else {}) as answer:
+    with requests.get(
+        url, stream=True, timeout=30, headers={"Range": f"bytes={bytes_done}-"} if bytes_done else {}
+    ) as answer:
         if answer.status_code == 416 and answer.headers.get("Content-Range", "").endswith(f"/{bytes_done}"):
             return  # the file is complete
         answer.raise_for_status()

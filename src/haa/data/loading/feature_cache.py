@@ -1,4 +1,4 @@
-"""A frozen backbone's features on disk: computed once, memory-mapped, and never used when anything has changed."""
+"""Features of a frozen backbone on disk: computed once, memory-mapped, and never used when anything has changed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ PLAIN = (bool, int, float, str, type(None))
 
 
 class FeatureCache:
-    """Images and features of a dataset, one row for each different picture, read from a folder by `cached_features`.
+    """Images and features of a dataset, one row for each different picture, in a folder that `cached_features` makes.
 
     Args:
-        folder: holds ``images.npy`` (n, 3, h, w) uint8, ``features.npy`` (n, orientations, c, i, j) and ``sizes.npy``.
-        rows: the row of each sample.
+        folder: Folder of ``images.npy`` (n, 3, h, w) uint8, ``features.npy`` (n, orientations, c, i, j) and
+            ``sizes.npy``.
+        rows: Row of each sample.
     """
 
     def __init__(self, folder: Path, rows: list[int]) -> None:
@@ -39,15 +40,15 @@ class FeatureCache:
         self.rows = rows
 
     def image(self, index: int) -> UInt8[Tensor, "3 h w"]:
-        """The image of sample ``index`` as the transform gives it without augmentation."""
+        """Return the image of sample ``index`` as the transform gives it without augmentation."""
         return torch.from_numpy(self._images[self.rows[index]].copy())
 
     def features(self, index: int, flip: bool = False) -> Float[Tensor, "c i j"]:
-        """The features of that image, or of its mirror image."""
+        """Return the features of the image of sample ``index``, or of its mirror image."""
         return torch.from_numpy(self._features[self.rows[index], int(flip)].astype(np.float32))
 
     def native_size(self, index: int) -> Size:
-        """(height, width) of the stimulus as published."""
+        """Return (height, width) of the stimulus of sample ``index`` as published."""
         h, w = self._sizes[self.rows[index]].tolist()
         return h, w
 
@@ -64,7 +65,7 @@ class FeatureCache:
         return np.load(self.folder / "sizes.npy", allow_pickle=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        # a worker maps the files itself: a pickled memory map would be a copy of the whole
+        # a worker maps the files itself, because a pickled memory map is a copy of the whole
         return {"folder": self.folder, "rows": self.rows}
 
 
@@ -79,29 +80,30 @@ def cached_features(
     num_workers: int = 0,
     description: str = "features",
 ) -> FeatureCache:
-    """The features of every picture of a dataset, from the cache if it holds them, else computed with a progress bar.
+    """Return the features of every picture of a dataset; compute them, with a progress bar, if the cache lacks them.
 
     A cache's folder is named by a hash of the backbone's weights, classes and plain attributes, the transform, the
-    dataset's fingerprint and these arguments; before it is used its first picture is computed anew and compared, which
-    notices changed code too. It is written beside and renamed when complete, so a killed run leaves nothing that looks
-    complete. Samples that share a picture (`GazeDataset.stimulus`) share a row.
+    dataset's fingerprint and these arguments. Before the cache is used, the features of its first picture are computed
+    anew and compared, which notices changed code too. The cache is written beside and renamed when complete, so a
+    killed run leaves nothing that looks complete. Samples that share a picture (`GazeDataset.stimulus`) share a row.
 
-    float32 is the default: training from it is training without it. float16 halves the space, with a relative error of
-    up to 5e-4.
+    float32 is the default: with it, training from the cache equals training without it. float16 halves the space, with
+    a relative error of up to 5e-4.
 
     Args:
-        dataset: one split.
-        backbone: a frozen module, ``(b, 3, h, w)`` in [0, 1] to ``(b, c, i, j)``; runs on the device of its parameters.
-        transform: resizes; its augmentation plays no part.
-        directory: holds one folder per cache; made if it does not exist.
-        flip: keep the features of mirror images too.
+        dataset: One split of a dataset.
+        backbone: A frozen module, ``(b, 3, h, w)`` in [0, 1] to ``(b, c, i, j)``; it runs on the device of its
+            parameters.
+        transform: Transform that resizes; its augmentation plays no part.
+        directory: Folder that holds one folder per cache; it is made if it does not exist.
+        flip: Keep the features of mirror images too.
         dtype: float32 or float16.
-        batch_size: pictures per forward pass.
-        num_workers: processes that decode.
-        description: of the progress bar.
+        batch_size: Number of pictures per forward pass.
+        num_workers: Number of processes that decode.
+        description: Text beside the progress bar.
 
     Raises:
-        InputError: if the backbone is trained, the disk is too small, or a feature exceeds float16.
+        InputError: If the backbone is trained, the disk is too small, or a feature exceeds float16.
     """
     if not getattr(backbone, "frozen", False):
         raise InputError(
@@ -109,12 +111,12 @@ def cached_features(
         )
     if dtype not in ("float32", "float16"):
         raise InputError(f"cache: dtype={dtype} is not known: choose float32 or float16")
-    first: dict[str, int] = {}
+    first_indices: dict[str, int] = {}
     for index in range(len(dataset)):
-        first.setdefault(dataset.stimulus(index), index)
-    numbers = {name: row for row, name in enumerate(first)}
-    rows = [numbers[dataset.stimulus(index)] for index in range(len(dataset))]
-    pictures = _Pictures(dataset, transform, list(first.values()))
+        first_indices.setdefault(dataset.stimulus(index), index)
+    row_by_stimulus = {name: row for row, name in enumerate(first_indices)}
+    rows = [row_by_stimulus[dataset.stimulus(index)] for index in range(len(dataset))]
+    pictures = _Pictures(dataset, transform, list(first_indices.values()))
     key = {
         "backbone": backbone_hash(backbone),
         "size": transform.size,
@@ -127,9 +129,9 @@ def cached_features(
     folder = Path(directory).expanduser() / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     forward = _forward(backbone, flip)
-    # the lock is the operating system's: it goes with a process that is killed
+    # the operating system holds the lock, and frees it when the process is killed
     with FileLock(folder.with_suffix(".lock")):
-        # an object of its own each time: one that has read the old files keeps them mapped
+        # a new FeatureCache each time, because one that has read the old files keeps them mapped
         if folder.exists() and not _agrees(FeatureCache(folder, rows), pictures, forward):
             shutil.rmtree(folder)
         if not folder.exists():
@@ -142,7 +144,7 @@ def cached_features(
 
 
 def backbone_hash(backbone: nn.Module) -> str:
-    """A hash of a module's classes, plain attributes, parameters and buffers.
+    """Return a hash of a module's classes, plain attributes, parameters and buffers.
 
     Example:
         >>> a, b = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
@@ -168,7 +170,7 @@ def _is_plain(value: Any) -> bool:
 
 
 class _Pictures(Dataset[tuple[Tensor, Tensor]]):
-    """The different images of a dataset, resized, with their native sizes."""
+    """Different images of a dataset, resized, with their native sizes."""
 
     def __init__(self, dataset: GazeDataset, transform: Transform, indices: list[int]) -> None:
         self.dataset = dataset
@@ -187,16 +189,16 @@ Forward = Callable[[Tensor], Tensor]
 
 
 def _forward(backbone: nn.Module, flip: bool) -> Forward:
-    anything = next(iter([*backbone.parameters(), *backbone.buffers()]), torch.empty(0))
+    some_tensor = next(iter([*backbone.parameters(), *backbone.buffers()]), torch.empty(0))
 
     @torch.inference_mode()
     def forward(images: Tensor) -> Tensor:
         modes = [(part, part.training) for part in backbone.modules()]
         backbone.eval()
         try:
-            images = images.to(anything.device).float() / 255
-            both = [images, images.flip(-1)] if flip else [images]
-            return torch.stack([backbone(view) for view in both], dim=1).float().cpu()
+            images = images.to(some_tensor.device).float() / 255
+            views = [images, images.flip(-1)] if flip else [images]
+            return torch.stack([backbone(view) for view in views], dim=1).float().cpu()
         finally:
             for part, training in modes:
                 part.training = training
@@ -208,13 +210,13 @@ def _agrees(cache: FeatureCache, pictures: _Pictures, forward: Forward) -> bool:
     image, _ = pictures[0]
     expected = forward(image[None])[0]
     try:
-        same = torch.equal(torch.from_numpy(cache._images[0].copy()), image)
-        found = torch.from_numpy(cache._features[0].astype(np.float32))
-    except (OSError, ValueError):  # a disk that lost its end
+        same_image = torch.equal(torch.from_numpy(cache._images[0].copy()), image)
+        cached = torch.from_numpy(cache._features[0].astype(np.float32))
+    except (OSError, ValueError):  # a file that lost its end
         return False
-    # other batch sizes and devices round otherwise; other code differs by more than this
-    close = 1e-2 * float(expected.square().mean().sqrt())
-    return same and found.shape == expected.shape and bool((found - expected).abs().max() <= close)
+    # another batch size or device rounds differently; changed code differs by more than this
+    tolerance = 1e-2 * float(expected.square().mean().sqrt())
+    return same_image and cached.shape == expected.shape and bool((cached - expected).abs().max() <= tolerance)
 
 
 def _compute(

@@ -1,4 +1,4 @@
-"""Which samples a process reads, and when: in training a function of (seed, epoch), in evaluation each once."""
+"""Order in which a process reads samples: in training a function of (seed, epoch), in evaluation each sample once."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from haa.data.seeds import generator
 from haa.errors import InputError
 
 Key = tuple[int, int]
-"""(epoch, index): what a training loader asks for, so that a worker knows the epoch, however long it has lived."""
+"""(epoch, index): a training loader asks for both, so that a worker knows the epoch, however long it has lived."""
 
 
 class TrainSampler(Sampler[Key]):
-    """A new order every epoch, shared by all processes, each of which reads every world-th sample.
+    """A new order every epoch, shared by all processes; each process reads every world-th sample.
 
     The order is a function of (seed, epoch) alone, so a resumed run sees what the undisturbed one sees. Where the
-    processes do not divide the samples, the order's first samples come once more at its end: gradients are averaged
-    over processes, which must take equally many steps.
+    number of processes does not divide the number of samples, the order's first samples come once more at its end:
+    gradients are averaged over processes, so all of them must take equally many steps.
 
     Args:
-        length: number of samples.
-        seed: of the order.
+        length: Number of samples.
+        seed: Seed of the order.
 
     Example:
         >>> sampler = TrainSampler(3, seed=0)
@@ -40,6 +40,7 @@ class TrainSampler(Sampler[Key]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch whose order comes next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -53,13 +54,13 @@ class TrainSampler(Sampler[Key]):
 
 
 class EvaluationSampler(Sampler[int]):
-    """Every sample exactly once over all processes, so that what they sum up is what one process sums up.
+    """Every sample exactly once over all processes, so that their sums together are those of a single process.
 
     Args:
-        length: number of samples.
+        length: Number of samples.
 
     Raises:
-        InputError: if there are more processes than samples.
+        InputError: If there are more processes than samples.
 
     Example:
         >>> list(EvaluationSampler(3))
@@ -84,13 +85,16 @@ class EvaluationBatches(BatchSampler):
     """Batches of an `EvaluationSampler`, equally many in every process.
 
     Validation inside DDP broadcasts buffers (batch normalisation's, say) at every batch, so one batch more in one
-    process blocks all of them. Processes differ by one sample at most; where that would be a batch of its own, the
-    others cut their last batch in two. (Batches of one sample cannot be cut.)
+    process blocks all of them. Processes differ by one sample at most. Where this sample would be a batch of its own,
+    the other processes cut their last batch in two. (Batches of one sample cannot be cut.)
 
     Args:
-        sampler: gives this process' samples.
-        batch_size: samples in a batch.
-        drop_last: must be False; Lightning passes it.
+        sampler: Sampler of this process' samples.
+        batch_size: Number of samples in a batch.
+        drop_last: Must be False; Lightning passes it.
+
+    Raises:
+        ValueError: If ``drop_last`` is True.
 
     Example:
         >>> list(EvaluationBatches(EvaluationSampler(3), batch_size=2))
@@ -109,15 +113,15 @@ class EvaluationBatches(BatchSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         indices = iter(self.shard)
-        rest, number = len(self.shard), len(self)
+        remaining, number = len(self.shard), len(self)
         for later in range(number - 1, -1, -1):
-            size = min(self.batch_size, rest - later)  # leaves one for each later batch
-            rest -= size
+            size = min(self.batch_size, remaining - later)  # leaves one sample for each later batch
+            remaining -= size
             yield list(islice(indices, size))
 
 
 def process() -> tuple[int, int]:
-    """(rank, world size) of this process: (0, 1) when it is alone."""
+    """Return (rank, world size) of this process: (0, 1) when it is alone."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

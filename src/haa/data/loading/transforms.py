@@ -1,4 +1,4 @@
-"""Resizing, cropping and flipping a sample: its picture and everything that lives in the picture's pixels."""
+"""Transforms that resize, crop and flip a sample: its picture and all that is given in the picture's pixels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from haa.gaze import Gaze, Size
 
 @dataclass(frozen=True)
 class Draw:
-    """What chance decided for one sample.
+    """Random decisions for one sample.
 
     Args:
-        scale: side of the crop, as a share of the picture's.
-        top: where the crop lies, from 0 (uppermost) to 1.
-        left: the same from left to right.
-        flip: whether to mirror left and right.
+        scale: Side of the crop, as a share of the picture's side, above 0 and up to 1.
+        top: Position of the crop from 0 (uppermost) to 1 (lowest).
+        left: Position of the crop from 0 (leftmost) to 1 (rightmost).
+        flip: Whether to mirror left and right.
     """
 
     scale: float = 1.0
@@ -34,17 +34,22 @@ class Draw:
 
 
 class Transform:
-    """Brings samples to one size, and varies them while training.
+    """A transform that brings samples to one size, and varies them while training.
 
     Called with a generator (training) it crops, resizes and flips; without one (evaluation) it only resizes. Gaze,
-    masks (`torchvision.tv_tensors.Mask`) and ``density`` move with the image, all frames of a clip alike; points are
+    masks (`torchvision.tv_tensors.Mask`) and ``density`` move with the image, all frames of a clip alike. Points are
     computed, never rasterised, and those that a crop leaves outside are dropped.
 
     Args:
         size: (height, width) of the result, or one number for both; the picture is stretched to it. None keeps the
             picture's own size.
-        flip: mirror every second picture while training. Leave it off where left and right matter, as in questions.
-        crop: while training, cut out a window of this share of each side or more (uniformly up to 1), anywhere.
+        flip: Mirror pictures while training, each with probability 1/2. Leave it off where left and right matter, as
+            in questions.
+        crop: Smallest share of each side, above 0 and up to 1, of the window that is cut out while training. The share
+            is drawn uniformly from here up to 1, and the window lies anywhere.
+
+    Raises:
+        InputError: If ``size`` or ``crop`` is out of range.
 
     Example:
         >>> gaze = Gaze(torch.tensor([[7.0, 0.0]]), size=(6, 8))
@@ -70,7 +75,10 @@ class Transform:
         return self.apply(sample, self.draw(generator))
 
     def draw(self, generator: torch.Generator | None) -> Draw:
-        """Chance's decisions; the same from the same generator, whatever the picture."""
+        """Draw the random decisions for a sample: the same from the same generator, whatever the picture.
+
+        Without a generator nothing is cropped or flipped.
+        """
         if generator is None:
             return Draw()
         # in double precision: a float32 draw just below 1 would round up when it is multiplied
@@ -78,11 +86,12 @@ class Transform:
         return Draw(self.crop + (1 - self.crop) * scale, top, left, self.flip and flip < 0.5)
 
     def apply(self, sample: dict[str, Any], draw: Draw) -> dict[str, Any]:
-        """The sample after these decisions."""
+        """Return the sample after these decisions."""
         if draw.scale < 1:
             h, w = size_of(sample)
-            new = max(1, round(h * draw.scale)), max(1, round(w * draw.scale))
-            sample = cropped(sample, int(draw.top * (h - new[0] + 1)), int(draw.left * (w - new[1] + 1)), new)
+            window = max(1, round(h * draw.scale)), max(1, round(w * draw.scale))
+            top, left = int(draw.top * (h - window[0] + 1)), int(draw.left * (w - window[1] + 1))
+            sample = cropped(sample, top, left, window)
         if self.size is not None:
             sample = resized(sample, self.size)
         if draw.flip:
@@ -95,13 +104,13 @@ class Transform:
 
 
 def size_of(sample: dict[str, Any]) -> Size:
-    """(height, width) of a sample's image, or of its clip's frames."""
+    """Return (height, width) of a sample's image, or of its clip's frames."""
     h, w = sample["clip" if "clip" in sample else "image"].shape[-2:]
     return h, w
 
 
 def cropped(sample: dict[str, Any], top: int, left: int, size: Size) -> dict[str, Any]:
-    """The window of ``size`` whose first pixel is (top, left).
+    """Return the window of a sample that has this ``size`` and the first pixel (top, left).
 
     Example:
         >>> cropped({"gaze": Gaze(torch.tensor([[1.0, 1.0], [3.0, 1.0]]), (4, 4))}, 1, 2, (2, 2))["gaze"].points
@@ -115,7 +124,7 @@ def cropped(sample: dict[str, Any], top: int, left: int, size: Size) -> dict[str
 
 
 def resized(sample: dict[str, Any], size: Size) -> dict[str, Any]:
-    """Image, masks and gaze stretched to ``size``, each from the size that it has.
+    """Return a sample whose image, masks and gaze are stretched to ``size``, each from the size that it has.
 
     Example:
         >>> resized({"gaze": Gaze(torch.tensor([[0.0, 1.0]]), (2, 2))}, (4, 4))["gaze"].points
@@ -132,7 +141,7 @@ def resized(sample: dict[str, Any], size: Size) -> dict[str, Any]:
 
 
 def flipped(sample: dict[str, Any]) -> dict[str, Any]:
-    """Left and right exchanged.
+    """Return a sample whose left and right are exchanged.
 
     Example:
         >>> flipped({"gaze": Gaze(torch.tensor([[0.0, 1.0]]), (2, 5))})["gaze"].points
