@@ -155,6 +155,18 @@ def middle(batch: Batch, attention: Tensor | None) -> tuple[Batch, Tensor | None
     return pictures, None if attention is None else attention[:, length // 2]
 
 
+def text_of(batch: Batch, i: int) -> str:
+    """Return what sample ``i`` of a batch asks, with an answer, or says; nothing where it has no text.
+
+    Example:
+        >>> text_of({"id": ["a"], "question": ["what colour?"], "answers": [["red", "crimson"]]}, 0)
+        'what colour? red'
+    """
+    if "question" in batch:
+        return f"{batch['question'][i]} {batch['answers'][i][0]}"
+    return batch["captions"][i][0] if "captions" in batch else ""
+
+
 def image_size(batch: Batch) -> Size:
     """Return (height, width) of a batch's images."""
     return batch["image"].shape[-2], batch["image"].shape[-1]

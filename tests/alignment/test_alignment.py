@@ -20,6 +20,7 @@ def batch(**keys):
     return {"image": torch.zeros(3, 3, 32, 48), "id": ["a", "b", "c"], **keys}
 
 
+CONF = Path(__file__).parents[2] / "conf"
 NAN = float("nan")
 POINTS = torch.tensor([[[10.0, 20.0], [40.0, 5.0]], [[24.0, 16.0], [NAN, NAN]], [[NAN, NAN], [NAN, NAN]]])
 
@@ -97,9 +98,10 @@ def test_a_negative_weight_is_refused():
         Alignment(weight=-1)
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "conf" / "alignment").glob("*.yaml")), ids=str)
-def test_every_option_is_an_alignment_that_falls_towards_people(path):
-    alignment = build.make(OmegaConf.merge({"align_weight": 0.5}, {"node": OmegaConf.load(path)}).node)
+@pytest.mark.parametrize("path", sorted((CONF / "loss").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_loss_falls_towards_people(path):
+    chosen = {"align_weight": 0.5, "alignment": {"loss": OmegaConf.load(path)}}
+    alignment = build.make(OmegaConf.merge(OmegaConf.load(CONF / "train.yaml"), chosen).alignment)
     looks = batch(fixations=POINTS)
     human, _ = human_maps(looks, (4, 6), alignment.sigma)
     attention = torch.rand(3, 4, 6, generator=torch.Generator().manual_seed(0))

@@ -6,7 +6,6 @@ import hashlib
 import inspect
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import Any, ClassVar, NamedTuple, NotRequired, Protocol, TypedDict
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
 from haa.data.splits import assign_splits, same_picture
+from haa.disk import built_once
 from haa.errors import InputError
+from haa.progress import progress
 
 BATCH = 256
 """Rows of a record batch: row n is in batch n // BATCH."""
@@ -109,16 +107,9 @@ def ensure(dataset: Scannable, arguments: Mapping[str, Any], cache: str | Path |
     except OSError as error:
         raise InputError(f"{indices} cannot be written ({error.strerror}): give data.cache, or set HAA_CACHE") from None
     folder = indices / f"{type(dataset).__name__.lower()}-{_key(dataset, arguments)}"
-    # the operating system holds the lock, and frees it when the process is killed
-    with FileLock(folder.with_suffix(".lock")):
-        if folder.exists() and _changed(folder / MAPPED, dataset.root):
-            shutil.rmtree(folder)
-        if not folder.exists():
-            partial = folder.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
+    with built_once(folder, stale=lambda old: _changed(old / MAPPED, dataset.root)) as partial:
+        if partial is not None:
             _build(dataset, partial)
-            partial.rename(folder)
     return folder
 
 
@@ -174,14 +165,13 @@ def _build(dataset: Scannable, folder: Path) -> None:
     schema = pa.schema({**COLUMNS, **dataset.columns})
     dataset.classes = []
     faults: dict[str, Fault] = {}
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"index of {name}: samples", total=None)
-        samples = progress.track(_usable(dataset, faults), task_id=task)
+    with progress() as bar:
+        task = bar.add_task(f"index of {name}: samples", total=None)
+        samples = bar.track(_usable(dataset, faults), task_id=task)
         with pa.OSFile(str(scanned), "wb") as file, pa.ipc.new_file(file, schema) as writer:
             for rows in iter(lambda: list(islice(samples, BATCH)), []):
                 writer.write_batch(_batch(rows, schema, name))
-        progress.update(task, total=progress.tasks[0].completed)
+        bar.update(task, total=bar.tasks[0].completed)
         with pa.memory_map(str(scanned)) as file:
             reader = pa.ipc.open_file(file)
             # where all samples of an image give its size, the image need not be opened for it
@@ -190,7 +180,7 @@ def _build(dataset: Scannable, folder: Path) -> None:
                 heights_valid = batch["height"].is_valid().to_pylist()
                 for image, valid in zip(batch["image"].to_pylist(), heights_valid, strict=True):
                     has_size[image] = valid and has_size.get(image, True)
-            images = progress.track(has_size.items(), description=f"index of {name}: images", total=len(has_size))
+            images = bar.track(has_size.items(), description=f"index of {name}: images", total=len(has_size))
             looks = {image: _look(dataset.root, image, known, faults) for image, known in images}
             _write(_assemble(dataset, reader, looks, faults), folder)
     (folder / "summary.json").write_text(json.dumps({"classes": dataset.classes, "faults": faults}, indent=1))

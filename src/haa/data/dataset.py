@@ -68,6 +68,14 @@ class GazeDataset(Dataset[dict[str, Any]]):
         """
         return str(index)
 
+    def stimuli(self) -> tuple[list[int], list[int]]:
+        """Return the first sample of each stimulus, and for every sample the place of its stimulus among these."""
+        first_samples: dict[str, int] = {}
+        for index in range(len(self)):
+            first_samples.setdefault(self.stimulus(index), index)
+        places = {name: place for place, name in enumerate(first_samples)}
+        return list(first_samples.values()), [places[self.stimulus(index)] for index in range(len(self))]
+
     def strings(self, key: str) -> Iterable[str]:
         """Return all strings of the split under ``key`` (question, answers, captions), without reading images.
 

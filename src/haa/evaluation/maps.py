@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from haa.batch import Batch, Output, human_maps, image_size, middle
+from haa.batch import Batch, Output, human_maps, image_size, middle, text_of
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.run_folder import SAMPLES, Maps, chosen
@@ -100,13 +100,10 @@ def _said(module: AlignedModule, output: Output, count: int) -> list[str]:
 
 
 def _text(module: AlignedModule, batch: Batch, i: int) -> str:
-    if "question" in batch:
-        return f"{batch['question'][i]} {batch['answers'][i][0]}"
-    if "captions" in batch:
-        return batch["captions"][i][0]
-    if "class" in module.vocabularies:
+    text = text_of(batch, i)
+    if not text and "class" in module.vocabularies:
         return module.vocabularies["class"].decode(batch["label"][i : i + 1])[0]
-    return ""
+    return text
 
 
 def _jpeg(image: Tensor) -> bytes:

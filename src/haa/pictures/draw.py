@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from haa.batch import Batch
+from haa.batch import Batch, text_of
 
 COLUMNS = 8
 """Number of words in a row of a strip."""
@@ -190,8 +190,4 @@ def overlay(axis: Any, values: Float[Tensor, "h w"]) -> None:
 
 def caption(batch: Batch, i: int) -> str:
     """Return what sample ``i`` of a batch asks or says, or its id."""
-    if "question" in batch:
-        return f"{batch['question'][i]} {batch['answers'][i][0]}"
-    if "captions" in batch:
-        return batch["captions"][i][0]
-    return batch["id"][i]
+    return text_of(batch, i) or batch["id"][i]

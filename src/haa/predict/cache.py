@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from haa.data.dataset import GazeDataset
@@ -20,6 +19,7 @@ from haa.disk import built_once
 from haa.errors import InputError
 from haa.gaze import Size
 from haa.predict.predictor import Predictor, at_size
+from haa.progress import progress
 
 CELLS = 64
 """Height and width of a map that is kept as gaze, whatever the picture's shape."""
@@ -69,12 +69,8 @@ def predicted_maps(
     Raises:
         InputError: If the checkpoint cannot be read or is of another task.
     """
-    first: dict[str, int] = {}
-    for index in range(len(dataset)):
-        first.setdefault(dataset.stimulus(index), index)
-    numbers = {name: row for row, name in enumerate(first)}
-    rows = [numbers[dataset.stimulus(index)] for index in range(len(dataset))]
-    key = [file_hash(path), dataset.fingerprint(), list(first.values()), CELLS]
+    first_samples, rows = dataset.stimuli()
+    key = [file_hash(path), dataset.fingerprint(), first_samples, CELLS]
     name = "gaze-" + hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]
     directory = Path(tempfile.mkdtemp(prefix="haa-") if directory is None else directory).expanduser()
     with built_once(directory / name) as partial:
@@ -84,7 +80,7 @@ def predicted_maps(
                 raise InputError(
                     f"checkpoint={path} is of task={predictor.task}: gaze is predicted by a checkpoint of task=saliency"
                 )
-            _predict_all(predictor, dataset, list(first.values()), partial, batch_size)
+            _predict_all(predictor, dataset, first_samples, partial, batch_size)
     return PredictedMaps(directory / name, rows)
 
 
@@ -98,11 +94,6 @@ def file_hash(path: str | Path) -> str:
         raise InputError(f"checkpoint={path} is not a file: give the path of a .ckpt that haa train wrote")
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def progress() -> Progress:
-    """Return the bar that is shown while pictures are looked at."""
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

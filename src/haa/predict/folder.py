@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 from haa.data.files.image import read_image
 from haa.disk import write_whole
 from haa.errors import InputError
-from haa.predict.cache import file_hash, progress
+from haa.predict.cache import file_hash
 from haa.predict.predictor import Predictor, at_size
+from haa.progress import progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
 

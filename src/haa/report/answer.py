@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from haa.report.arms import Arm, Study, sign
+from haa.report.arms import Arm, Study
 from haa.report.compare import Comparison, compare
 from haa.report.verdict import LEVEL, Claim
 
@@ -98,7 +98,7 @@ def _sentence(study: Study, claim: Claim, metric: str) -> str:
         spread += f", {interval(*base.samples)} over test samples"
     p_text = f"{'' if base.corrected is None else 'corrected '}{p_value(base.corrected)}"
     sentence = f"{_name(arm)}: {gain_text} ({spread}; {p_text})."
-    if sign(metric) < 0:
+    if study.sign(metric) < 0:
         sentence += f" Less {metric} is better."
     if claim.word != "inconclusive":
         return sentence

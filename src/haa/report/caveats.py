@@ -32,7 +32,7 @@ def caveats(study: Study) -> list[str]:
     uncontrolled = [arm.label for arm in treated if not study.controls(arm)]
     if uncontrolled:
         out.append(f"No control at the same weight: {', '.join(uncontrolled)}. Help cannot be claimed there.")
-    others = [arm.label for arm in study.of("other") if not arm.oracle]
+    others = [arm.label for arm in study.of("less gaze")]
     if others:
         out.append(f"Shown, and no part of the answer: {', '.join(others)}.")
     out += _undefined(study)

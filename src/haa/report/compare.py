@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from haa.report import statistics
-from haa.report.arms import Arm, Study, per_sample, sign
+from haa.report.arms import Arm, Study, per_sample
 from haa.report.statistics import Difference, Estimate
 
 
@@ -21,7 +21,7 @@ class Comparison:
     seeds: list[int]
     difference: Difference
     corrected: float | None = None
-    """Holm's p-value over the arms of the same kind."""
+    """Holm's p-value over the arms of the same role."""
 
     @cached_property
     def samples(self) -> tuple[float, float] | None:
@@ -37,7 +37,7 @@ class Comparison:
             low, high = self.samples
             if by_seed != int(low > 0) - int(high < 0):
                 return 0
-        return by_seed * sign(self.metric)
+        return by_seed * self.arm.sign(self.metric)
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def compare(arm: Arm, other: Arm, metric: str) -> Comparison | None:
 
 
 def corrected(comparisons: Sequence[Comparison | None]) -> list[Comparison | None]:
-    """Return the comparisons with Holm's p-values; each kind of arm is a family of its own."""
+    """Return the comparisons with Holm's p-values; each role is a family of its own."""
     out = list(comparisons)
-    for kind in {c.arm.kind for c in comparisons if c is not None}:
-        family = [i for i, c in enumerate(comparisons) if c is not None and c.arm.kind == kind]
+    for role in {c.arm.role for c in comparisons if c is not None}:
+        family = [i for i, c in enumerate(comparisons) if c is not None and c.arm.role == role]
         p_values = statistics.holm([comparisons[i].difference.p for i in family])  # type: ignore[union-attr]
         for i, p in zip(family, p_values, strict=True):
             out[i] = replace(out[i], corrected=p)  # type: ignore[type-var]

@@ -232,7 +232,7 @@ def _lines(study: Study) -> dict[str, list[Arm]]:
     start = [study.baseline] if study.baseline is not None else []
     lines: dict[str, list[Arm]] = {}
     for arm in study.arms:
-        if arm.kind != "baseline" and not arm.oracle:
+        if arm.role not in ("baseline", "oracle"):
             lines.setdefault(_name(arm), [*start]).append(arm)
     return lines
 

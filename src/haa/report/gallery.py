@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from haa.report.answer import number
-from haa.report.arms import Arm, Study, sign
+from haa.report.arms import Arm, Study
 from haa.run_folder import Maps
 
 EACH = 4
@@ -104,7 +104,7 @@ def _gains(study: Study, treatment: Arm | None, seed: int, ids: Sequence[str]) -
         values = [_values(arm, metric, seed) for arm in (treatment, baseline)]
         if not values[0] or not values[1]:
             return None
-        gain = [sign(metric) * (values[0].get(name, np.nan) - values[1].get(name, np.nan)) for name in ids]
+        gain = [study.sign(metric) * (values[0].get(name, np.nan) - values[1].get(name, np.nan)) for name in ids]
         out.append(np.nan_to_num(np.array(gain)))
     return out
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 import haa
 from haa.report import figures, statistics
 from haa.report.answer import answer, interval, number, p_value, signed
-from haa.report.arms import Arm, Study, sign, studies
+from haa.report.arms import Arm, Study, studies
 from haa.report.caveats import caveats, overall
 from haa.report.collect import collect, unfinished
 from haa.report.compare import Row, rows
@@ -118,7 +118,7 @@ def _study(study: Study, output: Path, name: str, prefix: str) -> tuple[dict[str
         "sentences": sentences,
         "caveats": caveats(study),
         "table": [
-            {"metric": metric, "lower": sign(metric) < 0, "rows": [_cells(row) for row in lines]}
+            {"metric": metric, "lower": study.sign(metric) < 0, "rows": [_cells(row) for row in lines]}
             for metric, lines in by_metric.items()
         ],
         "figures": _figures(study, by_metric[study.metric], drawn_arms, output, name, prefix),
@@ -132,7 +132,7 @@ def _told(study: Study, treatment: Arm | None) -> list[Arm]:
     if treatment is None or len(study.arms) <= MANY:
         return study.arms
     compared = [treatment, *study.controls(treatment)]
-    return [arm for arm in study.arms if arm.kind == "baseline" or arm in compared]
+    return [arm for arm in study.arms if arm.role == "baseline" or arm in compared]
 
 
 def _figures(study: Study, lines: list[Row], told: list[Arm], output: Path, name: str, prefix: str) -> list[Drawing]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from haa.report import statistics
-from haa.report.arms import Arm, Study, sign
+from haa.report.arms import Arm, Study
 from haa.report.compare import Comparison, compare, corrected
 
 Word = Literal["helps", "unspecific", "uncontrolled", "harms", "inconclusive", "no comparison"]
@@ -85,4 +85,4 @@ def _largest(comparisons: list[Comparison | None]) -> float | None:
 
 
 def _gain(claim: Claim) -> float:
-    return 0.0 if claim.baseline is None else claim.baseline.difference.mean * sign(claim.baseline.metric)
+    return 0.0 if claim.baseline is None else claim.baseline.difference.mean * claim.arm.sign(claim.baseline.metric)

@@ -13,7 +13,7 @@ LOWER_IS_BETTER = ("loss", "kl", "mae", "emd", "deletion", "sufficiency", "perpl
 TREATMENTS = ("human", "predicted")
 LESS_GAZE = ("corrupted", "subset")
 
-_DEFAULTS = {
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "center": {"points": 500},
     "inverted": {"points": 200, "sigma": 0.03, "cells": 64},
     "predicted": {"points": 200},
@@ -61,7 +61,7 @@ def _describe(condition: Mapping[str, Any]) -> str:
     name, control = _name(condition), condition.get("control")
     if name == "corrupted":
         return f"corrupted p={float(condition.get('p', 0.5)):g}"
-    defaults = _DEFAULTS.get(name, {})
+    defaults: Mapping[str, Any] = _DEFAULTS.get(name, {})
     words = [] if control is None or _name(control) == "human" else [_describe(control)]
     words.append(name)
     words += [f"{k}={v}" for k, v in condition.items() if k not in _UNTOLD and v is not None and v != defaults.get(k)]

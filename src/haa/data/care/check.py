@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from haa.data.dataset import GazeDataset, Split
 from haa.data.index import IndexedDataset, collecting_faults
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, valid
+from haa.progress import progress
 
 Make = Callable[..., GazeDataset]
 
@@ -173,9 +173,8 @@ def _read(split: Split, data: GazeDataset, faults: Faults, pictures: _Pictures, 
     counts = Found(samples=len(data))
     ids: Counter[str] = Counter()
     files_read: set[str] = set()
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        for index in progress.track(range(len(data)), description=f"reading {split}"):
+    with progress() as bar:
+        for index in bar.track(range(len(data)), description=f"reading {split}"):
             file = str(data.path(index)) if isinstance(data, IndexedDataset) else data.stimulus(index)
             try:
                 sample = data.record(index) if file in files_read else data[index]

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from jaxtyping import Float, UInt8
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from haa.data.dataset import GazeDataset
 from haa.data.loading.transforms import Transform
+from haa.disk import built_once
 from haa.errors import InputError
 from haa.gaze import Size
+from haa.progress import progress
 
 PLAIN = (bool, int, float, str, type(None))
 
@@ -111,12 +111,8 @@ def cached_features(
         )
     if dtype not in ("float32", "float16"):
         raise InputError(f"cache: dtype={dtype} is not known: choose float32 or float16")
-    first_indices: dict[str, int] = {}
-    for index in range(len(dataset)):
-        first_indices.setdefault(dataset.stimulus(index), index)
-    row_by_stimulus = {name: row for row, name in enumerate(first_indices)}
-    rows = [row_by_stimulus[dataset.stimulus(index)] for index in range(len(dataset))]
-    pictures = _Pictures(dataset, transform, list(first_indices.values()))
+    first_samples, rows = dataset.stimuli()
+    pictures = _Pictures(dataset, transform, first_samples)
     key = {
         "backbone": backbone_hash(backbone),
         "size": transform.size,
@@ -127,19 +123,11 @@ def cached_features(
     }
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]
     folder = Path(directory).expanduser() / name
-    folder.parent.mkdir(parents=True, exist_ok=True)
     forward = _forward(backbone, flip)
-    # the operating system holds the lock, and frees it when the process is killed
-    with FileLock(folder.with_suffix(".lock")):
-        # a new FeatureCache each time, because one that has read the old files keeps them mapped
-        if folder.exists() and not _agrees(FeatureCache(folder, rows), pictures, forward):
-            shutil.rmtree(folder)
-        if not folder.exists():
-            partial = folder.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
+    # a new FeatureCache each time, because one that has read the old files keeps them mapped
+    with built_once(folder, stale=lambda old: not _agrees(FeatureCache(old, rows), pictures, forward)) as partial:
+        if partial is not None:
             _compute(partial, pictures, forward, np.dtype(dtype), batch_size, num_workers, description)
-            partial.rename(folder)
     return FeatureCache(folder, rows)
 
 
@@ -241,9 +229,8 @@ def _compute(
     images = open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(len(pictures), *image.shape))
     features = open_memmap(folder / "features.npy", mode="w+", dtype=dtype, shape=(len(pictures), *shape))
     sizes = np.zeros((len(pictures), 2), dtype=np.int64)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns) as progress:
-        task = progress.add_task(description, total=len(pictures))
+    with progress() as bar:
+        task = bar.add_task(description, total=len(pictures))
         row = 0
         for batch, native in DataLoader(pictures, batch_size=batch_size, num_workers=num_workers):
             values = forward(batch)
@@ -256,7 +243,7 @@ def _compute(
             part = slice(row, row + len(batch))
             images[part], features[part], sizes[part] = batch.numpy(), values.numpy().astype(dtype), native.numpy()
             row += len(batch)
-            progress.update(task, completed=row)
+            bar.update(task, completed=row)
     images.flush()
     features.flush()
     np.save(folder / "sizes.npy", sizes)
