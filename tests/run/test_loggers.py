@@ -19,6 +19,8 @@ from haa.cli.overrides import conf
 from haa.conditions import Oracle, Predicted, Shuffled, Subset
 from haa.run import loggers
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
 
 def test_csv_keeps_what_a_resumed_run_had_written(tmp_path):
     first = loggers.csv(str(tmp_path))
@@ -125,7 +127,7 @@ def test_wandb_a_run_that_fails_ends_as_failed_and_goes_on_in_the_run_that_it_ha
 def test_the_command_of_wandbs_agent_is_one_that_haa_takes(monkeypatch, tmp_path):
     from wandb.sdk.launch.sweeps import utils as sweeps
 
-    sweep = yaml.safe_load((conf() / "wandb_sweep.yaml").read_text())
+    sweep = yaml.safe_load((EXAMPLES / "wandb_sweep.yaml").read_text())
     chosen = {"align_weight": {"value": 0.5}, "condition": {"value": "shuffled"}, "task": {"value": "vqa"}}
     words = sweeps.create_sweep_command_args({"args": chosen})["args_no_hyphens"]
     command = [word for word in sweep["command"] if word not in ("${env}", "${args_no_hyphens}")]
@@ -156,7 +158,8 @@ def test_the_command_of_wandbs_agent_is_one_that_haa_takes(monkeypatch, tmp_path
 )
 def test_wandb_names_and_groups_a_run_by_its_own_arm(tmp_path, monkeypatch, condition, weight, name, role):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    logger = loggers.wandb(str(tmp_path), condition=condition, align_weight=weight, seed=3)
+    identity = loggers.Identity(condition=condition, align_weight=weight, seed=3)
+    logger = loggers.wandb(str(tmp_path), identity)
     try:
         run = logger.experiment
         assert run.name == f"{name} seed 3"

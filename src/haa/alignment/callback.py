@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities.compile import to_uncompiled
 from torch import Tensor, nn
 from torch._dynamo import OptimizedModule  # what torch.compile makes of a module; it has no public name
 
@@ -139,11 +140,18 @@ def _part(pl_module: pl.LightningModule, name: str | None) -> nn.Module:
 
 def _refuse_compiled(pl_module: pl.LightningModule) -> None:
     compiled_parts = [name for name, module in pl_module.named_modules() if _is_compiled(module)]
-    # Lightning says nowhere else that it was given the result of torch.compile(pl_module)
-    is_compiled = getattr(pl_module, "_compiler_ctx", None) is not None
-    if is_compiled or compiled_parts:
+    if compiled_parts or _is_compiled_whole(pl_module):
         name = compiled_parts[0] if compiled_parts and compiled_parts[0] else type(pl_module).__name__
         raise InputError(f"{name} is compiled, and hooks do not see into what is compiled: train without torch.compile")
+
+
+def _is_compiled_whole(pl_module: pl.LightningModule) -> bool:
+    # Lightning unwraps torch.compile(pl_module), and says that it did by what it can take back
+    try:
+        to_uncompiled(pl_module)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_compiled(module: nn.Module) -> bool:

@@ -144,8 +144,9 @@ def _dataset(words: list[str]) -> Callable[..., Any]:
 
     from haa import build
 
-    build.check(OmegaConf.create({"data": cfg.data}), cfg.trust)
-    return build.make(cfg.data, _partial_=True)
+    node = OmegaConf.create({"data": OmegaConf.to_container(cfg.data, resolve=True)})
+    build.check(node, cfg.trust)
+    return build.make(node.data, _partial_=True)
 
 
 def _get(argv: list[str]) -> None:

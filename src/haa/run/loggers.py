@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv as csv_format
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytorch_lightning.loggers import CSVLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info
 
 from haa.conditions import Condition, Human
-from haa.conditions.condition import arm
+from haa.conditions.condition import Arm, arm
 from haa.run_folder import RunFolder
 from haa.study.runs import study_folder
 
@@ -35,14 +36,45 @@ def csv(folder: str) -> CSVLogger:
     return logger
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What a run is, for its name, tags and group in Weights & Biases.
+
+    Args:
+        task: Name of the task.
+        condition: Condition of the run, which says what its arm is called; None is human gaze.
+        align_weight: Weight of the alignment; 0 is the baseline, unless the condition inserts its map.
+        seed: Seed of the run.
+        job_type: train or evaluate.
+    """
+
+    task: str = ""
+    condition: Condition | None = None
+    align_weight: float = 0
+    seed: int = 0
+    job_type: str = "train"
+
+    @property
+    def arm(self) -> Arm:
+        """Part that the run plays in a comparison, and the name of its condition there."""
+        return arm(Human() if self.condition is None else self.condition, self.align_weight)
+
+    @property
+    def arm_name(self) -> str:
+        """Name of its arm: condition and weight."""
+        return f"{self.arm.label} {self.align_weight:g}" if self.align_weight else self.arm.label
+
+    @property
+    def tags(self) -> list[str]:
+        """Words by which it is found."""
+        words = [self.task, self.arm.label, f"weight {self.align_weight:g}", f"seed {self.seed}"]
+        return [word for word in words if word]
+
+
 def wandb(
     folder: str,
+    run: Identity,
     project: str = "haa",
-    task: str = "",
-    condition: Condition | None = None,
-    align_weight: float = 0,
-    seed: int = 0,
-    job_type: str = "train",
     group: str | None = None,
     name: str | None = None,
     tags: Sequence[str] = (),
@@ -55,12 +87,8 @@ def wandb(
 
     Args:
         folder: The run's folder; an offline run is kept there and can be uploaded later with ``wandb sync``.
+        run: What the run is.
         project: W&B project.
-        task: Name of the task.
-        condition: Condition of the run, which says what its arm is called; None is human gaze.
-        align_weight: Weight of the alignment; 0 is the baseline, unless the condition inserts its map.
-        seed: Seed of the run.
-        job_type: train or evaluate.
         group: Group of the run; None is the study's name, and no group outside a study.
         name: Name of the run; None makes one from condition, weight and seed, or from what the study varies.
         tags: More tags.
@@ -73,20 +101,19 @@ def wandb(
         offline = mode != "online" if mode else not service.login(prompt=False)
     if offline:
         rank_zero_info(f"W&B: offline, in {folder}/wandb; `wandb sync` uploads it (`wandb login` sets up an account)")
-    role, whose = arm(Human() if condition is None else condition, align_weight)
-    arm_name = f"{whose} {align_weight:g}" if align_weight else whose
+    own_name = f"{run.arm_name} seed {run.seed}"
     if group is None and (study := study_folder()) is not None:
         group = str(study.relative_to("studies") if study.is_relative_to("studies") else study.name)
-        name = name or f"{arm_name} seed {seed}" + _varied(Path(folder).name)
+        own_name += _varied(Path(folder).name)
     return WandbLogger(
         project=project,
         save_dir=folder,
         group=group,
-        name=name or f"{arm_name} seed {seed}",
-        tags=[word for word in (task, whose, f"weight {align_weight:g}", f"seed {seed}", *tags) if word],
-        job_type=job_type,
-        config={"arm": arm_name, "role": role},  # what the dashboard groups runs by
-        id=_id(Path(folder)) if job_type == "train" else None,
+        name=name or own_name,
+        tags=[*run.tags, *tags],
+        job_type=run.job_type,
+        config={"arm": run.arm_name, "role": run.arm.role},  # what the dashboard groups runs by
+        id=_id(Path(folder)) if run.job_type == "train" else None,
         # Lightning's own offline=True sets a mode that newer clients no longer know
         mode="offline" if offline else "online",
     )
