@@ -15,7 +15,8 @@ from haa.report.figures import differences
 def test_an_upper_bound_far_off_is_told_and_does_not_press_the_others_together(gain, told):
     effects = {(0.5, "human"): 0.1, (0.5, "shuffled"): 0.0, (1.0, "human"): gain}
     runs = study_runs(np.random.default_rng(0), effects, 5, samples=100)
-    bound = [Drawn(r.folder, r.config, {**r.summary, "oracle": r.weight == 1.0}, r.columns) for r in runs]
+    oracle = {"role": "oracle", "label": "oracle"}
+    bound = [Drawn(r.folder, r.config, {**r.summary, **(oracle if r.weight == 1 else {})}, r.columns) for r in runs]
     (study,) = studies(bound)
     lines = rows(study, "accuracy")
     (oracle,) = [line for line in lines if line.arm.oracle]

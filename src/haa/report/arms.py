@@ -128,8 +128,13 @@ def studies(runs: Sequence[Run], metric: str | None = None) -> list[Study]:
     groups: dict[tuple[tuple[str, str], ...], list[Run]] = {}
     for run in runs:
         groups.setdefault(tuple(sorted(run.settings.items())), []).append(run)
-    differing = _differing([dict(key) for key in groups])
-    return [_study(dict(key), members, differing, metric) for key, members in groups.items()]
+    # what sets a study apart from the others of its task and data, which its title names anyhow
+    alike: dict[str, list[dict[str, str]]] = {}
+    for key, members in groups.items():
+        alike.setdefault(_subject(members[0]), []).append(dict(key))
+    return [
+        _study(dict(key), members, _differing(alike[_subject(members[0])]), metric) for key, members in groups.items()
+    ]
 
 
 def per_sample(arm: Arm, metric: str, seeds: Sequence[int], other: Arm | None = None) -> NDArray[np.float64] | None:
@@ -240,12 +245,15 @@ def _differing(settings: list[dict[str, str]]) -> list[str]:
     return [key for key in keys if len({setting.get(key) for setting in settings}) > 1]
 
 
-def _title(run: Run, settings: dict[str, str], differing: list[str]) -> str:
+def _subject(run: Run) -> str:
+    """Return what a run is about: the task and the data."""
     data = flat(run.config["data"])
-    words = f"{run.config['task']['name']} on {class_name(data).lower()}"
-    if "world" in data:
-        words += f", world={data['world']}"
+    world = f", world={data['world']}" if "world" in data else ""
+    return f"{run.config['task']['name']} on {class_name(data).lower()}{world}"
+
+
+def _title(run: Run, settings: dict[str, str], differing: list[str]) -> str:
     told = ("task.", "data._target_", "data.world", "data.task", "model.backbone.")
     rest = [key for key in differing if key in settings and not key.startswith(told)]
     values = {key: settings[key].rsplit(".", 1)[-1] if "_target_" in key else settings[key] for key in rest}
-    return ", ".join([words, *(f"{key.removesuffix('._target_')}={value}" for key, value in values.items())])
+    return ", ".join([_subject(run), *(f"{key.removesuffix('._target_')}={value}" for key, value in values.items())])
