@@ -166,7 +166,6 @@ class _Pictures:
         self.names: list[tuple[Split, str]] = []
         self.labels: list[int | None] = []
         self.thumbnails: list[np.ndarray] = []
-        self.rows: dict[tuple[Split, str], int] = {}
 
 
 def _read(split: Split, data: GazeDataset, faults: Faults, pictures: _Pictures, axes: Axes) -> Found:
