@@ -41,6 +41,7 @@ def test_own_dataset_is_learnt(tmp_path):
     assert module.train(tmp_path, epochs=8) > 4 > module.train(tmp_path, epochs=1)
 
 
+@pytest.mark.slow
 def test_hugging_face_trainer_aligns(tmp_path):
     train = example("hugging_face_trainer").train
     assert train(1.0, str(tmp_path), samples=96) < train(0.0, str(tmp_path), samples=96) - 0.1
@@ -78,6 +79,7 @@ def test_hugging_face_trainer_is_a_loop_written_by_hand(tmp_path):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_words_of_a_vision_language_model_look_where_people_do():
     train = example("vision_language").train
     free, aligned = train(0.0, steps=25), train(1.0, steps=25)

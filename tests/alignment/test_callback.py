@@ -336,6 +336,7 @@ for kind, accumulate in (("hosted", 1), ("callback", 1), ("hosted", 3), ("callba
 """
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_hosted_forms_weights_too(tmp_path):
     (tmp_path / "run.py").write_text(DISTRIBUTED.format(tests=str(Path(__file__).parent)))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -376,6 +377,7 @@ def one_step(net, called, chosen):
     aligned(F.cross_entropy(called(batch["image"]), batch["label"]), batch).backward()
 
 
+@pytest.mark.slow
 def test_a_plain_loop_in_two_processes_has_the_gradient_of_all_samples_together(tmp_path):
     (tmp_path / "run.py").write_text(LOOP.format(tests=str(Path(__file__).parent), folder=tmp_path))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -43,6 +43,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", RUNS)
 def test_a_run_with_each_source_and_its_evaluation(haa, source):
     run = haa("train", *RUNS[source], f"attention={source}", "align_weight=0.5", *SMALL)

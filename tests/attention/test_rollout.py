@@ -64,6 +64,7 @@ def test_hand_computed() -> None:
     torch.testing.assert_close(source.read(), torch.full((1, 2, 2), 0.25))
 
 
+@pytest.mark.slow
 def test_gradcheck() -> None:
     torch.manual_seed(0)
     model = timm.create_model(

@@ -229,6 +229,7 @@ def test_refuses_a_changed_softmax_and_dropped_patches() -> None:
         source.read()
 
 
+@pytest.mark.slow
 def test_gradcheck() -> None:
     torch.manual_seed(0)
     model = timm.create_model(

@@ -118,6 +118,7 @@ def test_unattached_sources_are_pickled() -> None:
         pickle.loads(pickle.dumps(SOURCES[name]))
 
 
+@pytest.mark.slow
 def test_imports_neither_lightning_nor_timm() -> None:
     check = "import sys, haa.attention; bad = {'pytorch_lightning', 'hydra', 'timm', 'transformers'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", f"{check}; assert not bad, bad"], check=True)

@@ -20,6 +20,7 @@ TASKS = [path.stem for path in sorted((ROOT / "conf" / "task").glob("*.yaml"))]
 SMALL = ("trainer=debug", "data.train=32", "data.val=16", "data.test=16", "loader.batch_size=8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_train_and_evaluate(haa, task, capsys):
     run = haa("train", f"task={task}", "align_weight=0.5", *SMALL)
@@ -43,6 +44,7 @@ def test_train_and_evaluate(haa, task, capsys):
     assert sum(nss) / len(nss) == pytest.approx(scored["metrics"]["attention_nss"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_multirun_makes_a_run_per_job_and_the_report_a_row_per_condition(haa, capsys):
     sweep = haa("train", "-m", "task=vqa", "align_weight=0,0.5", "seed=0,1", *SMALL)
     assert len(list(sweep.glob("*/metrics.json"))) == 4
@@ -89,6 +91,7 @@ def test_a_mistyped_group_names_the_groups_options():
     assert all(task in done.stderr for task in TASKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv",
     [

@@ -246,6 +246,7 @@ def test_every_option_is_a_condition(path):
     condition.gaze(People(), 0)
 
 
+@pytest.mark.slow
 def test_a_control_trains_through_the_command(haa):
     small = (
         "data.train=16",

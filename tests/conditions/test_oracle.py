@@ -160,6 +160,7 @@ def test_a_transformer_that_is_only_read_is_refused_by_name():
         module.insert_human_maps()
 
 
+@pytest.mark.slow
 def test_an_oracle_is_marked_as_one_wherever_it_is_shown(haa, capsys):
     run = haa("train", "task=vqa", "condition=oracle", *SMALL)
     summary = json.loads((run / "metrics.json").read_text())

@@ -105,6 +105,7 @@ def test_people_are_split_into_8_and_7():
     assert split_people(gaze.of(3), torch.Generator()) is None
 
 
+@pytest.mark.slow
 def test_published_values(real_data):
     """OSIE: the centre prior at 0.86 to 0.89, people among themselves at 3.55, far above any other image's map."""
     from haa.data.readers.osie import OSIE

@@ -44,6 +44,7 @@ def test_update_waits_for_nobody_on_an_accelerator(metric):
         assert {(value.device.type, value.shape) for value in values.values()} == {("cuda", (3,))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", [*POINTS, *MAPS, M.SalientObjects, M.InformationGain])
 def test_update_compiles_into_one_graph(metric):
     instance, given = metric(), arguments(metric)
@@ -184,6 +185,7 @@ print("agree")
 """
 
 
+@pytest.mark.slow
 def test_two_processes_are_one(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", WORKER]
     both = [

@@ -57,6 +57,7 @@ def test_each_word_stands_over_its_map(words, lines):
     assert first[0, 0] == second[0, 2] == 1 > first[0, 2] == second[0, 0]
 
 
+@pytest.mark.slow
 def test_a_run_draws_samples_and_words(haa):
     small = ("epochs=1", "data.train=8", "data.val=8", "data.test=8", "loader.batch_size=8")
     run = haa("train", "task=captioning", "align_weight=0.5", "callbacks.pictures.samples=2", *small)

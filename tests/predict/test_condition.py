@@ -133,6 +133,7 @@ def test_every_control_of_predicted_gaze_has_an_option(control):
     assert condition.control.seed == 3
 
 
+@pytest.mark.slow
 def test_gaze_is_predicted_by_a_saliency_model_alone(haa, saliency):
     run = haa("train", "task=vqa", *SMALL, name="vqa")
     words = ("task=vqa", "condition=predicted", "align_weight=0.5", *SMALL)

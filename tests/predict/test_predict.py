@@ -113,6 +113,7 @@ def test_a_truncated_image_is_named_or_counted(saliency, images, predict, tmp_pa
     assert len(list((tmp_path / "maps" / "saliency").rglob("*.png"))) == 2
 
 
+@pytest.mark.slow
 def test_other_tasks_write_their_attention(images, predict, tmp_path, tmp_path_factory):
     checkpoints = {task: trained(task, tmp_path_factory) for task in ("captioning", "vqa", "sos", "finegrained")}
     for task in ("sos", "finegrained"):

@@ -99,6 +99,7 @@ def test_colours_of_the_figures_stand_out_from_both_papers():
         assert light(colour) / light("#15181c") >= 3, colour
 
 
+@pytest.mark.slow
 def test_the_table_of_numbers_is_what_was_computed(page, tmp_path):
     with (page.parent / "summary.csv").open() as file:
         rows = {(row["metric"], row["arm"]): row for row in csv.DictReader(file)}
@@ -136,6 +137,7 @@ def test_what_is_not_shown_is_not_said(effects, seeds, said):
     assert any("Few seeds" in text for text in caveats(study)) == (seeds < 5)
 
 
+@pytest.mark.slow
 def test_runs_that_are_missing_are_told(tmp_path):
     runs = study_runs(np.random.default_rng(3), {HUMAN: 0.25, SHUFFLED: 0.0}, 5, samples=50)
     folder = write(runs, tmp_path / "runs", maps=0)

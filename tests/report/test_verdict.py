@@ -31,6 +31,7 @@ def test_without_an_effect_at_most_one_study_in_twenty_helps(seeds):
     assert words({HUMAN: 0, SHUFFLED: 0}, seeds)["helps"] <= 0.05 * STUDIES
 
 
+@pytest.mark.slow
 def test_without_an_effect_three_weights_do_not_help_more_often():
     arms = {(weight, condition): 0.0 for weight in (0.1, 0.5, 2.0) for condition in ("human", "shuffled")}
     counts = words(arms, 6)
@@ -38,12 +39,14 @@ def test_without_an_effect_three_weights_do_not_help_more_often():
     assert counts["unspecific"] + counts["harms"] <= stats.binom.ppf(0.999, STUDIES, 0.05)
 
 
+@pytest.mark.slow
 def test_a_gain_that_the_control_shares_is_not_called_help():
     counts = words({HUMAN: 0.15, SHUFFLED: 0.15}, 10)
     assert counts["helps"] <= 0.05 * STUDIES
     assert counts["unspecific"] > 0.8 * STUDIES
 
 
+@pytest.mark.slow
 def test_a_known_effect_is_found_at_the_power_that_was_predicted():
     effect = 0.12
     # of a run: its own luck, and answers that are right or wrong

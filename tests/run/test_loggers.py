@@ -33,6 +33,7 @@ def test_csv_keeps_what_a_resumed_run_had_written(tmp_path):
     assert [(row["step"], row["a"], row["b"]) for row in rows] == [("0", "1.0", ""), ("1", "2.0", "3.0")]
 
 
+@pytest.mark.slow
 def test_wandb_without_an_account_keeps_the_run_in_its_folder(tmp_path, monkeypatch, haa):
     for name in ("WANDB_MODE", "WANDB_API_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -41,6 +42,7 @@ def test_wandb_without_an_account_keeps_the_run_in_its_folder(tmp_path, monkeypa
     assert len(list(run.glob("wandb/offline-run-*/*.wandb"))) == 1
 
 
+@pytest.mark.slow
 def test_tensorboard(haa):
     pytest.importorskip("tensorboard")
     run = haa("train", "task=vqa", "trainer=debug", "logger=tensorboard", "data.train=16", "data.val=8", "data.test=8")
@@ -67,6 +69,7 @@ def of(kind: str, path: Path) -> list[Any]:
     return [getattr(record, kind) for record in records(path) if record.WhichOneof("record_type") == kind]
 
 
+@pytest.mark.slow
 def test_wandb_each_run_of_a_study_is_a_run_of_its_own_with_what_the_dashboard_needs(haa, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     small = ("task=vqa", "trainer=cpu", "epochs=2", "data.train=8", "data.val=8", "data.test=8", "loader.batch_size=4")
@@ -109,6 +112,7 @@ def test_wandb_each_run_of_a_study_is_a_run_of_its_own_with_what_the_dashboard_n
     assert {"test/accuracy", "test/attention_deletion"} <= logged
 
 
+@pytest.mark.slow
 def test_wandb_a_run_that_fails_ends_as_failed_and_goes_on_in_the_run_that_it_had(haa, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     words = ("-m", "task=vqa", "trainer=debug", "logger=wandb", "data.train=8", "data.val=8", "data.test=8")

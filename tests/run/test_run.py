@@ -36,6 +36,7 @@ def finish(process: subprocess.Popen[str]) -> str:
     return out
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_an_epoch_and_resumed_ends_where_the_undisturbed_one_does(tmp_path):
     work = ("train", "task=vqa", "align_weight=0.5", "data.train=320", "data.val=64", "data.test=64")
     work += ("trainer.max_epochs=6", "loader.batch_size=16", "model.dropout=0.2", "callbacks.pictures=null")
@@ -60,6 +61,7 @@ def test_a_run_killed_in_an_epoch_and_resumed_ends_where_the_undisturbed_one_doe
     assert last == {row["epoch"]: row["train/loss"] for row in other if row["train/loss"]}
 
 
+@pytest.mark.slow
 def test_two_processes_score_and_train_as_one(tmp_path):
     # 33 samples: two processes do not share them evenly; a third has no gaze
     data = ("data.train=64", "data.val=16", "data.test=33", "data.share_with_gaze=0.67", "loader.batch_size=4")
@@ -93,6 +95,7 @@ def test_two_processes_score_and_train_as_one(tmp_path):
     assert statistics.fmean(measured) == pytest.approx(deletion, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_wheel_trains_in_an_empty_folder(tmp_path):
     """The wheel's own files alone, put before everything else on the path: its conf is inside."""
     subprocess.run(

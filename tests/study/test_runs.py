@@ -70,6 +70,7 @@ def test_score_is_the_best_of_the_monitored_metric(tmp_path):
     assert study.best_value(tmp_path) == 0.25
 
 
+@pytest.mark.slow
 def test_a_study_trains_each_run_once_and_is_taken_up_and_extended(haa, capsys, monkeypatch):
     sweep = (*TINY, "-m", "condition=human,shuffled", "align_weight=0,0.5")
     folder = haa("train", *sweep)
@@ -112,6 +113,7 @@ class CutOff(pl.Callback):
             raise self.Kill
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["second epoch", "test"])
 def test_a_study_cut_off_in_a_run_ends_as_an_undisturbed_one(haa, capsys, monkeypatch, at):
     make = build.trainer
@@ -165,6 +167,7 @@ def test_a_run_of_a_study_can_be_resumed_by_itself(haa):
     assert results(folder) == expected
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_written_down_and_does_not_stop_the_rest(haa, capsys):
     with pytest.raises(SystemExit) as stop:
         haa("train", "-m", *TINY, "lr=-1,1e-3")
@@ -181,6 +184,7 @@ def test_a_failed_run_is_written_down_and_does_not_stop_the_rest(haa, capsys):
     assert str(failed.parent / "log.txt") in out
 
 
+@pytest.mark.slow
 def test_a_search_finds_its_runs_again(haa, capsys, monkeypatch):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     search = ("-m", *TINY, "experiment=weight_search", "epochs=1")

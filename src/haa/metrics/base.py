@@ -30,7 +30,8 @@ class SampleMean(Metric):
 
     full_state_update: bool | None = False
     is_differentiable: bool | None = False
-    higher_is_better: bool | None = True
+    higher_is_better: bool | None = None
+    """Whether more is better; a subclass says it. Without it the report shows the metric and gives no verdict."""
     bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """Least and greatest value that a sample can have."""
     values_after: ClassVar[Literal["update", "compute"]] = "update"

@@ -21,6 +21,7 @@ class NSS(FixationMetric):
     """
 
     is_differentiable = True
+    higher_is_better = True
 
     def update(self, prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> None:
         self.locate(prediction, fixations)
@@ -38,6 +39,7 @@ class AUCJudd(FixationMetric):
         tensor(0.5000)
     """
 
+    higher_is_better = True
     bounds = (0.0, 1.0)
 
     def update(self, prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> None:
@@ -56,6 +58,7 @@ class AUCUniform(FixationMetric):
         tensor(0.6250)
     """
 
+    higher_is_better = True
     bounds = (0.0, 1.0)
 
     def update(self, prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> None:
@@ -78,6 +81,7 @@ class LogLikelihood(FixationMetric):
     """
 
     is_differentiable = True
+    higher_is_better = True
     bounds = (-float("inf"), 0.0)
 
     def __init__(self, minimum: float = 1e-20, **kwargs: object) -> None:
@@ -104,6 +108,7 @@ class InformationGain(FixationMetric):
     """
 
     is_differentiable = True
+    higher_is_better = True
 
     def __init__(self, minimum: float = 1e-20, **kwargs: object) -> None:
         super().__init__(**kwargs)

@@ -21,6 +21,7 @@ class CC(SampleMean):
     """
 
     is_differentiable = True
+    higher_is_better = True
     bounds = (-1.0, 1.0)
 
     def update(self, prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> None:
@@ -39,6 +40,7 @@ class Similarity(SampleMean):
     """
 
     is_differentiable = True
+    higher_is_better = True
     bounds = (0.0, 1.0)
 
     def update(self, prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h w"]) -> None:
@@ -135,6 +137,7 @@ class Spearman(SampleMean):
         tensor(0.5000)
     """
 
+    higher_is_better = True
     bounds = (-1.0, 1.0)
 
     def __init__(self, grid: tuple[int, int] | None = None, **kwargs: object) -> None:
@@ -159,6 +162,7 @@ class PointingGame(SampleMean):
         tensor(1.)
     """
 
+    higher_is_better = True
     bounds = (0.0, 1.0)
 
     def __init__(self, tolerance: float = 15.0, **kwargs: object) -> None:
@@ -183,6 +187,7 @@ class TopKIoU(SampleMean):
         0.3333
     """
 
+    higher_is_better = True
     bounds = (0.0, 1.0)
 
     def __init__(self, fraction: float = 0.1, **kwargs: object) -> None:

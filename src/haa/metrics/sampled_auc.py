@@ -30,6 +30,7 @@ class AUCBorji(FixationMetric):
         tensor(0.5000)
     """
 
+    higher_is_better = True
     bounds = (0.0, 1.0)
 
     def __init__(self, splits: int = 100, step: float | None = 0.1, seed: int = 0, **kwargs: Any) -> None:
@@ -60,6 +61,7 @@ class AUCShuffled(FixationMetric):
         tensor(1.)
     """
 
+    higher_is_better = True
     bounds = (0.0, 1.0)
 
     def __init__(self, gaze: Iterable[tuple[str, Gaze | None]] = (), **kwargs: Any) -> None:

@@ -26,6 +26,7 @@ class VQAAccuracy(SampleMean):
         tensor(0.8000)
     """
 
+    higher_is_better = True
     bounds = (0.0, 1.0)
 
     def update(self, answers: Sequence[str], ground_truths: Sequence[Sequence[str]]) -> None:

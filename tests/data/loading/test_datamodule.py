@@ -259,6 +259,7 @@ def fit(folder, epochs, resume=None, **callback):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", [{}, {"save_on_train_epoch_end": True}], ids=["after validation", "after training"])
 def test_a_resumed_run_sees_what_the_undisturbed_one_sees(tmp_path, when):
     whole = fit(tmp_path / "whole", 4, **when)

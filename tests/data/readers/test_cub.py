@@ -107,6 +107,7 @@ def test_missing_files(cub, tmp_path):
         CUB(cub)
 
 
+@pytest.mark.slow
 def test_published_data(real_data, tmp_path):
     source = real_data / "cub_200_2011"
     for path in source.glob("*.txt"):

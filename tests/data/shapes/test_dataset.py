@@ -167,6 +167,7 @@ def test_captions_put_objects_where_they_are():
     assert checked > 100
 
 
+@pytest.mark.slow
 def test_the_same_in_every_process():
     """Another process with other hash randomisation, and one that reads backwards, give the same bytes."""
     script = (
