@@ -35,7 +35,7 @@ def main() -> None:
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         print(f"{len(runs)} runs of {given.samples} samples, {size / 1e6:.0f} MB on disk")
         start = time.perf_counter()
-        command = [sys.executable, "-m", "haa", "report", str(folder), "--output", f"{place}/report"]
+        command = [sys.executable, "-m", "haa", "report", str(folder), f"output={place}/report"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         print(
