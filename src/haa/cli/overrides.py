@@ -84,19 +84,21 @@ def resumed(overrides: list[str]) -> list[str]:
     values = {_key(word): word.partition("=")[2] for word in overrides if "=" in word}
     if values.get("resume") in (None, "", "null"):
         return overrides
+    import yaml
+
+    from haa.run_folder import RunFolder
+
     path = Path(values["resume"].strip("'\""))
-    checkpoint = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    checkpoint = RunFolder(path).last if path.is_dir() else path
     if not checkpoint.is_file():
         stop(f"resume={path}: no {checkpoint.name} there: give a run folder, or a checkpoint that haa train wrote")
-    folder = checkpoint.resolve().parents[1]
+    run = RunFolder(checkpoint.resolve().parents[1])
     stored: list[str] = []
-    if (folder / ".hydra" / "overrides.yaml").is_file():
-        import yaml
-
-        stored = modern(yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text()) or [])
+    if run.overrides.is_file():
+        stored = modern(yaml.safe_load(run.overrides.read_text()) or [])
     first = [word for word in stored if _key(word) not in values]
     rest = [word for word in overrides if not word.startswith("resume=")]
-    return [*first, *rest, f"resume='{checkpoint.resolve()}'", f"hydra.run.dir='{folder}'", "hydra.mode=RUN"]
+    return [*first, *rest, f"resume='{checkpoint.resolve()}'", f"hydra.run.dir='{run.path}'", "hydra.mode=RUN"]
 
 
 def shown(words: list[str]) -> list[str]:

@@ -40,7 +40,6 @@ def show(cfg: DictConfig) -> Path:
     OmegaConf.set_struct(cfg, False)
     if cfg.checkpoint:
         module, trained = checkpoint.load(cfg.checkpoint, cfg.trust)
-        module.eval()
         cfg.loader, cfg.task = trained.loader, trained.task
         whole = given is not None and "_target_" in given
         cfg.data = given if whole else OmegaConf.merge(trained.data, given or {})

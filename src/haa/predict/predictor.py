@@ -45,7 +45,7 @@ class Predictor:
                 f"checkpoint={path} answers questions and looks where the question is about: give question='what ...?'"
             )
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        self.module.to(torch.device(device) if device else accelerator or torch.device("cpu")).eval()
+        self.module.to(torch.device(device) if device else accelerator or torch.device("cpu"))
         self.transform: Transform = build.make(cfg.loader.transform)
         self.question = question
         self.predicts_gaze = self.module.predicts_gaze

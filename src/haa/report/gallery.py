@@ -14,7 +14,7 @@ from PIL import Image
 
 from haa.report.answer import number
 from haa.report.arms import Arm, Study
-from haa.run_folder import Maps
+from haa.run_folder import Maps, RunFolder
 
 EACH = 4
 """Number of samples that each rule chooses."""
@@ -62,13 +62,13 @@ def gallery(study: Study, arms: Sequence[Arm], treatment: Arm | None) -> list[Se
         arms: Arms of the study that are shown.
         treatment: Arm that is compared with the baseline; None chooses at random alone.
     """
-    seeds_with_maps = [{seed for seed, run in arm.runs.items() if (run.folder / "maps.npz").is_file()} for arm in arms]
+    seeds_with_maps = [{seed for seed, run in arm.runs.items() if RunFolder(run.folder).maps.is_file()} for arm in arms]
     arms = [arm for arm, seeds in zip(arms, seeds_with_maps, strict=True) if seeds]
     seeds = set.intersection(*filter(None, seeds_with_maps)) if arms else set()
     if not seeds:
         return []
     seed = min(seeds)
-    maps_by_label = {arm.label: Maps.load(arm.runs[seed].folder / "maps.npz") for arm in arms}
+    maps_by_label = {arm.label: Maps.load(RunFolder(arm.runs[seed].folder).maps) for arm in arms}
     ids = [
         name
         for name in next(iter(maps_by_label.values())).id
