@@ -13,7 +13,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from haa.conditions import Condition
-from haa.conditions.condition import Arm, arm
+from haa.conditions.condition import check_role
 from haa.data.dataset import GazeDataset, Split
 from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError, suggest
@@ -53,7 +53,9 @@ def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
 def datamodule(cfg: DictConfig) -> DataModule:
     """Return the loader over ``cfg.data``, with ``cfg.condition`` on its training split."""
     dataset = partial(_split, OmegaConf.to_yaml(cfg.data, resolve=True))
-    return make(cfg.loader, dataset=dataset, condition=make(cfg.condition))
+    condition = make(cfg.condition)
+    check_role(condition)  # here, before work begins: what a run writes at its end says the part
+    return make(cfg.loader, dataset=dataset, condition=condition)
 
 
 @lru_cache(maxsize=len(get_args(Split)))
@@ -90,11 +92,6 @@ def task_class(cfg: DictConfig) -> type[AlignedModule]:
 def condition_class(cfg: DictConfig) -> type[Condition]:
     """Return the class that ``cfg.condition`` names."""
     return get_object(cfg.condition["_target_"])
-
-
-def run_arm(cfg: DictConfig) -> Arm:
-    """Return the part that the run of this config plays in a comparison, and the name of its condition there."""
-    return arm(make(cfg.condition), float(cfg.align_weight))
 
 
 def trainer(cfg: DictConfig) -> pl.Trainer:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hydra
 import pytest
 import torch
 
+from haa import build
+from haa.cli.overrides import conf
 from haa.conditions import Center, Condition, Corrupted, Human, Inverted, Oracle, Predicted, Random, Shuffled, Subset
 from haa.conditions.condition import arm
 from haa.errors import InputError
@@ -25,6 +28,15 @@ class Corner(Condition):
 
 class Silent(Condition):
     """Does not say which part it plays."""
+
+    def gaze(self, dataset, index):
+        return None
+
+
+class Stranger:
+    """Is not derived from `Condition`."""
+
+    exchanges = True
 
     def gaze(self, dataset, index):
         return None
@@ -69,3 +81,17 @@ def test_only_human_gaze_and_the_oracle_exchange_nothing():
 def test_a_condition_that_does_not_say_its_part_is_refused_with_the_cure():
     with pytest.raises(InputError, match=r"Silent does not say .* one of treatment, control, oracle, less gaze"):
         arm(Silent(), 0.5)
+
+
+@pytest.mark.parametrize("name", ["Silent", "Stranger"])
+def test_a_run_with_such_a_condition_is_refused_before_it_begins(name):
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf())):
+        cfg = hydra.compose("train", ["task=vqa"])
+    cfg.condition = {"_target_": f"{__name__}.{name}"}
+    with pytest.raises(InputError, match=f"{name} does not say which part it plays"):
+        build.datamodule(cfg)
+
+
+def test_a_control_of_predicted_gaze_has_to_say_its_part_too():
+    with pytest.raises(InputError, match="Silent does not say which part it plays"):
+        Predicted("a.ckpt", Silent())

@@ -78,6 +78,19 @@ class Arm(NamedTuple):
     label: str
 
 
+def check_role(condition: object) -> None:
+    """Refuse a condition that does not say which part it plays.
+
+    Raises:
+        InputError: If it is not derived from `Condition`, or has no `Role`.
+    """
+    if not isinstance(condition, Condition) or getattr(condition, "role", None) not in get_args(Role):
+        raise InputError(
+            f"condition {type(condition).__name__} does not say which part it plays: derive it from "
+            f"haa.conditions.Condition and give it a role, one of {', '.join(get_args(Role))}"
+        )
+
+
 def arm(condition: Condition, align_weight: float) -> Arm:
     """Return which arm a run belongs to.
 
@@ -87,11 +100,7 @@ def arm(condition: Condition, align_weight: float) -> Arm:
     Raises:
         InputError: If the condition does not say which part it plays.
     """
-    if getattr(condition, "role", None) not in get_args(Role):
-        raise InputError(
-            f"condition {type(condition).__name__} does not say which part it plays: derive it from "
-            f"haa.conditions.Condition and give it a role, one of {', '.join(get_args(Role))}"
-        )
+    check_role(condition)
     if align_weight == 0 and not condition.inserts:
         return Arm("baseline", "baseline")
     return Arm(condition.role, condition.label)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from haa.conditions.condition import Condition, Fitted, Human, Role
+from haa.conditions.condition import Condition, Fitted, Human, Role, check_role
 from haa.conditions.draw import sample
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
@@ -86,6 +86,7 @@ class Predicted(Fitted[PredictedGaze]):
                 raise InputError(f"condition.{name}={value}: give a positive number")
         self.checkpoint, self.control = checkpoint, Human() if control is None else control
         self.points, self.seed, self.cache, self.batch_size = points, seed, cache, batch_size
+        check_role(self.control)
         self.role = self.control.role
 
     @property

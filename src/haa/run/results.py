@@ -139,15 +139,14 @@ def _made_by(scored: Scored) -> dict[str, Any]:
     config, condition = scored.module.config, scored.data.condition
     assert config is not None
     role, label = arm(condition, float(config["align_weight"]))  # type: ignore[arg-type]
-    predicted = isinstance(condition, Predicted)
     return {
         "role": role,
         "label": label,
         "exchanges_gaze": condition.exchanges,  # type: ignore[union-attr]
         "inserts_map": scored.module.oracle,
         "attention": class_name(config["attention"]) if config.get("attention") else "native",
-        "gaze": "predicted" if predicted else "own",
-        **({"gaze_by": str(condition.checkpoint)} if isinstance(condition, Predicted) else {}),
+        "gaze": "own",
+        **({"gaze": "predicted", "gaze_by": str(condition.checkpoint)} if isinstance(condition, Predicted) else {}),
         "simulated_gaze": scored.data.dataset(scored.split).simulated,
     }
 
