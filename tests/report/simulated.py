@@ -55,18 +55,22 @@ def study_runs(
     base: float = 0.34,
     sd_seed: float = SD_SEED,
     sd_arm: float = SD_ARM,
+    pictures: int | None = None,
 ) -> list[Drawn]:
     """Runs of every arm and seed. A sample's chance of being right adds up from the arm's effect, the seed's and the
     run's own luck, how hard the sample is, and how the arm happens to suit the sample; the answer is right or wrong.
 
     Args:
         effects: the true gain of each (weight, condition).
+        pictures: number of pictures of the samples, which are then questions about them; None is a picture each. How
+            hard a question is and how it suits an arm goes by its picture.
     """
-    hard = rng.normal(0, 0.1, samples)
+    of = np.arange(samples) * (pictures or samples) // samples
+    hard = rng.normal(0, 0.1, pictures or samples)[of]
     luck = rng.normal(0, sd_seed, seeds)
     runs = []
     for (weight, condition), effect in {(0.0, "human"): 0.0, **effects}.items():
-        suits = rng.normal(0, SD_INTERACTION, samples)
+        suits = rng.normal(0, SD_INTERACTION, pictures or samples)[of]
         for seed in range(seeds):
             chance = base + effect + luck[seed] + rng.normal(0, sd_arm) + hard + suits
             right = (rng.random(samples) < chance).astype(float)
@@ -76,12 +80,19 @@ def study_runs(
                 "samples": samples,
                 "role": ROLES.get(condition, "control") if weight else "baseline",
                 "label": condition if weight else "baseline",
+                "matched": condition == "shuffled" and weight > 0,
+                "haa": "0.2",
+                "data": {"test": {"stimuli": "a1", "gaze": "b1", "labels": "c1", "ids": "d1"}},
+                "sigma": 0.03,
+                "validation": right.mean() + 0.01 * rng.standard_normal(),
+                "align_loss_at_start": None if weight == 0 else 2.3,
                 "higher_is_better": {"accuracy": True, "attention_nss": True, "loss": False},
                 "simulated_gaze": True,
                 "undefined": {"accuracy": 0, "attention_nss": 0},
                 "metrics": {"accuracy": right.mean(), "attention_nss": nss.mean(), "loss": 1.0 - right.mean()},
             }
-            columns = {"id": np.arange(samples).astype(str), "accuracy": right, "attention_nss": nss}
+            names = {"id": np.arange(samples).astype(str), "stimulus": of.astype(str)}
+            columns = {**names, "accuracy": right, "attention_nss": nss}
             runs.append(Drawn(Path(f"{condition}-{weight}-{seed}"), config(weight, condition, seed), summary, columns))
     return runs
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.report.simulated import Drawn, study_runs
 
 from haa.errors import InputError
-from haa.report.arms import per_sample, studies
+from haa.report.arms import studies
+from haa.report.compare import by_stimulus, compare
 from haa.report.caveats import caveats
 from haa.report.verdict import claims
 
@@ -38,8 +41,6 @@ def test_runs_that_differ_in_anything_else_are_not_compared(runs):
         "vqa on shapes, world=relevant",
         "vqa on shapes, world=relevant, lr=0.1",
     ]
-    elsewhere = [changed(run, output_dir="b", data={**run.config["data"], "root": "/b"}) for run in runs[:3]]
-    assert len(studies([*runs[3:], *elsewhere])) == 1
 
 
 def test_ways_to_align_are_arms_and_share_the_baseline(runs):
@@ -53,7 +54,15 @@ def test_ways_to_align_are_arms_and_share_the_baseline(runs):
 def test_a_run_that_was_repeated_counts_once(runs):
     (study,) = studies([*runs, *runs])
     assert [len(arm.runs) for arm in study.arms] == [3, 3, 3]
-    assert study.repeated == 6  # a baseline that a sweep over conditions repeats is nothing to speak of
+    assert len(study.repeated) == 9
+    assert any("9 runs repeat another one with the same result" in text for text in caveats(study))
+
+
+def test_a_baseline_given_twice_is_told_where_its_results_differ(runs):
+    other = Drawn(Path("again"), runs[0].config, {**runs[0].summary, "metrics": {"accuracy": 0.9}}, {**runs[0].columns})
+    (study,) = studies([*runs, other])
+    assert study.baseline.values("accuracy")[0] == 0.9
+    assert any("seed 0 was run twice and came out differently" in t and "again" in t for t in caveats(study))
 
 
 def test_an_unknown_metric_is_answered_with_the_choices(runs):
@@ -63,21 +72,29 @@ def test_an_unknown_metric_is_answered_with_the_choices(runs):
 
 def test_values_per_sample_are_paired_by_id(runs):
     (study,) = studies(runs)
-    baseline, human = study.arms[:2]
-    expected = np.mean([human.runs[s].columns["accuracy"] - baseline.runs[s].columns["accuracy"] for s in range(3)], 0)
-    assert per_sample(human, "accuracy", range(3), baseline) == pytest.approx(expected)
+    expected = [study.column(run, "accuracy") for run in study.runs]
+    assert expected[0] == pytest.approx(runs[0].columns["accuracy"][np.argsort(np.arange(20).astype(str))])
     order = np.random.default_rng(1).permutation(20)
-    for name, column in human.runs[1].columns.items():
-        human.runs[1].columns[name] = column[order]
-    ids = np.argsort(np.arange(20).astype(str))
-    assert per_sample(human, "accuracy", range(3), baseline) == pytest.approx(expected[ids])
+    for name, column in study.runs[4].columns.items():
+        study.runs[4].columns[name] = column[order]
+    (again,) = studies(runs)
+    for run, values in zip(study.runs, expected, strict=True):
+        assert again.column(run, "accuracy") == pytest.approx(values)
 
 
-def test_a_metric_that_is_no_mean_over_samples_is_not_resampled(runs):
-    runs[4].summary["metrics"]["accuracy"] += 0.1
+def test_a_metric_that_is_no_mean_over_samples_has_an_interval_over_seeds_alone(runs):
     (study,) = studies(runs)
-    assert per_sample(study.arms[1], "accuracy", range(3)) is None
-    assert per_sample(study.arms[1], "loss", range(3)) is None
+    assert compare(study, study.arms[1], study.baseline, "accuracy").stimuli == 20
+    assert compare(study, study.arms[1], study.baseline, "loss").stimuli is None
+    study.arms[1].runs[0].summary["metrics"]["accuracy"] += 0.1
+    assert compare(study, study.arms[1], study.baseline, "accuracy").stimuli is None
+
+
+def test_samples_of_one_stimulus_are_one_unit():
+    values, stimuli = np.array([[1.0, 2.0, 3.0, 6.0], [0.0, 0.0, 1.0, 1.0]]), np.array([7, 2, 2, 2])
+    means, counts = by_stimulus(values, stimuli)
+    assert means.tolist() == [[11 / 3, 1.0], [2 / 3, 0.0]]
+    assert counts.tolist() == [3, 1]
 
 
 def test_an_oracle_is_one_arm_whatever_the_weight_and_no_part_of_the_answer(runs):
@@ -90,7 +107,6 @@ def test_an_oracle_is_one_arm_whatever_the_weight_and_no_part_of_the_answer(runs
     oracle = study.arms[-1]
     assert (oracle.label, oracle.role, oracle.oracle) == ("oracle (upper bound)", "oracle", True)
     assert len(oracle.runs) == 3
-    assert study.repeated == 0
     assert any("Oracle runs are given human gaze at test time" in text for text in caveats(study))
 
 
@@ -108,14 +124,21 @@ def test_faithfulness_on_other_samples_is_told(runs):
 
 
 def test_predicted_gaze_has_its_own_controls(runs):
-    def predicted(run: Drawn) -> Drawn:
+    def predicted(run: Drawn, digest: str = "1f") -> Drawn:
         label = "predicted" if run.role == "treatment" else "shuffled predicted"
-        return Drawn(run.folder, run.config, {**run.summary, "label": label, "gaze": "predicted"}, run.columns)
+        given = {"label": label, "gaze": "predicted", "gaze_by": "a.ckpt", "gaze_by_digest": digest}
+        return Drawn(run.folder, run.config, {**run.summary, **given}, run.columns)
 
     (study,) = studies([*runs, *(predicted(run) for run in runs if run.role != "baseline")])
     controls = {arm.condition: [other.condition for other in study.controls(arm)] for arm in study.of("treatment")}
     assert controls == {"human": ["shuffled"], "predicted": ["shuffled predicted"]}
     assert any("Predicted gaze comes from a saliency model" in text for text in caveats(study))
+
+    # the same path, and another model in it
+    others = [predicted(run, "2e" if run.role == "control" else "1f") for run in runs if run.role != "baseline"]
+    (study,) = studies([*runs, *others])
+    assert [arm.condition for arm in study.controls(study.of("treatment")[1])] == []
+    assert "predicted, weight 0.5, predictor 1" in [arm.label for arm in study.arms]
 
 
 def described(run: Drawn, **summary) -> Drawn:
@@ -128,11 +151,13 @@ def test_a_control_of_ones_own_takes_its_part_and_has_to_be_beaten():
     (study,) = studies(runs)
     assert [arm.condition for arm in study.of("control")] == ["mine"]
     (claim,) = claims(study)
-    assert claim.word == "unspecific"
+    assert (claim.word, [own.other.condition for own in claim.controls]) == ("no control", ["mine"])
+    (claim,) = claims(studies([described(run, matched=run.condition == "mine") for run in runs])[0])
+    assert claim.word == "alignment helps, whosever gaze it is"
     (claim,) = claims(
         studies([described(run, role="less gaze") if run.condition == "mine" else run for run in runs])[0]
     )
-    assert claim.word == "uncontrolled"
+    assert claim.word == "no control"
 
 
 def test_the_run_says_which_way_a_metric_is_better_and_the_verdict_follows():
@@ -147,10 +172,10 @@ def test_the_run_says_which_way_a_metric_is_better_and_the_verdict_follows():
         summary = {**run.summary, "metrics": metrics, "higher_is_better": better}
         return Drawn(run.folder, {**run.config, "task": task}, summary, columns)
 
-    assert claims(studies([renamed(run, lower=False) for run in runs])[0])[0].word == "helps"
-    assert claims(studies([renamed(run, lower=True) for run in runs])[0])[0].word == "harms"
+    assert claims(studies([renamed(run, lower=False) for run in runs])[0])[0].word == "gaze helps"
+    assert claims(studies([renamed(run, lower=True) for run in runs])[0])[0].word == "gaze harms"
     # the class does not say it: the task's own metric has a mode
-    assert claims(studies([renamed(run, lower=None) for run in runs])[0])[0].word == "harms"
+    assert claims(studies([renamed(run, lower=None) for run in runs])[0])[0].word == "gaze harms"
 
 
 def test_a_metric_of_which_nothing_says_whether_more_is_better_gets_no_verdict(runs):

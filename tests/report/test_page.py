@@ -39,7 +39,7 @@ def test_the_answer_comes_first_with_its_interval(opened, page):
     text = tab.locator("main").inner_text()
     first = tab.locator(".answer").inner_text()
     assert first.startswith("Simulated human gaze helps.")
-    assert re.search(r"Human, weight 0.5: \+0\.\d{3} accuracy .*95 % interval 0\.\d{3} to 0\.\d{3} over 6 seeds", first)
+    assert re.search(r"Human, weight 0.5: \+0\.\d{3} accuracy .*95 % interval 0\.\d{3} to 0\.\d{3}, over 6 seeds and 200 pictures", first)
     assert re.search(r"Control shuffled: .* beaten \(difference \+0\.\d{3}", first)
     for part in ("The gaze is simulated", "By condition", "By weight", "Learning curves", "Where they looked"):
         assert part in text
@@ -108,7 +108,7 @@ def test_the_table_of_numbers_is_what_was_computed(page, tmp_path):
     row = rows["accuracy", "human, weight 0.5"]
     assert float(row["mean"]) == pytest.approx(np.mean(human), abs=1e-8)
     assert float(row["difference"]) == pytest.approx(np.mean(human) - np.mean(base), abs=1e-8)
-    assert (row["runs"], row["paired_seeds"], row["verdict"]) == ("6", "6", "helps")
+    assert (row["runs"], row["paired_seeds"], row["verdict"]) == ("6", "6", "gaze helps")
     again = report(tmp_path, {HUMAN: 0.25, SHUFFLED: 0.0}, maps=0)
     assert (again.parent / "summary.csv").read_text() == (page.parent / "summary.csv").read_text()
     for name in ("differences", "weights", "curves", "consistency"):
@@ -122,8 +122,8 @@ NOT_SHOWN = "Not shown that simulated human gaze helps"
 @pytest.mark.parametrize(
     ("effects", "seeds", "said"),
     [
-        ({HUMAN: 0.3, SHUFFLED: 0.3}, 8, f"{NOT_SHOWN}: it is not told apart from a control."),
-        ({HUMAN: 0.3}, 6, f"{NOT_SHOWN}: there is no control."),
+        ({HUMAN: 0.3, SHUFFLED: 0.3}, 8, "Alignment helps, whosever gaze it is."),
+        ({HUMAN: 0.3}, 6, f"{NOT_SHOWN}: there is no control with gaze at other pictures."),
         ({HUMAN: -0.3, SHUFFLED: 0.0}, 6, "Simulated human gaze harms."),
         ({HUMAN: 0.0, SHUFFLED: 0.0}, 4, "Inconclusive: not shown whether simulated human gaze helps."),
         ({HUMAN: 0.3, SHUFFLED: 0.0}, 1, "Inconclusive: not shown whether simulated human gaze helps."),

@@ -70,31 +70,3 @@ def test_one_seed_and_equal_seeds_have_no_interval():
         assert (found.mean, found.low, found.high) == (pytest.approx(0.4), None, None)
     found = statistics.paired([0.3, 0.4], [0.1, 0.2])  # equal up to rounding
     assert (found.low, found.p, found.effect, found.sign) == (None, None, None, 0)
-
-
-def test_bootstrap_over_samples():
-    x = np.append(RNG.gamma(1.0, 1.0, 400), np.nan)
-    low, high = statistics.over_samples(x, resamples=20_000)
-    expected = stats.bootstrap((x[:-1],), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.01)
-    assert (low, high) == statistics.over_samples(x, resamples=20_000)
-    assert statistics.over_samples(np.array([1.0, np.nan])) is None
-
-
-@pytest.mark.parametrize("n", [3, 4, 30])
-def test_correlation(n):
-    x = RNG.normal(size=n)
-    y = x + RNG.normal(size=n)
-    found, expected = statistics.correlation(x, y), stats.pearsonr(x, y)
-    assert (found.r, found.p) == pytest.approx((expected.statistic, expected.pvalue), abs=1e-9)
-    assert found.rank == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-9)
-    if n > 3:
-        z, half = math.atanh(found.r), stats.norm.ppf(0.975) / math.sqrt(n - 3)
-        assert (found.low, found.high) == pytest.approx((math.tanh(z - half), math.tanh(z + half)), abs=1e-9)
-    else:
-        assert (found.low, found.high) == (None, None)
-
-
-def test_what_does_not_vary_has_no_correlation():
-    assert statistics.correlation([1, 2], [1, 2]) is None
-    assert statistics.correlation([1, 2, 3], [5, 5, 5]) is None

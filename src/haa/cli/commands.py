@@ -17,6 +17,8 @@ from haa.errors import InputError, suggest
 
 REPORT = {
     "metric": "Metric that the answer is about. Default: the one that the task selects checkpoints by.",
+    "difference": "Smallest difference worth having, in units of the metric: the report says whether a larger one can be "
+    "excluded. Default: what the runs were given, else 2 % of the baseline's score.",
     "output": "Folder that the page goes to. Default: report/ in the first of the folders.",
 }
 
@@ -45,7 +47,7 @@ def report(argv: list[str]) -> None:
             "intervals, figures and caveats (index.html, which needs no network; summary.csv; figures/).\n"
             "RUNS are run folders, or folders that hold some, such as a study's."
         )
-        line = "haa report RUNS... [metric=NAME] [output=DIR]"
+        line = "haa report RUNS... [metric=NAME] [difference=NUMBER] [output=DIR]"
         print(usage(line, summary, REPORT, "haa report studies/mine metric=accuracy output=answer"))
         return
     words, values = parse("report", argv, REPORT)
@@ -53,9 +55,12 @@ def report(argv: list[str]) -> None:
     from haa.report.page import write
     from haa.report.table import show
 
+    difference = _number("difference", values["difference"]) if "difference" in values else None
+    if difference is not None and difference <= 0:
+        raise InputError(f"difference={values['difference']}: give a positive number, in units of the metric")
     show(folders)
     output = Path(values["output"]) if "output" in values else folders[0] / "report"
-    print(f"page: {write(folders, output, values.get('metric'))}")
+    print(f"page: {write(folders, output, values.get('metric'), difference)}")
 
 
 def study_plan(argv: list[str]) -> None:
@@ -146,7 +151,7 @@ def _dataset(words: list[str]) -> Callable[..., Any]:
 
     node = OmegaConf.create({"data": OmegaConf.to_container(cfg.data, resolve=True)})
     build.check(node, cfg.trust)
-    return build.make(node.data, _partial_=True)
+    return build.make(build.data_node(node), _partial_=True)
 
 
 def _get(argv: list[str]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from haa.report.arms import Arm, Study
-from haa.report.compare import Comparison, compare
-from haa.report.verdict import LEVEL, Claim
+from haa.report.compare import Comparison
+from haa.report.verdict import Claim
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -59,50 +59,79 @@ def gaze(study: Study, arm: Arm) -> str:
     return "simulated human gaze" if study.simulated else "human gaze"
 
 
-def answer(study: Study, claims: list[Claim]) -> tuple[str, list[str]]:
+def answer(study: Study, claims: list[Claim], studies: int = 1) -> tuple[str, list[str]]:
     """Return the answer in a few words, and the sentences that bear it out.
 
     Args:
         study: Study that was run.
-        claims: Claims that `haa.report.verdict.claims` returns.
+        claims: Its claims, as `haa.report.verdict.claims` or `family` returns them.
+        studies: Number of studies on the page, whose claims were corrected together.
     """
     if not claims:
         return "Nothing to answer yet", ["No run was aligned with human or predicted gaze."]
-    first_claim = claims[0]
-    subject = gaze(study, first_claim.arm)
-    subject = subject[0].upper() + subject[1:]
-    metric = study.metric
-    headline = {
-        "helps": f"{subject} helps",
-        "unspecific": f"Not shown that {subject.lower()} helps: it is not told apart from a control",
-        "uncontrolled": f"Not shown that {subject.lower()} helps: there is no control",
-        "harms": f"{subject} harms",
-        "inconclusive": f"Inconclusive: not shown whether {subject.lower()} helps",
-        "no comparison": f"Not shown whether {subject.lower()} helps: there is no baseline to compare with",
-    }[first_claim.word]
-    sentences = [_sentence(study, first_claim, metric)]
-    sentences += _about_controls(study, first_claim)
-    for claim in claims[1:]:
-        sentences.append(_short(claim, metric))
-    return headline, sentences
+    first = claims[0]
+    sentences = [_sentence(study, first)]
+    sentences += _about_controls(study, first)
+    sentences += _how_far(study, first)
+    sentences += _lost(first)
+    sentences += _chosen(study, first, studies)
+    sentences += [_short(study, claim) for claim in claims[1:]]
+    return _headline(study, first), sentences
 
 
-def _sentence(study: Study, claim: Claim, metric: str) -> str:
+def better(claim: Claim) -> int:
+    """Return 1 where the treatment did better than the baseline, -1 where worse, 0 where there is none."""
+    if claim.baseline is None:
+        return 0
+    gain = claim.baseline.difference.mean * claim.arm.sign(claim.baseline.metric)
+    return int(gain > 0) - int(gain < 0)
+
+
+def _headline(study: Study, claim: Claim) -> str:
+    subject = gaze(study, claim.arm)
+    does = "helps" if better(claim) >= 0 else "harms"
+    texts = {
+        "gaze helps": f"{subject} helps",
+        "gaze harms": f"{subject} harms",
+        "no difference above δ": f"no difference above {margin(claim)}: {subject} neither helps nor harms by more",
+        "no control": f"not shown that {subject} {does}: there is no control with gaze at other pictures",
+        "no baseline": f"not shown whether {subject} helps: there is no baseline to compare with",
+        "inconclusive": "inconclusive: runs that were lost could overturn the answer"
+        if claim.overturned
+        else f"inconclusive: not shown whether {subject} helps",
+    }
+    text = texts.get(claim.word, claim.word)
+    return text[0].upper() + text[1:]
+
+
+def margin(claim: Claim) -> str:
+    """Return δ as the page prints it: to two digits."""
+    return "δ" if claim.margin is None else f"{claim.margin:.2g}"
+
+
+def _sentence(study: Study, claim: Claim) -> str:
     arm, base = claim.arm, claim.baseline
     if base is None:
         return f"{_name(arm)} has no seed in common with a run of weight 0, which is what it would be compared with."
-    seeds = f"{base.difference.n} seeds" if base.difference.n > 1 else "one seed"
-    gain_text = f"{signed(base.difference.mean)} {metric} against the baseline"
-    spread = f"{_interval(base)} over {seeds}"
-    if base.samples is not None:
-        spread += f", {interval(*base.samples)} over test samples"
-    p_text = f"{'' if base.corrected is None else 'corrected '}{p_value(base.corrected)}"
-    sentence = f"{_name(arm)}: {gain_text} ({spread}; {p_text})."
-    if study.sign(metric) < 0:
-        sentence += f" Less {metric} is better."
-    if claim.word != "inconclusive":
-        return sentence
-    return f"{sentence} {_why(base)} haa study-plan says how many seeds would show a given difference."
+    gain = f"{signed(base.difference.mean)} {base.metric} against the baseline"
+    sentence = f"{_name(arm)}: {gain} ({_interval(base)}, over {over(study, base)}; {p_value(base.difference.p)})."
+    if study.sign(base.metric) < 0:
+        sentence += f" Less {base.metric} is better."
+    return sentence
+
+
+def over(study: Study, comparison: Comparison) -> str:
+    """Return what a difference is over, such as ``5 seeds and 200 pictures``."""
+    n = comparison.difference.n
+    seeds = f"{n} seeds" if n > 1 else "one seed"
+    if comparison.stimuli is None:
+        return seeds
+    unit = "test samples" if study.stimuli is None else "videos" if _videos(study) else "pictures"
+    return f"{seeds} and {comparison.stimuli} {unit}"
+
+
+def _videos(study: Study) -> bool:
+    return study.settings.get("task.name") == "action"
 
 
 def _interval(comparison: Comparison) -> str:
@@ -110,45 +139,84 @@ def _interval(comparison: Comparison) -> str:
     return "no interval" if d.low is None else f"95 % interval {interval(d.low, d.high)}"
 
 
-def _why(base: Comparison) -> str:
-    d = base.difference
-    if d.low is None:
-        return "So few outcomes give no interval: run more seeds."
-    if d.sign == 0:
-        return "The interval holds zero: neither a gain nor a loss is shown, and no absence of one either."
-    if base.corrected is not None and base.corrected >= LEVEL:
-        return "The interval excludes zero, but no longer once corrected for the number of comparisons."
-    return "The seeds agree, but other test samples may not: the interval over samples holds zero."
-
-
 def _about_controls(study: Study, claim: Claim) -> list[str]:
-    if claim.word == "no comparison":
+    if claim.word == "no baseline":
         return []
-    if not study.controls(claim.arm):
-        return ["No control was run at this weight: condition=shuffled would tell whether it matters whose gaze it is."]
     sentences = []
-    for comparison in claim.controls:
-        control, d = comparison.other, comparison.difference
-        to_baseline = None if study.baseline is None else compare(control, study.baseline, comparison.metric)
-        gain_text = "" if to_baseline is None else f"{signed(to_baseline.difference.mean)} against the baseline, and "
-        outcome = {1: "beaten", -1: "better", 0: "not told apart"}[comparison.better]
-        spread = f"difference {signed(d.mean)}, {_interval(comparison)}, {p_value(d.p)}"
-        sentences.append(f"Control {control.condition}: {gain_text}{outcome} ({spread}).")
-    if claim.word == "unspecific":
-        sentences.append("What was gained may therefore not be due to where people looked.")
+    for own, gain in zip(claim.controls, claim.gains, strict=True):
+        outcome = {1: "beaten", -1: "better", 0: "not told apart"}[own.sign]
+        spread = f"difference {signed(own.difference.mean)}, {_interval(own)}, {p_value(own.difference.p)}"
+        to_baseline = f"{signed(gain.difference.mean)} against the baseline"
+        sentences.append(f"Control {own.other.condition}: {to_baseline}, and {outcome} ({spread}).")
+    if not any(own.other.matched for own in claim.controls):
+        told = (
+            "None of these controls has gaze at other pictures, with the centre bias that all gaze has: "
+            if claim.controls
+            else "No control was run at this weight: "
+        )
+        sentences.append(f"{told}condition=shuffled would tell whether it matters whose gaze it is.")
+    elif claim.word.startswith("alignment"):
+        sentences.append("What alignment does here, gaze at other pictures does, too: no claim about people.")
+    elif claim.word == "inconclusive" and claim.baseline is not None and claim.baseline.sign:
+        does = "better" if claim.baseline.sign > 0 else "worse"
+        sentences.append(f"It is {does} than the baseline; whether that is due to whose gaze it is, is not shown.")
     return sentences
 
 
-def _short(claim: Claim, metric: str) -> str:
+def _how_far(study: Study, claim: Claim) -> list[str]:
+    """Return what can be excluded, where no difference is claimed."""
+    base = claim.baseline
+    if base is None or claim.word not in ("inconclusive", "no difference above δ"):
+        return []
+    if base.difference.low is None:
+        return ["So few outcomes give no interval: run more seeds."]
+    low, high = (float(end) for end in base.contrast.interval(0.9))
+    sentences = [f"Differences to the baseline above {max(abs(low), abs(high)):.2g} are excluded."]
+    if claim.margin is not None:
+        why = "" if study.difference is not None else ": 2 % of the baseline's score, as the study names no difference="
+        sentences.append(f"δ, the smallest difference worth having, is {margin(claim)}{why}.")
+    if claim.word == "inconclusive":
+        sentences.append("haa study-plan says how many seeds, or test pictures, would decide.")
+    return sentences
+
+
+def _lost(claim: Claim) -> list[str]:
+    arms = [claim.arm, *(own.other for own in claim.controls)]
+    arms += [claim.baseline.other] if claim.baseline else []
+    metric = claim.baseline.metric if claim.baseline else None
+    gone = {arm.label: arm.missing(metric) for arm in arms if metric}
+    names = [f"{label} (seed {', '.join(map(str, seeds))})" for label, seeds in gone.items() if seeds]
+    if not names:
+        return []
+    could = "could overturn" if claim.overturned else "were counted at their worst, and do not change"
+    return [f"Runs that failed or did not finish {could} the answer: {'; '.join(names)}."]
+
+
+def _chosen(study: Study, claim: Claim, studies: int) -> list[str]:
+    sentences = []
+    if len(claim.rivals) > 1:
+        names = ", ".join(arm.label.removeprefix(f"{arm.condition}, ") for arm in claim.rivals)
+        sentences.append(
+            f"The validation split chose {claim.arm.label.removeprefix(f'{claim.arm.condition}, ')} among {names}; "
+            "the test split was asked about this one alone."
+            if claim.chosen
+            else f"There are several ways to align ({names}) and no validation scores to choose one by: an answer is "
+            "given where all of them agree."
+        )
+    if claim.p is not None and claim.word not in ("inconclusive", "no baseline"):
+        reasons = [f"{len(study.of('treatment'))} treatments"] if len(study.of("treatment")) > 1 else []
+        reasons += [f"{studies} studies on this page"] if studies > 1 else []
+        corrected = f", corrected for {' and '.join(reasons)}" if reasons else ""
+        sentences.append(f"The answer as a whole: {p_value(claim.p)}{corrected}.")
+    return sentences
+
+
+def _short(study: Study, claim: Claim) -> str:
     if claim.baseline is None:
         return f"{_name(claim.arm)}: no comparison."
     d = claim.baseline.difference
-    phrases = {
-        "unspecific": "better than the baseline, not than every control",
-        "uncontrolled": "better, without control",
-    }
-    verdict = phrases.get(claim.word, claim.word)
-    return f"{_name(claim.arm)}: {verdict} ({signed(d.mean)} {metric}, {interval(d.low, d.high)})."
+    word = claim.word.replace("δ", margin(claim))
+    return f"{_name(claim.arm)}: {word} ({signed(d.mean)} {claim.baseline.metric}, {interval(d.low, d.high)})."
 
 
 def _name(arm: Arm) -> str:

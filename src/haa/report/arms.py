@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from haa.errors import InputError, suggest
-from haa.report.collect import Run, flat
+from haa.report.collect import Run, Unfinished
+from haa.report.settings import could_be, differing, flat
 from haa.run_folder import class_name
 
 FAITHFULNESS = tuple(f"attention_{name}" for name in ("deletion", "insertion", "comprehensiveness", "sufficiency"))
 """Metrics of attention that ask the model, and no gaze."""
 _ORDER = ("baseline", "treatment", "control", "less gaze", "oracle")
+_Key = tuple[float, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,12 @@ class Arm:
     weight: float
     loss: str
     """How the alignment was made, as `haa.report.collect.Run.loss` says it."""
+    predictor: str
+    """What predicted its gaze; empty for recorded gaze."""
     label: str
     runs: dict[int, Run]
+    lost: dict[int, str] = field(default_factory=dict)
+    """Runs that failed, diverged or did not finish: what happened, by seed."""
 
     @property
     def oracle(self) -> bool:
@@ -41,10 +48,34 @@ class Arm:
         """Whether its gaze, or that which its control exchanged, came from a model."""
         return any(run.predicted for run in self.runs.values())
 
+    @property
+    def matched(self) -> bool:
+        """Whether its gaze is that of another stimulus, and differs from the treatment's in nothing else."""
+        return bool(self.runs) and all(run.matched for run in self.runs.values())
+
     def values(self, metric: str) -> dict[int, float]:
         """Return the metric by seed, where it is defined."""
         known = {seed: run.summary["metrics"].get(metric) for seed, run in sorted(self.runs.items())}
         return {seed: value for seed, value in known.items() if value is not None}
+
+    def missing(self, metric: str) -> dict[int, str]:
+        """Return the seeds whose run was lost, or came to an end without a value of the metric, and why."""
+        undefined = {seed: f"{metric} is undefined" for seed in self.runs if seed not in self.values(metric)}
+        return {**self.lost, **undefined}
+
+    @property
+    def validation(self) -> float | None:
+        """Mean over seeds of the best value on the validation split; None where a run has none."""
+        values = [run.validation for run in self.runs.values()]
+        known = [value for value in values if value is not None]
+        return fmean(known) if known and len(known) == len(values) else None
+
+    @property
+    def align_loss_at_start(self) -> float | None:
+        """Mean over seeds of the alignment loss before training: how hard its gaze pulls. None where unknown."""
+        values = [run.summary.get("align_loss_at_start") for run in self.runs.values()]
+        known = [value for value in values if value is not None]
+        return fmean(known) if known else None
 
     def sign(self, metric: str) -> int:
         """Return 1 where more of a metric is better, -1 where less is, 0 where nothing says so."""
@@ -64,8 +95,10 @@ class Study:
     arms: list[Arm]
     metric: str
     """The task's metric, which the verdict is about."""
-    repeated: int
-    """Runs left out because another one has the same condition, weight and seed."""
+    repeated: list[tuple[Run, Run]]
+    """Runs left out because a later one has the same condition, weight and seed, each with that one."""
+    difference: float | None = None
+    """Smallest difference worth having, in units of the metric; None where the runs name none, or several."""
 
     @property
     def baseline(self) -> Arm | None:
@@ -81,12 +114,11 @@ class Study:
         return _sign(self.runs, metric)
 
     def controls(self, arm: Arm) -> list[Arm]:
-        """Return the controls of an arm: the same weight and loss, with gaze that does not belong to the image.
+        """Return the controls of an arm: the same weight, loss and source of gaze, with gaze that is not the image's.
 
-        Where there are some of the same source (predicted gaze, or recorded), they are meant and not the others.
+        Exchanged gaze of a predictor is no control of recorded gaze, nor of another predictor's.
         """
-        matching = [other for other in self.of("control") if other.matches(arm)]
-        return [other for other in matching if other.predicted == arm.predicted] or matching
+        return [other for other in self.of("control") if other.matches(arm) and other.predictor == arm.predictor]
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -114,13 +146,46 @@ class Study:
         """Whether gaze comes from a simulated observer."""
         return any(run.summary.get("simulated_gaze") for run in self.runs)
 
+    @cached_property
+    def ids(self) -> NDArray[np.str_] | None:
+        """Names of the test samples ``(n,)``, sorted; None where no run kept values per sample."""
+        return next((np.sort(run.samples["id"]) for run in self.runs if "id" in run.samples), None)
 
-def studies(runs: Sequence[Run], metric: str | None = None) -> list[Study]:
-    """Group runs by what has to be equal for a comparison: all settings but condition, weight and seed.
+    @cached_property
+    def stimuli(self) -> NDArray[np.intp] | None:
+        """For each of the `ids` the place of its picture or video; None where no run says it."""
+        for run in self.runs:
+            if "stimulus" in run.samples:
+                names = run.samples["stimulus"][np.argsort(run.samples["id"])]
+                return np.unique(names, return_inverse=True)[1]
+        return None
+
+    def column(self, run: Run, metric: str) -> NDArray[np.float64] | None:
+        """Return the metric's value ``(n,)`` of every test sample, in the order of `ids`; NaN is undefined.
+
+        Returns:
+            None where the run has no values per sample, or where the metric is not their mean (a corpus score, a
+            maximum over thresholds).
+        """
+        values, stated = run.samples.get(metric), run.summary["metrics"].get(metric)
+        if values is None or stated is None or self.ids is None or not np.isfinite(values).any():
+            return None
+        if abs(float(np.nanmean(values)) - stated) > 1e-4 * max(1.0, abs(stated)):
+            return None
+        own = run.samples["id"]
+        if np.array_equal(own, self.ids):
+            return values
+        order = np.argsort(own)
+        return values[order] if np.array_equal(own[order], self.ids) else None
+
+
+def studies(runs: Sequence[Run], metric: str | None = None, unfinished: Sequence[Unfinished] = ()) -> list[Study]:
+    """Group runs by what has to be equal for a comparison: see `haa.report.settings`.
 
     Args:
         runs: Finished runs.
         metric: Metric that the verdict is about; None is the one by which checkpoints were selected (``task.monitor``).
+        unfinished: Runs that failed or were cut off. Each is told of in the arm that it would have been part of.
 
     Raises:
         InputError: If no run has the metric, or nothing says which way it is better.
@@ -133,77 +198,41 @@ def studies(runs: Sequence[Run], metric: str | None = None) -> list[Study]:
     for key, members in groups.items():
         alike.setdefault(_subject(members[0]), []).append(dict(key))
     return [
-        _study(dict(key), members, _differing(alike[_subject(members[0])]), metric) for key, members in groups.items()
+        _study(dict(key), members, differing(alike[_subject(members[0])]), metric, unfinished)
+        for key, members in groups.items()
     ]
 
 
-def per_sample(arm: Arm, metric: str, seeds: Sequence[int], other: Arm | None = None) -> NDArray[np.float64] | None:
-    """Return the metric's value of every test sample (less the other arm's), averaged over seeds; NaN is undefined.
-
-    Returns:
-        None where a run has no values per sample, or where the metric is not their mean (a corpus score, a maximum
-        over thresholds): resampling would then be about something else.
-    """
-    columns = []
-    for seed in seeds:
-        own = _column(arm.runs[seed], metric)
-        minus = None if other is None else _column(other.runs[seed], metric)
-        if own is None or (other is not None and minus is None):
-            return None
-        columns.append(own if minus is None else _less(own, minus))
-    if not columns:
-        return None
-    ids = columns[0][0]
-    for names, _ in columns[1:]:
-        if not np.array_equal(names, ids):
-            ids = np.intersect1d(ids, names)
-    rows = [values if np.array_equal(names, ids) else _pick(names, values, ids) for names, values in columns]
-    defined = np.isfinite(rows).all(0)
-    return np.where(defined, np.where(defined, rows, 0.0).mean(0), np.nan)
-
-
-Column = tuple[NDArray[np.str_], NDArray[np.float64]]
-
-
-def _column(run: Run, metric: str) -> Column | None:
-    values, stated = run.samples.get(metric), run.summary["metrics"].get(metric)
-    if values is None or stated is None or not np.isfinite(values).any():
-        return None
-    if abs(float(np.nanmean(values)) - stated) > 1e-4 * max(1.0, abs(stated)):
-        return None
-    return run.samples["id"], values
-
-
-def _less(one: Column, other: Column) -> Column:
-    if np.array_equal(one[0], other[0]):
-        return one[0], one[1] - other[1]
-    ids = np.intersect1d(one[0], other[0])
-    return ids, _pick(*one, ids) - _pick(*other, ids)
-
-
-def _pick(names: NDArray[np.str_], values: NDArray[np.float64], ids: NDArray[np.str_]) -> NDArray[np.float64]:
-    order = np.argsort(names)
-    return values[order[np.searchsorted(names, ids, sorter=order)]]
-
-
-def _study(settings: dict[str, str], runs: list[Run], differing: list[str], metric: str | None) -> Study:
-    arms: dict[tuple[float, str, str], dict[int, Run]] = {}
-    repeated = 0
+def _study(
+    settings: dict[str, str],
+    runs: list[Run],
+    apart: list[str],
+    metric: str | None,
+    unfinished: Sequence[Unfinished],
+) -> Study:
+    arms: dict[_Key, dict[int, Run]] = {}
+    repeated = []
     for run in runs:
-        # without alignment the condition changes nothing: a baseline swept over conditions is one run per seed
-        # and so for an oracle, which has nothing left to align
-        unaligned = run.weight == 0 or run.oracle
-        seeds = arms.setdefault((0.0, run.condition, "") if unaligned else (run.weight, run.condition, run.loss), {})
-        repeated += run.seed in seeds and not unaligned
+        seeds = arms.setdefault(_arm_of(run), {})
+        if run.seed in seeds:
+            repeated.append((seeds[run.seed], run))
         seeds[run.seed] = run
-    losses = sorted({loss for _, _, loss in arms if loss})
+    lost: dict[_Key, dict[int, str]] = {}
+    for broken in unfinished:
+        if broken.run is not None and could_be(broken.run.settings, settings):
+            key = _arm_of(broken.run)
+            if broken.run.seed not in arms.get(key, {}):
+                lost.setdefault(key, {})[broken.run.seed] = broken.error or "cut off, or still running"
+                arms.setdefault(key, {})
+    named = [run for run in runs] + [broken.run for broken in unfinished if broken.run is not None]
+    roles = {_arm_of(run): run.role for run in reversed(named)}
+    losses = sorted({loss for _, _, loss, _ in arms if loss})
+    predictors = sorted({predictor for *_, predictor in arms if predictor})
     made = [
-        Arm(
-            next(iter(by_seed.values())).role, condition, weight, loss, _label(condition, weight, loss, losses), by_seed
-        )
-        for (weight, condition, loss), by_seed in arms.items()
+        Arm(roles[key], key[1], key[0], *key[2:], _label(key, losses, predictors), by_seed, lost.get(key, {}))
+        for key, by_seed in arms.items()
     ]
-    made.sort(key=lambda arm: (_ORDER.index(arm.role), arm.condition, arm.weight, arm.loss))
+    made.sort(key=lambda arm: (_ORDER.index(arm.role), arm.condition, arm.weight, arm.loss, arm.predictor))
     known = sorted({name for run in runs for name in run.summary["metrics"]})
     task = runs[0].config["task"]
     chosen = metric or task["monitor"].removeprefix("val/")
@@ -214,7 +243,17 @@ def _study(settings: dict[str, str], runs: list[Run], differing: list[str], metr
             f"metric={chosen}: nothing says whether more of it is better; set higher_is_better of its class, and "
             "evaluate the runs again"
         )
-    return Study(_title(runs[0], settings, differing), settings, made, chosen, repeated)
+    given = [run.config.get("difference") for run in runs]
+    difference = given[0] if all(value == given[0] for value in given) else None
+    return Study(_title(runs[0], settings, apart), settings, made, chosen, repeated, difference)
+
+
+def _arm_of(run: Run) -> _Key:
+    # without alignment the condition changes nothing: a baseline swept over conditions is one run per seed
+    # and so for an oracle, which has nothing left to align
+    if run.role in ("baseline", "oracle"):
+        return 0.0, run.condition, "", ""
+    return run.weight, run.condition, run.loss, run.predictor
 
 
 def _sign(runs: Iterable[Run], metric: str) -> int:
@@ -225,11 +264,16 @@ def _sign(runs: Iterable[Run], metric: str) -> int:
     return 0
 
 
-def _label(condition: str, weight: float, loss: str, losses: list[str]) -> str:
+def _label(key: _Key, losses: list[str], predictors: list[str]) -> str:
+    weight, condition, loss, predictor = key
     if weight == 0:
         return condition
-    label = f"{condition}, weight {weight:g}"
-    return label if len(losses) < 2 else f"{label}, {_short(loss, losses)}"
+    words = [condition, f"weight {weight:g}"]
+    if len(losses) > 1:
+        words.append(_short(loss, losses))
+    if predictor and len(predictors) > 1:
+        words.append(f"predictor {predictors.index(predictor) + 1}")
+    return ", ".join(words)
 
 
 def _short(loss: str, losses: list[str]) -> str:
@@ -240,11 +284,6 @@ def _short(loss: str, losses: list[str]) -> str:
     return ", ".join(mine[key].rsplit(".", 1)[-1] if "_target_" in key else f"{key}={mine[key]}" for key in keys)
 
 
-def _differing(settings: list[dict[str, str]]) -> list[str]:
-    keys = sorted({key for setting in settings for key in setting})
-    return [key for key in keys if len({setting.get(key) for setting in settings}) > 1]
-
-
 def _subject(run: Run) -> str:
     """Return what a run is about: the task and the data."""
     data = flat(run.config["data"])
@@ -252,8 +291,11 @@ def _subject(run: Run) -> str:
     return f"{run.config['task']['name']} on {class_name(data).lower()}{world}"
 
 
-def _title(run: Run, settings: dict[str, str], differing: list[str]) -> str:
+def _title(run: Run, settings: dict[str, str], apart: list[str]) -> str:
     told = ("task.", "data._target_", "data.world", "data.task", "model.backbone.")
-    rest = [key for key in differing if key in settings and not key.startswith(told)]
+    digests = ("data train.", "data val.", "data test.", "test samples")
+    rest = [key for key in apart if key in settings and not key.startswith((*told, *digests))]
     values = {key: settings[key].rsplit(".", 1)[-1] if "_target_" in key else settings[key] for key in rest}
-    return ", ".join([_subject(run), *(f"{key.removesuffix('._target_')}={value}" for key, value in values.items())])
+    words = [f"{key.removesuffix('._target_')}={value}" for key, value in values.items()]
+    words += [f"{key} {settings[key][:6]}" for key in apart if key.startswith(digests) and key in settings][:1]
+    return ", ".join([_subject(run), *words])

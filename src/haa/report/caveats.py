@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from haa.report.answer import number
 from haa.report.arms import Study
 from haa.report.collect import Unfinished
+from haa.report.settings import NOT_RECORDED, differing
 
 FEW = 5
 """Number of seeds below which an interval rests more on the assumption of normal differences than on the data."""
@@ -29,20 +31,21 @@ def caveats(study: Study) -> list[str]:
     if study.baseline is None:
         out.append("There is no baseline (align_weight=0): differences are not shown.")
     treated = study.of("treatment")
-    uncontrolled = [arm.label for arm in treated if not study.controls(arm)]
+    uncontrolled = [arm.label for arm in treated if not any(other.matched for other in study.controls(arm))]
     if uncontrolled:
-        out.append(f"No control at the same weight: {', '.join(uncontrolled)}. Help cannot be claimed there.")
+        out.append(
+            f"No shuffled control at the same weight: {', '.join(uncontrolled)}. That gaze helps, or harms, cannot be "
+            "claimed there: inverted and random gaze lack the centre bias that all gaze has."
+        )
     others = [arm.label for arm in study.of("less gaze")]
     if others:
         out.append(f"Shown, and no part of the answer: {', '.join(others)}.")
     out += _undefined(study)
     out += _faithfulness(study)
-    if study.repeated:
-        runs = "1 run repeats" if study.repeated == 1 else f"{study.repeated} runs repeat"
-        out.append(f"{runs} the condition, weight and seed of another; the last one counts.")
-    sizes = sorted({run.summary["samples"] for run in study.runs})
-    if len(sizes) > 1:
-        out.append(f"Runs were scored on different numbers of samples: {', '.join(map(str, sizes))}.")
+    out += _lost(study)
+    out += _repeated(study)
+    out += _pull(study)
+    out += _unrecorded(study)
     if study.metric.split("_")[0] in ("nss", "cc", "kl", "sim", "auc"):
         out.append(
             "The task itself is to predict gaze, and all runs learn from it; the conditions exchange only the gaze "
@@ -55,12 +58,11 @@ def overall(studies: Sequence[Study], unfinished: Sequence[Unfinished]) -> list[
     """Return the caveats of all studies together."""
     out = []
     if len(studies) > 1:
-        keys = sorted({key for study in studies for key in study.settings})
-        differing = [key for key in keys if len({study.settings.get(key) for study in studies}) > 1]
         out.append(
-            f"{len(studies)} studies, which differ in {', '.join(differing)}: only runs whose settings are all "
-            "the same are compared."
+            f"{len(studies)} studies: only runs that are equal in all but condition, weight and seed are compared. "
+            "All answers are corrected together (Holm), so that any false one is said on 5 % of such pages."
         )
+        out += _apart(studies)
     out += [f"Failed: {_place(run)}: {run.error}" for run in unfinished if run.error]
     cut_off = [_place(run) for run in unfinished if not run.error]
     if cut_off:
@@ -68,12 +70,32 @@ def overall(studies: Sequence[Study], unfinished: Sequence[Unfinished]) -> list[
     return out
 
 
+def _apart(studies: Sequence[Study]) -> list[str]:
+    """Return, for each study, in what it differs from the one before it that it resembles most."""
+    out = []
+    for k, study in enumerate(studies[1:], start=1):
+        keys = {n: differing([study.settings, studies[n].settings]) for n in range(k)}
+        nearest = min(keys, key=lambda n: (len(keys[n]), n))
+        values = [
+            f"{key} ({_said(studies[nearest].settings.get(key))}, here {_said(study.settings.get(key))})"
+            for key in keys[nearest]
+        ]
+        out.append(f"Study {k + 1} differs from study {nearest + 1} in {_some(values)}.")
+    return out
+
+
+def _said(value: str | None) -> str:
+    if value is None:
+        return "not set"
+    return f"{value[:6]}…" if len(value) > 24 and value.isalnum() else value if len(value) <= 60 else f"…{value[-58:]}"
+
+
 def _place(run: Unfinished) -> str:
     return "/".join(run.folder.parts[-2:])
 
 
 def _seeds(study: Study) -> list[str]:
-    counts = {arm.label: len(arm.runs) for arm in study.arms}
+    counts = {arm.label: len(arm.runs) for arm in study.arms if arm.runs}
     out = []
     fewest = min(counts.values())
     if fewest < FEW:
@@ -82,10 +104,77 @@ def _seeds(study: Study) -> list[str]:
             f"Few seeds: some conditions have {fewest_text}. With fewer than {FEW} an interval rests on the assumption "
             "that differences are normally distributed."
         )
-    seeds = {tuple(sorted(arm.runs)) for arm in study.arms}
+    seeds = {tuple(sorted(arm.runs)) for arm in study.arms if arm.runs}
     if len(seeds) > 1:
         listed = ", ".join(f"{label} {count}" for label, count in counts.items())
         out.append(f"Unequal seeds ({listed}): differences are over the seeds that both sides have.")
+    return out
+
+
+def _lost(study: Study) -> list[str]:
+    gone = [
+        f"{arm.label}, seed {seed} ({why.splitlines()[0]})"
+        for arm in study.arms
+        for seed, why in sorted(arm.missing(study.metric).items())
+    ]
+    return [f"Failed, diverged or unfinished, and counted in the answer at their worst: {_some(gone)}."] if gone else []
+
+
+def _repeated(study: Study) -> list[str]:
+    out, same = [], 0
+    for left_out, kept in study.repeated:
+        a, b = (run.summary["metrics"].get(study.metric) for run in (left_out, kept))
+        if a == b:
+            same += 1
+        else:
+            out.append(
+                f"{kept.condition}, weight {kept.weight:g}, seed {kept.seed} was run twice and came out differently: "
+                f"{study.metric} {number(a)} in {left_out.folder}, {number(b)} in {kept.folder}. The later one counts."
+            )
+    if same:
+        out.append(f"{same} {'run repeats' if same == 1 else 'runs repeat'} another one with the same result.")
+    return out
+
+
+def _pull(study: Study) -> list[str]:
+    """Return how hard each condition pulls, where that is known, and which control pulls less."""
+    losses = {arm.label: arm.align_loss_at_start for arm in study.arms if arm.role in ("treatment", "control")}
+    known = {label: loss for label, loss in losses.items() if loss is not None}
+    if not known:
+        return []
+    out = [f"Alignment loss before training: {', '.join(f'{label} {number(loss)}' for label, loss in known.items())}."]
+    for arm in study.of("treatment"):
+        own = known.get(arm.label)
+        weaker = [
+            other.condition
+            for other in study.controls(arm)
+            if own is not None and (theirs := known.get(other.label)) is not None and theirs < 0.9 * own
+        ]
+        if weaker:
+            out.append(f"{', '.join(weaker)}: pulls less than {arm.label}, and is the easier to beat.")
+    return out
+
+
+def _unrecorded(study: Study) -> list[str]:
+    out = []
+    if NOT_RECORDED in (study.settings["haa"], study.settings["test samples"]) or not any(
+        "data" in run.summary for run in study.runs
+    ):
+        lacking = [
+            name
+            for name, absent in (
+                ("the version that made them", study.settings["haa"] == NOT_RECORDED),
+                ("a fingerprint of their data", not any("data" in run.summary for run in study.runs)),
+                ("which samples were tested", study.settings["test samples"] == NOT_RECORDED),
+            )
+            if absent
+        ]
+        out.append(f"These runs do not say {', '.join(lacking)}: that they belong together rests on their settings.")
+    if study.ids is not None and study.stimuli is None:
+        out.append(
+            "These runs do not say which test samples share a picture or video: each counts as one of its own, and "
+            "where several share one, intervals are too narrow. haa evaluate on their checkpoints records it."
+        )
     return out
 
 

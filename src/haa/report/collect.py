@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 
 from haa.errors import InputError
 from haa.report import version_0_1
+from haa.report.settings import flat, settings
 from haa.run_folder import RunFolder, read_config
 
-_NAMES = RunFolder(Path())
-CONFIG, METRICS, ERROR = _NAMES.config.name, _NAMES.metrics.name, _NAMES.error.name
-
-_ARM = ("align_weight", "condition", "alignment")
-_HOW_IT_WAS_RUN = ("output_dir", "resume", "cache", "trust", "logger", "callbacks", "trainer", "study", "hydra")
-_WHAT_WAS_SCORED = ("test", "faithfulness")
-_SAME_WHEREVER = ("seed", "root", "num_workers", "eval_batch_size")
+_FILES = RunFolder(Path())
+CONFIG, METRICS, ERROR = _FILES.config.name, _FILES.metrics.name, _FILES.error.name
+NAMES = ("id", "stimulus")
+"""Columns of a run's samples that are no metrics."""
 
 
 @dataclass(frozen=True)
@@ -84,30 +82,49 @@ class Run:
         return ", ".join(f"{key}={value}" for key, value in sorted(flat(rest).items()) if not key.endswith("_partial_"))
 
     @cached_property
+    def predictor(self) -> str:
+        """What predicted the gaze of its arm: the digest of a checkpoint, or its path; empty for recorded gaze."""
+        if not self.predicted:
+            return ""
+        given = self.config.get("condition", {}).get("checkpoint")
+        return str(self.summary.get("gaze_by_digest") or self.summary.get("gaze_by") or given or "")
+
+    @cached_property
+    def matched(self) -> bool:
+        """Whether its gaze is real gaze of another stimulus, with the centre bias that all gaze has."""
+        if "matched" in self.summary:
+            return bool(self.summary["matched"])
+        return self.role == "control" and version_0_1.matched(self.config)
+
+    @cached_property
+    def validation(self) -> float | None:
+        """Best value of the task's metric on the validation split; None where nothing was validated."""
+        if "validation" in self.summary:
+            value = self.summary["validation"]
+            return None if value is None else float(value)
+        task = self.config["task"]
+        curve = self.history.get(task["monitor"], {})
+        return (max if task["mode"] == "max" else min)(curve.values()) if curve else None
+
+    @cached_property
     def settings(self) -> dict[str, str]:
         """All else: what has to be the same in runs that are compared, by dotted key."""
-        rest = {
-            key: value for key, value in self.config.items() if key not in (*_ARM, *_HOW_IT_WAS_RUN, *_WHAT_WAS_SCORED)
-        }
-        rest["split"] = self.summary["split"]
-        if "checkpoint" in self.summary:
-            rest["evaluated"] = "from checkpoints"
-        else:  # an evaluation has a trainer of its own, which trained nothing
-            trainer = self.config.get("trainer") or {}
-            rest["trainer"] = {key: trainer[key] for key in ("max_epochs", "precision") if key in trainer}
-        return {key: str(value) for key, value in flat(rest).items() if key.split(".")[-1] not in _SAME_WHEREVER}
+        return settings(self)
 
     @cached_property
     def samples(self) -> dict[str, NDArray[Any]]:
-        """Columns of samples.parquet: ``id`` and a float array for each metric that has values per sample."""
+        """Columns of samples.parquet: ``id``, ``stimulus``, and a float array for each metric with values per sample.
+
+        Runs of version 0.1 do not say which samples share a stimulus, and have no such column.
+        """
         path = RunFolder(self.folder).samples
         if not path.is_file():
             return {}
         import pyarrow.parquet as pq
 
         table = pq.read_table(path)
-        columns = {name: table[name].to_numpy().astype(float) for name in table.column_names if name != "id"}
-        return {"id": np.array(table["id"].to_pylist()), **columns}
+        names = {name: np.array(table[name].to_pylist()) for name in table.column_names if name in NAMES}
+        return names | {name: table[name].to_numpy().astype(float) for name in table.column_names if name not in NAMES}
 
     @cached_property
     def history(self) -> dict[str, dict[int, float]]:
@@ -130,6 +147,8 @@ class Unfinished:
 
     folder: Path
     error: str | None
+    run: Run | None = None
+    """What it would have been, as far as its folder says: its config and made.json; None where they are not there."""
 
 
 def collect(folders: Iterable[Path]) -> list[Run]:
@@ -162,24 +181,21 @@ def unfinished(folders: Iterable[Path]) -> list[Unfinished]:
     for path in _find(folders, CONFIG):
         run = RunFolder(path.parent)
         if run.path.name != run.overrides.parent.name and not run.metrics.is_file():
-            runs[run.path.resolve()] = Unfinished(run.path, _error(run.error))
+            runs[run.path.resolve()] = Unfinished(run.path, _error(run.error), _begun(run))
     for path in _find(folders, ERROR):
         if not RunFolder(path.parent).metrics.is_file():
-            runs[path.parent.resolve()] = Unfinished(path.parent, _error(path))
+            runs[path.parent.resolve()] = Unfinished(path.parent, _error(path), _begun(RunFolder(path.parent)))
     return list(runs.values())
 
 
-def flat(tree: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Return a nested dict by dotted keys.
-
-    Example:
-        >>> flat({"a": {"b": 1, "c": {"d": 2}}, "e": 3})
-        {'a.b': 1, 'a.c.d': 2, 'e': 3}
-    """
-    out: dict[str, Any] = {}
-    for key, value in tree.items():
-        out |= flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
-    return out
+def _begun(folder: RunFolder) -> Run | None:
+    if not folder.config.is_file():
+        return None
+    try:
+        made = json.loads(folder.made.read_text()) if folder.made.is_file() else {}
+        return Run(folder.path, read_config(folder.config), {"split": "test", "metrics": {}, **made})
+    except (InputError, ValueError):
+        return None
 
 
 def _find(folders: Iterable[Path], name: str) -> list[Path]:

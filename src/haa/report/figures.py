@@ -18,7 +18,6 @@ from matplotlib.ticker import MaxNLocator
 from haa.report import statistics
 from haa.report.arms import Arm, Study
 from haa.report.compare import Row
-from haa.report.statistics import Correlation
 
 COLOURS = ("#7c7c7c", "#2f7fc1", "#c8641b", "#2b8a5a", "#a35bc4", "#b8860b", "#c2476b", "#3f8f93")
 """Colours of the conditions as they appear, the baseline first; each has a contrast of 3 to light and dark paper."""
@@ -66,8 +65,6 @@ def differences(study: Study, rows: Sequence[Row]) -> Figure | None:
                 continue
             if d.low is not None and d.high is not None:
                 axis.plot([d.low, d.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
-            if row.comparison.samples is not None:
-                axis.plot(row.comparison.samples, [y, y], color=colour, linewidth=6, alpha=0.4, solid_capstyle="butt")
             axis.plot(d.mean, y, _marker(study, row.arm), color=colour, markersize=6)
         axis.axvline(0, color=_INK, linewidth=1)
         axis.set_yticks(range(len(compared)), [row.arm.label for row in compared])
@@ -116,30 +113,6 @@ def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, f
             axis.set_ylabel(metric)
         axes[-1].set_xlabel("align_weight (0 is the baseline)")
         _legend(figure, axes)
-    return figure
-
-
-def consistency(studies: Sequence[Study], found: Sequence[Correlation | None]) -> Figure | None:
-    """Draw task performance against attention consistency: a dot for each run, and a panel for each study."""
-    pairs = [(study, r) for study, r in zip(studies, found, strict=True) if r is not None]
-    if not pairs:
-        return None
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(5.4, 3.2 * len(pairs)), layout="constrained")
-        axes = figure.subplots(len(pairs), squeeze=False)[:, 0]
-        for axis, (study, r) in zip(axes, pairs, strict=True):
-            legend_names: set[str] = set()
-            for arm in _models(study):
-                x, y = points(study, arm)
-                name = "_" if _name(arm) in legend_names else _name(arm)  # all weights share one line of the legend
-                legend_names.add(name)
-                colour, marker = _colour(study, arm), _marker(study, arm)
-                axis.plot(x, y, marker, linestyle="none", color=colour, label=name, markersize=6, alpha=0.85)
-            axis.set_xlabel(study.attention)
-            axis.set_ylabel(study.metric)
-            heading = f"r = {r.r:.2f}" + ("" if r.low is None else f" ({r.low:.2f} to {r.high:.2f})")
-            axis.set_title(heading if len(pairs) == 1 else f"{study.title}: {heading}", loc="left", fontsize=10)
-            axis.legend(fontsize=8)
     return figure
 
 

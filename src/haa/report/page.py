@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import haa
-from haa.report import figures, statistics
+from haa.report import figures
 from haa.report.answer import answer, interval, number, p_value, signed
 from haa.report.arms import Arm, Study, studies
 from haa.report.caveats import caveats, overall
 from haa.report.collect import collect, unfinished
 from haa.report.compare import Row, rows
 from haa.report.gallery import gallery
-from haa.report.statistics import Correlation
-from haa.report.verdict import claims
+from haa.report.settings import HARMLESS
+from haa.report.verdict import Claim, family
 
 COLUMNS = [
     "study",
@@ -37,14 +37,18 @@ COLUMNS = [
     "difference",
     "difference_low",
     "difference_high",
-    "samples_low",
-    "samples_high",
     "p",
     "p_holm",
     "g_z",
     "paired_seeds",
+    "stimuli",
+    "test_split_share",
+    "lost_runs",
+    "align_loss_at_start",
     "verdict",
+    "verdict_p",
 ]
+_COLOUR = {"gaze helps": "helps", "gaze harms": "harms"}
 MANY = 5
 """Number of arms above which curves and gallery show only the arms that the answer is about."""
 
@@ -60,13 +64,14 @@ class Drawing:
     first: bool = False
 
 
-def write(folders: Sequence[Path], output: Path, metric: str | None = None) -> Path:
+def write(folders: Sequence[Path], output: Path, metric: str | None = None, difference: float | None = None) -> Path:
     """Write index.html, summary.csv and figures/ for the runs in some folders.
 
     Args:
         folders: Run folders, or folders that hold some.
         output: Folder to write to; the files of an earlier report in it are replaced.
         metric: Metric that the verdict is about; None is the one by which each task selects its checkpoint.
+        difference: Smallest difference worth having, in units of the metric; None is what the runs were given.
 
     Returns:
         Path of the page.
@@ -74,12 +79,16 @@ def write(folders: Sequence[Path], output: Path, metric: str | None = None) -> P
     Raises:
         InputError: If there is no finished run, or none has the metric.
     """
-    study_list = studies(collect(folders), metric)
+    lost = unfinished(folders)
+    study_list = studies(collect(folders), metric, lost)
+    if difference is not None:
+        study_list = [replace(study, difference=difference) for study in study_list]
+    claim_lists = family(study_list)
     output.mkdir(parents=True, exist_ok=True)
     views, csv_lines = [], []
-    for k, study in enumerate(study_list):
+    for k, (study, study_claims) in enumerate(zip(study_list, claim_lists, strict=True)):
         prefix = "" if len(study_list) == 1 else f"study{k + 1}_"
-        view, study_lines = _study(study, output, f"study{k + 1}", prefix)
+        view, study_lines = _study(study, study_claims, len(study_list), output, f"study{k + 1}", prefix)
         views.append(view)
         csv_lines += study_lines
     heading = "haa report" if len(study_list) == 1 else f"haa report: {len(study_list)} studies"
@@ -91,10 +100,11 @@ def write(folders: Sequence[Path], output: Path, metric: str | None = None) -> P
             title=title,
             heading=heading,
             runs=_count(study_list),
-            caveats=overall(study_list, unfinished(folders)),
+            caveats=overall(study_list, lost),
             studies=views,
             across=_across(study_list, output),
             version=haa.__version__,
+            harmless=", ".join(HARMLESS),
         )
     )
     (output / "summary.csv").write_text(_csv(csv_lines))
@@ -103,17 +113,18 @@ def write(folders: Sequence[Path], output: Path, metric: str | None = None) -> P
     return path
 
 
-def _study(study: Study, output: Path, name: str, prefix: str) -> tuple[dict[str, Any], list[list[Any]]]:
-    study_claims = claims(study)
+def _study(
+    study: Study, study_claims: list[Claim], number_of_studies: int, output: Path, name: str, prefix: str
+) -> tuple[dict[str, Any], list[list[Any]]]:
     by_metric = {metric: rows(study, metric) for metric in study.metrics}
-    headline, sentences = answer(study, study_claims)
+    headline, sentences = answer(study, study_claims, number_of_studies)
     treatment = study_claims[0].arm if study_claims else None
     drawn_arms = _told(study, treatment)
-    verdict_by_label = {claim.arm.label: str(claim.word) for claim in study_claims}
+    claim_by_label = {claim.arm.label: claim for claim in study_claims}
     view = {
         "id": name,
         "title": study.title,
-        "word": study_claims[0].word.replace(" ", "-") if study_claims else "none",
+        "word": _COLOUR.get(study_claims[0].word, "open") if study_claims else "open",
         "short": headline,
         "sentences": sentences,
         "caveats": caveats(study),
@@ -124,7 +135,7 @@ def _study(study: Study, output: Path, name: str, prefix: str) -> tuple[dict[str
         "figures": _figures(study, by_metric[study.metric], drawn_arms, output, name, prefix),
         "gallery": gallery(study, drawn_arms, treatment),
     }
-    return view, [_line(study, row, verdict_by_label) for lines in by_metric.values() for row in lines]
+    return view, [_line(study, row, claim_by_label) for lines in by_metric.values() for row in lines]
 
 
 def _told(study: Study, treatment: Arm | None) -> list[Arm]:
@@ -144,7 +155,7 @@ def _figures(study: Study, lines: list[Row], told: list[Arm], output: Path, name
             "differences",
             "",
             figures.differences(study, lines),
-            f"Difference to the baseline in {study.metric}. Thin lines: intervals over seeds; thick: over samples.",
+            f"Difference to the baseline in {study.metric}. Lines: 95 % intervals over seeds and test stimuli.",
             ", ".join(f"{row.arm.label} {signed(row.comparison.difference.mean)}" for row in lines if row.comparison),
         ),
         (
@@ -181,52 +192,7 @@ def _drawing(
 
 
 def _across(found: Sequence[Study], output: Path) -> dict[str, Any] | None:
-    """Correlate task performance with attention consistency, over all runs of a study and within its conditions."""
-    correlations = [_correlation(study) for study in found]
-    sentences = []
-    for study, (overall_, within) in zip(found, correlations, strict=True):
-        if overall_ is None:
-            continue
-        prefix = f"{study.title}: " if len(found) > 1 else ""
-        sentence = (
-            f"{prefix}over {overall_.n} runs, {study.metric} and {study.attention} correlate with r = {_r(overall_)}"
-        )
-        sentence += f"; Spearman's ρ is {number(overall_.rank, 2)}."
-        if within is not None:
-            sentence += f" Within conditions, each taken less its own mean, r is {_r(within)}."
-        sentences.append(sentence[0].upper() + sentence[1:])
-    if not sentences:
-        return None
-    sentences.append(
-        "A correlation over conditions is not a cause: the conditions set both. Its interval takes runs as independent."
-    )
-    figure = figures.consistency(found, [pair[0] for pair in correlations])
-    if figure is None:
-        return None
-    caption = "Each dot is a run: how well it did against how human its attention is."
-    drawing = _drawing(figure, output, "consistency", "across", "", caption, " ".join(sentences))
-    return {"sentences": sentences, **vars(drawing)}
-
-
-def _correlation(study: Study) -> tuple[Correlation | None, Correlation | None]:
-    x: list[float] = []
-    y: list[float] = []
-    centred: list[tuple[float, float]] = []
-    for arm in study.arms:
-        if arm.oracle:  # its attention is the human map: it says nothing about models
-            continue
-        arm_x, arm_y = figures.points(study, arm)
-        x, y = x + arm_x, y + arm_y
-        if len(arm_x) > 1:
-            mean_x, mean_y = sum(arm_x) / len(arm_x), sum(arm_y) / len(arm_y)
-            centred += [(a - mean_x, b - mean_y) for a, b in zip(arm_x, arm_y, strict=True)]
-    within = statistics.correlation([a for a, _ in centred], [b for _, b in centred])
-    return statistics.correlation(x, y), within
-
-
-def _r(found: Correlation) -> str:
-    spread = "" if found.low is None else f" ({number(found.low, 2)} to {number(found.high, 2)})"
-    return f"{number(found.r, 2)}{spread}"
+    return None
 
 
 def _references(study: Study) -> dict[str, dict[str, float]]:
@@ -235,24 +201,25 @@ def _references(study: Study) -> dict[str, dict[str, float]]:
 
 def _cells(row: Row) -> list[str]:
     estimate, c = row.estimate, row.comparison
-    cells = [row.arm.label, str(len(row.arm.runs))]
+    known, lost = len(row.arm.values(row.metric)), len(row.arm.missing(row.metric))
+    cells = [row.arm.label, f"{known} of {known + lost}" if lost else str(known)]
     cells += ["undefined", "–"] if estimate is None else [number(estimate.mean), _spread(estimate.low, estimate.high)]
     if c is None:
         return [*cells, "", "", "", "", ""]
-    samples = "–" if c.samples is None else _spread(*c.samples)
     d = c.difference
     p = "–" if c.corrected is None else p_value(c.corrected).removeprefix("p = ").removeprefix("p ")
-    return [*cells, signed(d.mean), _spread(d.low, d.high), samples, p, number(d.effect, 2)]
+    split = "–" if d.split is None or c.stimuli is None else f"{100 * d.split:.0f} %"
+    return [*cells, signed(d.mean), _spread(d.low, d.high), split, p, number(d.effect, 2)]
 
 
 def _spread(low: float | None, high: float | None) -> str:
     return "–" if low is None else interval(low, high)
 
 
-def _line(study: Study, row: Row, words: dict[str, str]) -> list[Any]:
-    e, c = row.estimate, row.comparison
-    mean_and_interval = [e.mean, e.low, e.high] if e else [None] * 3
-    verdict = words.get(row.arm.label) if row.metric == study.metric else None
+def _line(study: Study, row: Row, claim_by_label: dict[str, Claim]) -> list[Any]:
+    estimate, c = row.estimate, row.comparison
+    mean_and_interval = [None] * 3 if estimate is None else [estimate.mean, estimate.low, estimate.high]
+    claim = claim_by_label.get(row.arm.label) if row.metric == study.metric else None
     first_cells = [
         study.title,
         row.metric,
@@ -262,10 +229,20 @@ def _line(study: Study, row: Row, words: dict[str, str]) -> list[Any]:
         len(row.arm.runs),
         *mean_and_interval,
     ]
+    last_cells = [
+        len(row.arm.missing(row.metric)),
+        row.arm.align_loss_at_start,
+        None if claim is None else claim.word,
+        None if claim is None else claim.p,
+    ]
     if c is None:
-        return [*first_cells, *[None] * 9, verdict]
-    d, samples = c.difference, c.samples or (None, None)
-    return [*first_cells, d.mean, d.low, d.high, *samples, d.p, c.corrected, d.effect, d.n, verdict]
+        return [*first_cells, *[None] * 9, *last_cells]
+    d = c.difference
+    return [
+        *first_cells,
+        *(d.mean, d.low, d.high, d.p, c.corrected, d.effect, d.n, c.stimuli, d.split),
+        *last_cells,
+    ]
 
 
 def _csv(table: list[list[Any]]) -> str:

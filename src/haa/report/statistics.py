@@ -1,4 +1,4 @@
-"""Statistics of a study, in plain numpy and scipy: intervals over seeds and over samples, and corrections."""
+"""Statistics of a study, in plain numpy and scipy: means, Student's paired differences, effect sizes, corrections."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
+
+from haa.report.crossed import Contrast
 
 LEVEL = 0.95
 """Confidence level of every interval on the page."""
@@ -30,6 +32,8 @@ class Difference(Estimate):
 
     p: float | None
     effect: float | None
+    split: float | None = None
+    """Share of the squared standard error that is the test split's; None where the split is taken as given."""
 
     @property
     def sign(self) -> int:
@@ -37,18 +41,6 @@ class Difference(Estimate):
         if self.low is None or self.high is None:
             return 0
         return int(self.low > 0) - int(self.high < 0)
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """Pearson's r with its interval, and Spearman's rank correlation."""
-
-    r: float
-    low: float | None
-    high: float | None
-    p: float
-    rank: float
-    n: int
 
 
 def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
@@ -95,6 +87,22 @@ def paired(values: ArrayLike, others: ArrayLike, level: float = LEVEL) -> Differ
     return Difference(estimate.mean, estimate.low, estimate.high, len(d), p, effect(d))
 
 
+def difference(found: Contrast, differences: Sequence[float], level: float = LEVEL) -> Difference:
+    """Return a contrast as the page shows it.
+
+    Args:
+        found: Contrast of two arms, of no dimension.
+        differences: The differences that it is the mean of, one per seed.
+        level: Confidence level of the interval, between 0 and 1.
+    """
+    n, centre = len(differences), float(found.mean)
+    if not math.isfinite(found.se):
+        return Difference(centre, None, None, n, None, None)
+    low, high = (float(end) for end in found.interval(level))
+    g = None if _constant(np.asarray(differences)) else effect(differences)
+    return Difference(centre, low, high, n, float(found.p()), g, float(found.share))
+
+
 def effect(differences: ArrayLike) -> float | None:
     r"""Return Hedges' g_z: Cohen's d_z of paired differences, without its bias in small samples.
 
@@ -139,65 +147,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (m - rank) * p))
         out[i] = largest
     return out
-
-
-def over_samples(
-    values: NDArray[np.float64], level: float = LEVEL, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float] | None:
-    """Return the bootstrap's percentile interval of the mean over samples; the runs stay as they are.
-
-    It answers what Student's interval over seeds cannot: would another test split have given the same?
-
-    Args:
-        values: Values, one per sample, already averaged over seeds; NaN is undefined and left out.
-        level: Confidence level of the interval, between 0 and 1.
-        resamples: Number of test splits that are drawn from this one.
-        seed: Seed of the draws.
-
-    Returns:
-        Lower and upper end of the interval; None where fewer than two values are defined.
-
-    Efron, Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
-    """
-    x = values[np.isfinite(values)]
-    if len(x) < 2:
-        return None
-    rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    step = max(1, 2_000_000 // len(x))  # bounds the memory: 16 MB of indices at a time
-    for start in range(0, resamples, step):
-        count = min(step, resamples - start)
-        means[start : start + count] = x[rng.integers(len(x), size=(count, len(x)))].mean(1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def correlation(x: ArrayLike, y: ArrayLike, level: float = LEVEL) -> Correlation | None:
-    r"""Correlate two variables by Pearson's r, with Fisher's interval, and by Spearman's ranks.
-
-    Fisher's interval is :math:`\tanh(\operatorname{artanh} r \pm z / \sqrt{n - 3})`.
-
-    Args:
-        x: Values of one variable, one per run.
-        y: Values of the other variable, for the same runs in the same order.
-        level: Confidence level of the interval, between 0 and 1.
-
-    Returns:
-        Both correlations; None where there are fewer than three pairs, or where one variable does not vary.
-    """
-    a, b = np.asarray(x, float), np.asarray(y, float)
-    if len(a) < 3 or _constant(a) or _constant(b):
-        return None
-    pearson = stats.pearsonr(a, b)
-    interval = pearson.confidence_interval(level) if len(a) > 3 else None
-    return Correlation(
-        float(pearson.statistic),
-        None if interval is None else float(interval.low),
-        None if interval is None else float(interval.high),
-        float(pearson.pvalue),
-        float(stats.spearmanr(a, b).statistic),
-        len(a),
-    )
 
 
 def _half(x: NDArray[np.float64], level: float) -> float | None:

@@ -52,6 +52,18 @@ def label(config: Mapping[str, Any], role: str) -> str:
     return "baseline" if role == "baseline" else _describe(config["condition"])
 
 
+def matched(config: Mapping[str, Any]) -> bool:
+    """Return whether a control's gaze was that of another stimulus.
+
+    Example:
+        >>> matched({"condition": {"_target_": "haa.conditions.Shuffled"}})
+        True
+        >>> matched({"condition": {"_target_": "haa.conditions.Inverted"}})
+        False
+    """
+    return _name(config["condition"].get("control") or config["condition"]) == "shuffled"
+
+
 def higher_is_better(metric: str) -> bool:
     """Return whether more of a metric is better."""
     return metric.removeprefix("attention_") not in LOWER_IS_BETTER
