@@ -19,9 +19,10 @@ RNG = np.random.default_rng(3)
 
 def anova(d: np.ndarray) -> tuple[float, float, float]:
     """Mean squares of seeds, stimuli and the rest."""
-    seeds, units = d.shape
     s, u = np.indices(d.shape)
-    table = sm.stats.anova_lm(ols("d ~ C(s) + C(u)", pd.DataFrame({"d": d.ravel(), "s": s.ravel(), "u": u.ravel()})).fit())
+    table = sm.stats.anova_lm(
+        ols("d ~ C(s) + C(u)", pd.DataFrame({"d": d.ravel(), "s": s.ravel(), "u": u.ravel()})).fit()
+    )
     return tuple((table["sum_sq"] / table["df"]).to_list())
 
 
@@ -111,7 +112,11 @@ def test_leading_dimensions_are_studies():
 def test_the_interval_holds_the_truth_as_often_as_it_says():
     """3 seeds and 20 pictures, both of which matter: 4,000 simulated studies of three arms."""
     rng = np.random.default_rng(0)
-    y = rng.normal(0, 0.1, (4000, 3, 3, 1)) + rng.normal(0, 0.5, (4000, 3, 1, 20)) + rng.normal(0, 0.5, (4000, 3, 3, 20))
+    y = (
+        rng.normal(0, 0.1, (4000, 3, 3, 1))
+        + rng.normal(0, 0.5, (4000, 3, 1, 20))
+        + rng.normal(0, 0.5, (4000, 3, 3, 20))
+    )
     means = y.mean(-1)
     found = contrast(means[:, 0] - means[:, 1], rest(means, 0, 1), over_stimuli(y[:, 0] - y[:, 1]))
     low, high = found.interval()

@@ -90,7 +90,9 @@ def test_what_changes_training_keeps_runs_apart_and_is_named(runs, key, value):
     assert len(found) == 2
     (text,) = [text for text in overall(found, []) if "differs from study 1 in" in text]
     assert key in text
-    assert all("callbacks.checkpoint.dirpath" not in text or key == "callbacks.checkpoint" for text in overall(found, []))
+    assert all(
+        "callbacks.checkpoint.dirpath" not in text or key == "callbacks.checkpoint" for text in overall(found, [])
+    )
 
 
 @pytest.mark.parametrize("key", ["haa", "trained_by", "sigma", "split", "checkpoint", "samples"])

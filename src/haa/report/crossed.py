@@ -162,8 +162,9 @@ def contrast(differences: ArrayLike, others: Rest | None = None, units: Units | 
                 over_seeds**2 / df + units.stimuli**2 / units.df + units.both**2 / (units.df * (seeds - 1))
             )
         # a component of variance is not negative: neither side alone is less uncertain than both
-        degrees = np.where(squared < over_seeds, df, np.where(squared < units.stimuli, units.df, degrees))
-        squared = np.maximum(np.maximum(over_seeds, units.stimuli), squared)
+        larger = np.maximum(over_seeds, units.stimuli)
+        degrees = np.where(squared < larger, np.where(over_seeds >= units.stimuli, df, units.df), degrees)
+        squared = np.maximum(larger, squared)
         with np.errstate(invalid="ignore", divide="ignore"):
             split = np.clip((units.stimuli - units.both) / squared, 0.0, 1.0)
     # outcomes that are all the same say nothing of how the next would differ

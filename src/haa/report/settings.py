@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-if TYPE_CHECKING:
-    from haa.report.collect import Run
+from typing import Any
 
 HARMLESS: Mapping[str, str] = {
     "output_dir": "where results are written",
@@ -43,36 +37,40 @@ ARM = ("align_weight", "condition", "alignment")
 NOT_RECORDED = "not recorded"
 """Value of what a run of version 0.1 does not say of itself."""
 
+TEST_SAMPLES, SCORES_SIGMA = "test samples", "sigma of the scores"
+"""Names of two settings that a run records, or that are read from what it wrote."""
+
 _DATA = ("data train.", "data val.", "data test.")
-_KNOWN_LATER = (*_DATA, "haa", "trained_by", "split", "samples", "test samples", "sigma of")
+_KNOWN_LATER = (*_DATA, "haa", "trained_by", "split", "samples", TEST_SAMPLES, SCORES_SIGMA)
 _MADE = ("haa", "trained_by", "split", "samples")
 
 
-def settings(run: Run) -> dict[str, str]:
+def settings(config: Mapping[str, Any], summary: Mapping[str, Any], recorded: Mapping[str, str]) -> dict[str, str]:
     """Return all that has to be the same in runs that are compared, by dotted key.
 
     These are the resolved config, less `ARM`, the seed and what is `HARMLESS`; haa's version; the fingerprints of the
-    data that were read, which stand for their path; and the test samples.
+    data that were read, which stand for their path; and what else a run says of itself.
+
+    Args:
+        config: Resolved config of a run.
+        summary: What it wrote in metrics.json.
+        recorded: Further settings, by name.
     """
-    config, summary = run.config, run.summary
-    place = str(config.get("output_dir") or "")
+    place, seed = str(config.get("output_dir") or ""), config["seed"]
     found: dict[str, str] = {}
     for key, value in flat({name: node for name, node in config.items() if name not in ARM}).items():
-        if value is None or _harmless(key) or _is_the_seed(key, value, run.seed):
+        if _harmless(key) or _is_the_seed(key, value, seed):
             continue
         text = str(value)
         found[key] = text.replace(place, "") if place else text
     if data := summary.get("data"):
         found = {key: value for key, value in found.items() if key.split(".")[-1] != "root"}
-        for key, value in flat(data).items():
-            found[f"data {key}"] = str(value)
+        found |= {f"data {key}": str(value) for key, value in flat(data).items()}
     found["haa"] = summary.get("haa", NOT_RECORDED)
     found |= {key: str(summary[key]) for key in _MADE if key in summary}
-    found["test samples"] = _ids(run)
-    found["sigma of the scores"] = _sigma(run)
     if "checkpoint" in summary:
         found["evaluated"] = "from checkpoints"
-    return found
+    return found | dict(recorded)
 
 
 def differing(many: Iterable[Mapping[str, str]]) -> list[str]:
@@ -114,23 +112,3 @@ def _harmless(key: str) -> bool:
 def _is_the_seed(key: str, value: Any, seed: int) -> bool:
     """Return whether a setting is the run's seed, handed on; the seed of the data is one of the data."""
     return key == "seed" or (key.endswith(".seed") and not key.startswith("data.") and value == seed)
-
-
-def _ids(run: Run) -> str:
-    """Return what stands for the test samples: the digest that the run recorded, or one of its table's ids."""
-    split = run.summary.get("split", "test")
-    recorded = ((run.summary.get("data") or {}).get(split) or {}).get("ids")
-    if recorded:
-        return str(recorded)
-    ids = run.samples.get("id")
-    if ids is None:
-        return NOT_RECORDED
-    return hashlib.sha256("\n".join(np.sort(ids.astype(str)).tolist()).encode()).hexdigest()[:16]
-
-
-def _sigma(run: Run) -> str:
-    """Return the blur of the human maps that attention was scored against; in 0.1 it was that of the loss."""
-    if "sigma" in run.summary:
-        return str(run.summary["sigma"])
-    alignment = run.config.get("alignment") or {}
-    return str(alignment.get("sigma", 0.03)) if "haa" not in run.summary else NOT_RECORDED
