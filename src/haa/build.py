@@ -45,6 +45,8 @@ def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
         if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
             continue
         for key in node:
+            if (path, key) == ("data", "sigma"):  # of any data set, and the DataModule's: see `datamodule`
+                continue
             if key not in _HYDRA_KEYS and key not in signature.parameters:
                 choices = [k for k in signature.parameters if k != "self"]
                 raise InputError(f"{path}.{key} is not an argument of {node['_target_']}: {suggest(str(key), choices)}")
@@ -52,10 +54,16 @@ def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
 
 def datamodule(cfg: DictConfig) -> DataModule:
     """Return the loader over ``cfg.data``, with ``cfg.condition`` on its training split."""
-    dataset = partial(_split, OmegaConf.to_yaml(cfg.data, resolve=True))
+    dataset = partial(_split, OmegaConf.to_yaml(data_node(cfg)))
     condition = make(cfg.condition)
     check_role(condition)  # here, before work begins: what a run writes at its end says the part
-    return make(cfg.loader, dataset=dataset, condition=condition)
+    return make(cfg.loader, dataset=dataset, condition=condition, sigma=cfg.data.get("sigma"))
+
+
+def data_node(cfg: DictConfig) -> DictConfig:
+    """Return what builds a dataset: ``cfg.data`` without ``sigma``, which is about how maps are scored on it."""
+    node = OmegaConf.to_container(cfg.data, resolve=True)
+    return OmegaConf.create({key: value for key, value in node.items() if key != "sigma"})  # type: ignore[union-attr]
 
 
 @lru_cache(maxsize=len(get_args(Split)))

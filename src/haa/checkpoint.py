@@ -66,4 +66,5 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, Di
         raise InputError(
             f"checkpoint={path} (haa {written}) does not fit this haa: {''.join(first).strip()}"
         ) from error
+    module.on_load_checkpoint(content)
     return module, cfg

@@ -65,6 +65,11 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def made(self) -> Path:
+        """What made the run, written as it begins: its arm and its data, also of a run that fails or is cut off."""
+        return self.path / "made.json"
+
+    @property
     def curves(self) -> Path:
         """Losses and metrics by epoch."""
         return self.path / "metrics.csv"

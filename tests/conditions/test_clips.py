@@ -14,8 +14,10 @@ CONDITIONS = [
     Human(),
     Shuffled(1),
     Random(1),
-    Random(1, keep_shape=True),
+    Random(1, keep_shape=False),
+    Center(1),
     Center(1, points=50),
+    Inverted(1),
     Inverted(1, points=400),
     Corrupted(0.3, seed=1),
     Subset(observers=3, seed=1),
@@ -72,6 +74,19 @@ def test_shuffled_stretches_a_shorter_partner():
     gaze = Shuffled(0).gaze(data, 0)
     assert gaze.frame.unique().tolist() == [1, 2, 4, 5]
     assert [round(gaze.at(f).points[0, 0].item() / 10) for f in (1, 2, 4, 5)] == [0, 0, 3, 3]
+
+
+@pytest.mark.parametrize("condition", [Random(1), Center(1), Center(1, cluster=0), Inverted(1), Shuffled(1)])
+def test_every_frame_has_as_many_fixations_as_its_own(condition):
+    gaze = condition.gaze(Clips(), 3)
+    assert [len(gaze.at(frame).points) for frame in (1, 2, 4, 5)] == [4, 4, 4, 4]
+
+
+def test_a_cluster_of_a_frame_stays_together():
+    for condition in (Center(1), Inverted(1)):
+        for frame in (1, 2, 4, 5):
+            points = condition.gaze(Clips(), 6).at(frame).points
+            assert (points - points[0]).abs().max() < 0.1 + 1e-4
 
 
 def test_center_is_the_same_pool_on_every_frame():

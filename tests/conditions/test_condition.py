@@ -47,8 +47,13 @@ class Stranger:
     [
         (Human(), "treatment", "human"),
         (Shuffled(seed=3), "control", "shuffled"),
-        (Random(keep_shape=True), "control", "random keep_shape=True"),
+        (Random(keep_shape=True), "control", "random"),
+        (Random(keep_shape=False), "control", "random keep_shape=False"),
         (Center(), "control", "center"),
+        (Center(points=500), "control", "center points=500"),
+        (Center(cluster=0.0), "control", "center cluster=0.0"),
+        (Inverted(), "control", "inverted"),
+        (Inverted(points=200), "control", "inverted points=200"),
         (Inverted(sigma=0.1), "control", "inverted sigma=0.1"),
         (Corrupted(), "less gaze", "corrupted p=0.5"),
         (Corrupted(p=0.25, seed=2), "less gaze", "corrupted p=0.25"),
@@ -69,6 +74,12 @@ def test_every_condition_says_its_part_and_its_name(condition, role, label):
 def test_without_a_weight_a_run_is_a_baseline_unless_its_condition_inserts_the_map():
     assert arm(Shuffled(), 0) == arm(Predicted("a.ckpt"), 0.0) == ("baseline", "baseline")
     assert arm(Oracle(), 0) == ("oracle", "oracle")
+
+
+def test_a_control_is_matched_where_its_gaze_is_real_gaze_of_another_stimulus():
+    unmatched = (Human(), Random(), Center(), Inverted(), Corrupted(), Subset(observers=1), Oracle(), Corner())
+    assert not any(condition.matched for condition in (*unmatched, Predicted("a"), Predicted("a", Random())))
+    assert all(condition.matched for condition in (Shuffled(), Predicted("a", Shuffled())))
 
 
 def test_only_human_gaze_and_the_oracle_exchange_nothing():

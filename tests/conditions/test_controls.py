@@ -50,9 +50,12 @@ CONDITIONS = [
     Human(),
     Shuffled(1),
     Random(1),
-    Random(1, keep_shape=True),
+    Random(1, keep_shape=False),
+    Center(1),
+    Center(1, cluster=0.0),
     Center(1, points=50),
     Inverted(1),
+    Inverted(1, points=200),
     Corrupted(0.3, seed=1),
     Subset(observers=2, seed=1),
     Subset(share=0.5, seed=1),
@@ -102,8 +105,8 @@ def test_another_split_is_looked_at_anew(condition):
         assert same(condition.gaze(data, 0), pickle.loads(pickle.dumps(condition)).gaze(data, 0))
 
 
-def test_random_has_the_number_the_people_and_the_durations_and_is_uniform():
-    data, condition = People(400), Random(seed=3)
+def test_random_of_single_fixations_has_the_number_the_people_and_the_durations_and_is_uniform():
+    data, condition = People(400), Random(seed=3, keep_shape=False)
     relative = []
     for i in range(0, 400, 4):
         own, gaze = data.gaze(i).inside(), condition.gaze(data, i)
@@ -117,8 +120,8 @@ def test_random_has_the_number_the_people_and_the_durations_and_is_uniform():
     assert abs(np.corrcoef(relative.T)[0, 1]) < 5 / np.sqrt(len(relative))
 
 
-def test_random_with_its_shape_kept_moves_all_fixations_together():
-    data, condition = People(400), Random(seed=3, keep_shape=True)
+def test_random_moves_all_fixations_together():
+    data, condition = People(400), Random(seed=3)
     moves = []
     for i in range(0, 400, 4):
         own, gaze = data.gaze(i).inside(), condition.gaze(data, i)
@@ -131,23 +134,118 @@ def test_random_with_its_shape_kept_moves_all_fixations_together():
         assert scipy.stats.kstest(np.array(moves)[:, axis], "uniform").pvalue > 1e-5
 
 
-def test_center_is_the_splits_own_bias():
+def relative(gaze: Gaze) -> torch.Tensor:
+    return (gaze.points + 0.5) / torch.tensor(gaze.size[::-1])
+
+
+def others(data: GazeDataset, index: int) -> torch.Tensor:
+    """Fixations at other stimuli than that of sample ``index``, in shares of the sides."""
+    rest = (i for i in range(len(data)) if data.stimulus(i) != data.stimulus(index) and data.gaze(i) is not None)
+    return torch.cat([relative(data.gaze(i).inside()) for i in rest])
+
+
+def distances(places: torch.Tensor, pool: torch.Tensor) -> torch.Tensor:
+    """Distance of each place from the nearest one of the pool."""
+    return (places[:, None] - pool).norm(dim=2).amin(1)
+
+
+def test_center_one_by_one_is_as_many_fixations_at_other_stimuli():
+    data, condition = People(), Center(seed=2, cluster=0.0)
+    for index in (0, 5, 38):
+        gaze, own = condition.gaze(data, index), data.gaze(index).inside()
+        assert len(gaze.points) == len(own.points) == 29
+        assert distances(relative(gaze), others(data, index)).max() < 1e-5
+        assert torch.equal(gaze.subject, own.subject)
+        assert torch.equal(gaze.duration, own.duration)
+    draws = [relative(condition.gaze(data, index)) for index in (0, 1)]
+    assert distances(*draws).max() > 1e-4  # every sample has a draw of its own
+
+
+def test_center_draws_every_fixation_of_the_others_alike():
+    class Two(People):
+        """One fixation at x = 0, of which it is drawn; at the other picture 1 to 4 fixations at x = 1, 2, 3, 4."""
+
+        def gaze(self, index):
+            x = torch.tensor([0.0]) if index else torch.tensor([1.0, 2.0, 3.0, 4.0])
+            return Gaze(torch.stack([x, x], 1), (9, 9))
+
+        def stimulus(self, index):
+            return str(index)
+
+    drawn = [round(Center(seed).gaze(Two(2), 1).points[0, 0].item()) for seed in range(400)]
+    assert scipy.stats.chisquare(np.bincount(drawn, minlength=5)[1:]).pvalue > 1e-5
+    assert 0 not in drawn
+
+
+class Alone(People):
+    def stimulus(self, index):
+        return "the one"
+
+
+def test_center_of_one_stimulus_is_its_own_fixations():
+    gaze = Center(cluster=0.0).gaze(Alone(4), 0)
+    pool = torch.cat([relative(Alone(4).gaze(i).inside()) for i in range(3)])
+    assert distances(relative(gaze), pool).max() < 1e-5
+
+
+@pytest.mark.parametrize("condition", [Center(3), Inverted(3)])
+def test_clusters_move_as_they_are(condition):
+    """Everybody has two groups of three fixations, 2 pixels wide and some 40 of 100 apart."""
+    groups = torch.tensor([[0.0, 0.0], [2.0, 1.0], [-1.0, 1.5]])
+
+    class Groups(People):
+        def gaze(self, index):
+            one, other = 30.0 + index, 70.0 - index
+            return Gaze(torch.cat([groups + one, groups + torch.tensor([one, other])]), (100, 100))
+
+    data = Groups(10)
+    for index in range(10):
+        points = condition.gaze(data, index).points.view(2, 3, 2)
+        if isinstance(condition, Center):
+            assert distances((points[:, 0] + 0.5) / 100, others(data, index)).max() < 1e-5
+        if (points > 3).all() and (points < 96).all():  # else a border may have reflected it
+            torch.testing.assert_close(points - points[:, :1], groups.expand(2, 3, 2), atol=1e-4, rtol=0)
+        assert not torch.allclose(points.flatten(0, 1), data.gaze(index).points, atol=1)
+
+
+def test_inverted_moves_to_where_nobody_looked():
+    """Everybody looks at the middle of the left half: hardly a cluster may come to lie there."""
+
+    class Left(People):
+        def gaze(self, index):
+            return Gaze(torch.tensor([[15.5, 31.5]] * 20), (64, 64))
+
+    placed = torch.stack([Inverted(sigma=0.1).gaze(Left(400), i).points for i in range(400)])
+    assert (placed == placed[:, :1]).all()
+    left, right = ((placed[:, 0] - torch.tensor([x, 31.5])).norm(dim=1) < 6.4 for x in (15.5, 47.5))
+    # 400 draws from an inverse that is 1 on the right, and at most 1 - exp(-1/2) = 0.39, 0.21 on average, on the left
+    assert left.sum() < right.sum()
+    assert right.sum() > 400 * 3.14 * 6.4**2 / 64**2 * 0.5
+
+
+def test_the_pool_of_a_big_split_is_bounded():
+    class Many(People):
+        def gaze(self, index):
+            return Gaze(torch.rand(5000, 2, generator=torch.Generator().manual_seed(index)) * 50, (60, 60))
+
+    assert len(Center().fit(Many(6)).places) == 600
+
+
+def test_center_of_a_number_is_the_splits_own_bias():
     data = People(400)
     first, second = Center(points=200).gaze(data, 0), Center(points=200).gaze(data, 1)
     assert len(first.points) == 200
     torch.testing.assert_close(first.resized(second.size).points, second.points, atol=1e-4, rtol=0)
-    relative = ((first.points + 0.5) / torch.tensor(first.size[::-1])).numpy()
-    np.testing.assert_allclose(relative.mean(0), [0.25, 0.75], atol=5 * 0.03 / np.sqrt(200) + 0.01)
-    np.testing.assert_allclose(relative.std(0), 0.03, rtol=0.3)
+    places = relative(first).numpy()
+    np.testing.assert_allclose(places.mean(0), [0.25, 0.75], atol=5 * 0.03 / np.sqrt(200) + 0.01)
+    np.testing.assert_allclose(places.std(0), 0.03, rtol=0.3)
 
 
 def test_center_of_few_fixations_is_all_of_them():
     data = People(4)
-    everything = [(g.inside().points + 0.5) / torch.tensor(g.size[::-1]) for g in map(data.gaze, range(3))]
-    got = Center(points=500).gaze(data, 0)
-    relative = (got.points + 0.5) / torch.tensor(got.size[::-1])
-    expected = torch.cat(everything)
-    torch.testing.assert_close(relative.sort(0).values, expected.sort(0).values)
+    expected = torch.cat([relative(data.gaze(i).inside()) for i in range(3)])
+    got = relative(Center(points=500).gaze(data, 0))
+    torch.testing.assert_close(got.sort(0).values, expected.sort(0).values)
 
 
 def test_inverted_is_drawn_from_the_maximum_minus_the_density():
@@ -223,7 +321,10 @@ def test_subset_of_pictures_keeps_whole_pictures_and_nests(share, pictures):
         (lambda: Subset(share=0.0), "condition.share=0"),
         (lambda: Corrupted(1.5), "condition.p=1.5"),
         (lambda: Center(points=0), "condition.points=0"),
+        (lambda: Center(cluster=-0.1), "condition.cluster=-0.1"),
         (lambda: Inverted(sigma=0), "condition.sigma=0"),
+        (lambda: Inverted(points=0), "condition.points=0"),
+        (lambda: Inverted(cluster=-0.1), "condition.cluster=-0.1"),
         (lambda: Subset(observers=2).gaze(People(subjects=False), 0), "does not say who looked"),
     ],
 )

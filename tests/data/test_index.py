@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import ClassVar
 
@@ -109,7 +110,8 @@ def test_built_once_and_read_by_other_tools(root, tmp_path):
     assert SCANS == [None]
     (path,) = (tmp_path / "cache" / "index").glob("*/index.parquet")
     assert pq.read_table(path)["id"].to_pylist() == ["a", "b", "c"]
-    assert sorted(p.name for p in path.parent.iterdir()) == ["index.arrow", "index.parquet", "summary.json"]
+    names = ["files.arrow", "index.arrow", "index.parquet", "summary.json"]
+    assert sorted(p.name for p in path.parent.iterdir()) == names
 
 
 def test_another_argument_is_another_index(root):
@@ -133,6 +135,93 @@ def test_a_changed_image_is_noticed(root):
     assert after.gaze(0).size == (6, 10)
     assert after.fingerprint() != before.fingerprint()
     assert after.fingerprint() != Lines(root, "test").fingerprint()
+
+
+def everything(tmp_path: Path) -> tuple[Path, list[dict]]:
+    """A data set with all that a sample may have, in more rows than a batch holds."""
+    lines = [
+        line("a", x=[7.0, 0.25], y=[5.0, 1.5], duration=[100, 5], subject=[1, 2], extra="!", mask="m.png"),
+        line("b", question="what", answers=["this", "that"], captions=["one", "two"], label=1, density=["d.png"]),
+        *(line("c", id=f"c{number}", question=f"which {number}", answers=[]) for number in range(BATCH)),
+        {**line("d"), "split": "test"},
+    ]
+    root = write(tmp_path / "data", lines)
+    for seed, name in enumerate(("m.png", "d.png")):
+        picture(root / name, 10 + seed)
+    return root, lines
+
+
+def test_copies_are_the_same_data_wherever_and_whenever_they_were_made(tmp_path):
+    root, _ = everything(tmp_path)
+    before = Lines(root).identity()
+    shutil.copytree(root, tmp_path / "elsewhere", copy_function=shutil.copyfile)
+    for path in root.iterdir():
+        os.utime(path, (1, 1))
+    SCANS.clear()
+    assert Lines(root).identity() == Lines(tmp_path / "elsewhere").identity() == before
+    assert len(SCANS) == 2
+    assert all(before.values())
+    assert len(set(before.values())) == 4
+    test = Lines(root, "test").identity()
+    assert all(test[key] != before[key] for key in before)
+
+
+def change_pixel(path: Path) -> None:
+    pixels = np.array(Image.open(path))
+    pixels[3, 4] ^= 1
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "m.png", "d.png"])
+def test_one_pixel_is_noticed(tmp_path, name):
+    root, _ = everything(tmp_path)
+    before = Lines(root).identity()
+    change_pixel(root / name)
+    after = Lines(root).identity()
+    changed = {"a.png": "stimuli", "m.png": "labels", "d.png": "gaze"}[name]
+    assert [key for key in before if before[key] != after[key]] == [changed]
+
+
+@pytest.mark.parametrize(
+    ("row", "key", "value", "changed"),
+    [
+        (0, "x", [7.0, 0.5], ["gaze"]),
+        (0, "duration", [100, 6], ["gaze"]),
+        (0, "subject", [1, 1], ["gaze"]),
+        (0, "extra", "?", ["labels"]),
+        (1, "answers", ["this", "thats"], ["labels"]),
+        (1, "answers", ["thisthat"], ["labels"]),
+        (1, "captions", ["onet", "wo"], ["labels"]),
+        (1, "label", 0, ["labels"]),
+        (BATCH + 1, "question", "whose", ["labels"]),
+        (BATCH + 1, "id", "z", ["ids"]),
+        (BATCH + 1, "split", "val", ["ids", "stimuli", "gaze", "labels"]),
+    ],
+)
+def test_one_value_is_noticed(tmp_path, row, key, value, changed):
+    root, lines = everything(tmp_path)
+    before, test = Lines(root).identity(), Lines(root, "test").identity()
+    lines[row][key] = value
+    write(root, lines)
+    after = Lines(root).identity()
+    assert [key for key in before if before[key] != after[key]] == changed
+    assert Lines(root, "test").identity() == test
+
+
+def test_the_order_of_pictures_is_part_of_the_data(tmp_path):
+    root, lines = everything(tmp_path)
+    before = Lines(root)
+    lines[:2] = lines[1::-1]
+    write(root, lines)
+    after = Lines(root)
+    assert after.fingerprint() != before.fingerprint()
+    assert after.identity()["ids"] != before.identity()["ids"]
+
+
+def test_the_identity_is_worked_out_once(root, monkeypatch):
+    before = Lines(root).identity()
+    monkeypatch.setattr(Lines, "_identity", None)
+    assert Lines(root).identity() == before
 
 
 def test_an_image_that_arrives_is_noticed(root):

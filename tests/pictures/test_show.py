@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from haa.alignment import Alignment
 from haa.batch import human_maps
 from haa.conditions import Center
 from haa.data.loading.samples import Samples
@@ -36,21 +35,21 @@ def test_what_is_drawn_is_what_is_in_the_data():
     dataset = Shapes("test", test=8)
     plain = Samples(dataset, Transform())
     control = Samples(dataset, Transform(), condition=Center())
-    batch, columns = show._row(plain, control, None, 3, simulated=True)
+    batch, columns = show._row(plain, control, None, 3, simulated=True, sigma=0.05)
     (image, points, _), (human, _, density), (other, _, centred) = columns
     assert (image, human, other) == ("image, fixations", "simulated human map", "condition=center")
     assert torch.equal(points, dataset.gaze(3).points)
-    expected = human_maps(batch, (64, 64), Alignment().sigma)[0][0]
+    expected = human_maps(batch, (64, 64), 0.05)[0][0]
     assert torch.equal(density, expected)
     assert density.sum().item() == pytest.approx(1, abs=1e-3)
-    # people look at an object off the centre; the condition at the centre
-    middle = (slice(24, 40), slice(24, 40))
-    assert centred[middle].sum() > density[middle].sum()
+    theirs = {**batch, "fixations": Center().gaze(dataset, 3).points[None]}
+    torch.testing.assert_close(centred, human_maps(theirs, (64, 64), 0.05)[0][0])
+    assert not torch.equal(centred, density)
 
 
 def test_a_sample_without_gaze_is_drawn_as_one(haa):
     dataset = Shapes("test", test=8, share_with_gaze=0)
-    _, columns = show._row(Samples(dataset, Transform()), None, None, 0, simulated=True)
+    _, columns = show._row(Samples(dataset, Transform()), None, None, 0, simulated=True, sigma=0.05)
     assert [column[1:] for column in columns] == [(None, None), (None, None)]
     assert (haa("show", *SMALL, "data.share_with_gaze=0") / "show.png").is_file()
 

@@ -100,6 +100,28 @@ def test_a_control_acts_on_predicted_gaze_as_on_recorded(saliency, tmp_path, con
         assert torch.equal(theirs.points, control.gaze(view, index).points)
 
 
+@pytest.mark.parametrize("control", [Random(), Center(cluster=0.0), Inverted(), Corrupted(0.0)])
+def test_a_control_has_the_number_of_the_predicted_fixations(saliency, tmp_path, control):
+    data = Shapes("train", train=4, share_with_gaze=0.0)
+    assert len(Predicted(saliency, control, points=150, cache=tmp_path).gaze(data, 1).points) == 150
+
+
+def test_a_predicted_map_takes_the_place_of_a_published_one(saliency, tmp_path):
+    class Published(Shapes):
+        def __getitem__(self, index):
+            return {**super().__getitem__(index), "density": torch.eye(self.size) / self.size}
+
+    data, condition = Published("train", train=4, share_with_gaze=0.0), Predicted(saliency, cache=tmp_path)
+    given = condition.density(data, 2)
+    maps = predicted_maps(saliency, data, tmp_path)
+    torch.testing.assert_close(given, maps.map(2) / maps.map(2).sum())  # a picture of 64 x 64, as the map that is kept
+    moved = Predicted(saliency, Random(seed=1), cache=tmp_path).density(data, 2)
+    torch.testing.assert_close(moved.flatten().sort().values, given.flatten().sort().values)
+    partners = Predicted(saliency, Shuffled(seed=1), cache=tmp_path)
+    others = [condition.density(data, i) for i in (0, 1, 3)]
+    assert any(torch.allclose(partners.density(data, 2), other) for other in others)
+
+
 @pytest.mark.parametrize("condition", ["predicted", "predicted_shuffled", "predicted_center", "predicted_inverted"])
 def test_data_without_gaze_is_aligned_with_predictions(haa, saliency, capsys, condition):
     words = ("task=vqa", f"condition={condition}", f"condition.checkpoint={saliency}", "data.share_with_gaze=0")

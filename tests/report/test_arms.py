@@ -10,8 +10,8 @@ from tests.report.simulated import Drawn, study_runs
 
 from haa.errors import InputError
 from haa.report.arms import studies
-from haa.report.compare import by_stimulus, compare
 from haa.report.caveats import caveats
+from haa.report.compare import by_stimulus, compare
 from haa.report.verdict import claims
 
 HUMAN, SHUFFLED = (0.5, "human"), (0.5, "shuffled")

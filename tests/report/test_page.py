@@ -39,7 +39,10 @@ def test_the_answer_comes_first_with_its_interval(opened, page):
     text = tab.locator("main").inner_text()
     first = tab.locator(".answer").inner_text()
     assert first.startswith("Simulated human gaze helps.")
-    assert re.search(r"Human, weight 0.5: \+0\.\d{3} accuracy .*95 % interval 0\.\d{3} to 0\.\d{3}, over 6 seeds and 200 pictures", first)
+    assert re.search(
+        r"Human, weight 0.5: \+0\.\d{3} accuracy .*95 % interval 0\.\d{3} to 0\.\d{3}, over 6 seeds and 200 pictures",
+        first,
+    )
     assert re.search(r"Control shuffled: .* beaten \(difference \+0\.\d{3}", first)
     for part in ("The gaze is simulated", "By condition", "By weight", "Learning curves", "Where they looked"):
         assert part in text

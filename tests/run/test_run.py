@@ -87,7 +87,7 @@ def test_two_processes_score_and_train_as_one(tmp_path):
     assert a["metrics"] == pytest.approx(b["metrics"], abs=1e-6)
     deletion = a["metrics"]["attention_deletion"]
     a, b = (pq.read_table(tmp_path / name / "samples.parquet").to_pydict() for name in ("one", "two"))
-    assert a["id"] == b["id"]
+    assert a["id"] == b["id"] == a["stimulus"] == b["stimulus"]
     for name in ("attention_kl", "attention_deletion"):
         assert a[name] == pytest.approx(b[name], abs=1e-5, nan_ok=True)
     measured = [value for value in a["attention_deletion"] if not math.isnan(value)]

@@ -49,6 +49,7 @@ def test_the_state_of_a_run_is_read_from_its_folder(tmp_path):
     assert study.state(tmp_path / "done", config) == "finished"
     with pytest.raises(InputError, match=r"epochs=2, not 3: give another study=NAME"):
         study.state(tmp_path / "done", {**config, "epochs": 3})
+    assert study.state(tmp_path / "done", {**config, "difference": 0.02}) == "finished"
 
 
 def test_a_study_may_move(tmp_path):
@@ -178,6 +179,7 @@ def test_a_failed_run_is_written_down_and_does_not_stop_the_rest(haa, capsys):
     assert "Invalid learning rate" in content["message"]
     assert "Traceback" in content["traceback"]
     assert "lr=-1" in content["overrides"]
+    assert json.loads((failed.parent / "made.json").read_text())["role"] == "baseline"
     assert list(results(Path("run"))) == ["lr=0.001"]
     out = capsys.readouterr().out
     assert "1 failed" in out

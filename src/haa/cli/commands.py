@@ -17,14 +17,14 @@ from haa.errors import InputError, suggest
 
 REPORT = {
     "metric": "Metric that the answer is about. Default: the one that the task selects checkpoints by.",
-    "difference": "Smallest difference worth having, in units of the metric: the report says whether a larger one can be "
+    "difference": "Smallest difference worth having, in units of the metric; the report says whether a larger one is "
     "excluded. Default: what the runs were given, else 2 % of the baseline's score.",
     "output": "Folder that the page goes to. Default: report/ in the first of the folders.",
 }
 
 STUDY_PLAN = {
     "difference": "Smallest difference that you would not want to miss, in units of the metric. It has no default.",
-    "power": "Probability of seeing that difference. Default: 0.8.",
+    "power": "Probability that the report finds that difference. Default: 0.8.",
     "alpha": "Level of the two-sided tests. Default: 0.05.",
     "metric": "Metric that is compared. Default: the one that the task selects checkpoints by.",
 }
@@ -64,11 +64,12 @@ def report(argv: list[str]) -> None:
 
 
 def study_plan(argv: list[str]) -> None:
-    """Say how many seeds a study needs, from the variance of a pilot: ``haa study-plan``."""
+    """Say how many seeds a study needs, as a pilot's runs vary: ``haa study-plan``."""
     if wants_help(argv):
         summary = (
-            "Says how many seeds a study needs to see a given difference, from the variance over seeds of a pilot:\n"
-            "a few runs of weight 0, with human gaze and with a control, of the same seeds.\n"
+            "Says how many seeds a study needs for haa report to find a given difference, and when the test split\n"
+            "is too small for any number of them. It simulates studies that vary as a pilot does: two or more runs\n"
+            "each of weight 0, with human gaze and with condition=shuffled, of the same seeds.\n"
             "RUNS are the pilot's run folders, or folders that hold them."
         )
         line = "haa study-plan RUNS... difference=NUMBER [power=NUMBER] [alpha=NUMBER] [metric=NAME]"

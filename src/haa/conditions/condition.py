@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from haa.data.dataset import GazeDataset
 from haa.data.loading.samples import GazeSource
@@ -30,10 +32,11 @@ UNTOLD = ("seed", "root", "folder", "path", "checkpoint", "cache", "batch_size",
 
 
 class Condition(GazeSource, ABC):
-    """Where the fixations that training sees come from, and which part that plays in a comparison.
+    """Where the gaze that training sees comes from, and which part that plays in a comparison.
 
-    A subclass implements `gaze`, and says its `role`. Console, Weights & Biases and the report learn from here what an
-    arm is called and which part it plays, so that a condition of your own takes its part in the verdict.
+    A subclass implements `gaze`, and says its `role`; for data that publishes maps of gaze and no fixations, it
+    implements `density` too. Console, Weights & Biases and the report learn from here what an arm is called and which
+    part it plays, so that a condition of your own takes its part in the verdict.
 
     Example:
         >>> class Corner(Condition):
@@ -47,6 +50,9 @@ class Condition(GazeSource, ABC):
 
     role: Role
     """Part that a run with this condition and a positive weight plays: see `Role`."""
+    matched: bool = False
+    """Whether its gaze is real gaze of another stimulus, so that it has the data's centre bias, its clusters and its
+    number, and differs from the treatment only in whose it is. A claim that gaze helps asks for such a control."""
     inserts: ClassVar[bool] = False
     """Whether the human map takes the place of the model's attention, in training and in evaluation."""
 
@@ -69,6 +75,22 @@ class Condition(GazeSource, ABC):
 
         Points are in pixels of the sample's own stimulus.
         """
+
+    def density(self, dataset: GazeDataset, index: int) -> Float[Tensor, "*t h w"] | None:
+        """Return the map of gaze to train sample ``index`` with; None where there is none.
+
+        It is asked in the place of `gaze` where a dataset publishes maps, and gives a map of the same shape as the
+        sample's own ``density``: ``(h, w)``, or ``(t, h, w)`` for a clip, non-negative, each summing to 1 or, where
+        nobody looked, to 0.
+
+        Raises:
+            InputError: If the condition knows fixations only, as one does that implements `gaze` alone.
+        """
+        name = type(self).__name__
+        raise InputError(
+            f"condition={name.lower()} exchanges fixations, and {type(dataset).__name__} publishes maps only: give "
+            f"{name} a method density(dataset, index), which returns a map, or choose condition=human"
+        )
 
 
 class Arm(NamedTuple):
@@ -107,13 +129,42 @@ def arm(condition: Condition, align_weight: float) -> Arm:
 
 
 class Human(Condition):
-    """The fixations that were recorded for the sample itself."""
+    """The gaze that was recorded for the sample itself."""
 
     role: Role = "treatment"
     exchanges = False
 
     def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
         return dataset.gaze(index)
+
+    def density(self, dataset: GazeDataset, index: int) -> Float[Tensor, "*t h w"] | None:
+        return published_map(dataset, index)
+
+
+def with_gaze(dataset: GazeDataset) -> list[int]:
+    """Return the samples of which gaze is known, fixations or a published map; no image is read."""
+    return [i for i in range(len(dataset)) if dataset.gaze(i) is not None or dataset.looked(i)]
+
+
+def published_map(dataset: GazeDataset, index: int) -> Float[Tensor, "*t h w"] | None:
+    """Return the map of gaze that is published for a sample, made to sum to 1; None where nobody looked.
+
+    No image is read where the dataset's `record` can do without. A frame of a clip at which nobody looked is zero.
+    """
+    own = dataset.record(index).get("density")
+    return normalised(own) if own is not None and own.any() else None
+
+
+def normalised(map_: Float[Tensor, "*t h w"]) -> Float[Tensor, "*t h w"]:
+    """Return a map that sums to 1, as each frame's does; zeros stay.
+
+    Example:
+        >>> normalised(torch.tensor([[[1.0, 3.0]], [[0.0, 0.0]]]))
+        tensor([[[0.2500, 0.7500]],
+        <BLANKLINE>
+                [[0.0000, 0.0000]]])
+    """
+    return map_ / map_.sum((-2, -1), keepdim=True).clamp_min(torch.finfo(map_.dtype).tiny)
 
 
 def per_frame(own: Gaze, change: Callable[[Gaze], Gaze]) -> Gaze:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from haa.conditions.condition import Condition
-from haa.conditions.draw import uniform
+from haa.conditions.condition import Condition, published_map
+from haa.conditions.draw import rolled, uniform
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
 from haa.errors import InputError
@@ -17,11 +19,12 @@ from haa.gaze import Gaze
 class Corrupted(Condition):
     """Human gaze of which a share is replaced by places drawn uniformly over the stimulus.
 
-    Between `Human` (p = 0) and `Random` (p = 1): how good must gaze be? With one seed, what a smaller p replaces a
-    larger one replaces too, by the same places.
+    Between `Human` (p = 0) and `Random` of ``keep_shape=False`` (p = 1): how good must gaze be? With one seed, what a
+    smaller p replaces a larger one replaces too, by the same places. A published map has no single fixations to
+    replace: this share of it is that of `Random`, the same map at a random place.
 
     Args:
-        p: Share of each sample's fixations that is replaced, rounded to whole fixations.
+        p: Share of each sample's fixations that is replaced, rounded to whole fixations; or of its published map.
         seed: Seed of the draws: which fixations, and where to.
 
     Raises:
@@ -57,3 +60,7 @@ class Corrupted(Condition):
         points = own.points.clone()
         points[chosen] = elsewhere[chosen]
         return replace(own, points=points)
+
+    def density(self, dataset: GazeDataset, index: int) -> Float[Tensor, "*t h w"] | None:
+        own = published_map(dataset, index)
+        return None if own is None else torch.lerp(own, rolled(own, generator(self.seed, index)), self.p)

@@ -51,6 +51,17 @@ def sample(density: Float[Tensor, "p q"], count: int, size: Size, generator: tor
     return within_cells(cells, (density.shape[0], density.shape[1]), size, generator)
 
 
+def rolled(map_: Float[Tensor, "*t h w"], generator: torch.Generator) -> Float[Tensor, "*t h w"]:
+    """Return a map moved by a random number of whole pixels, all frames alike; what leaves comes back opposite.
+
+    Example:
+        >>> rolled(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.Generator().manual_seed(0))
+        tensor([[2., 3., 4., 1.]])
+    """
+    right, down = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
+    return map_.roll((int(down * map_.shape[-2]), int(right * map_.shape[-1])), (-2, -1))
+
+
 def within_cells(cells: Int[Tensor, " n"], grid: Size, size: Size, generator: torch.Generator) -> Float[Tensor, "n 2"]:
     """Draw a point anywhere within each of these cells of a grid (h, w) over a stimulus of ``size`` (h, w).
 

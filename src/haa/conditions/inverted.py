@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from haa.conditions.condition import Condition, per_frame
+from haa.conditions.clusters import move, relative
+from haa.conditions.condition import Condition, normalised, per_frame, published_map
 from haa.conditions.draw import within_cells
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
@@ -13,31 +16,46 @@ from haa.gaze import Gaze, density
 
 
 class Inverted(Condition):
-    """A control: each sample has fixations where people did not look.
+    """A control: each sample has fixations where people did not look, as many and as clustered as its own.
 
-    Gaze travels as points, so these are points too, drawn with replacement from the inverted density
-    ``max(D) - D``, D being the density of the sample's own fixations. Nearly all of a picture is not looked at: the map
-    is broad, and needs more points than the human one to be it. If this helps as much as human gaze does, what helps is
-    not where people look.
+    Each cluster of the sample's own fixations moves, as it is, to a place drawn from the inverted density
+    ``max(D) - D``, D being the density of these fixations; what would leave the stimulus is reflected at its border. So
+    the map is as peaked as the human one and pulls as hard. If this helps as much as human gaze does, what helps is not
+    where people look.
+
+    A published map is D itself, and is replaced by ``max(D) - D``, made to sum to 1. Nearly all of a picture is not
+    looked at: this map is broad, nearly uniform, and pulls far less than the human one.
 
     Args:
         seed: Seed of the draw of the fixations.
-        points: Number of fixations for each sample.
+        points: None moves the sample's own fixations. A number draws as many from the inverted density one by one, for
+            each sample and each frame of a clip; 200 make a broad map.
         sigma: Standard deviation of the Gaussian around a fixation, as a share of the stimulus' longer side, as in
             `haa.alignment.Alignment`.
         cells: Number of cells along the longer side, at which the density is computed.
+        cluster: Largest distance of a fixation from the first one of its cluster, as a share of the stimulus' longer
+            side; 0 draws every fixation for itself.
 
     Raises:
-        InputError: If a number is not positive.
+        InputError: If a number is not positive, or ``cluster`` is negative.
     """
 
     role = "control"
 
-    def __init__(self, seed: int = 0, points: int = 200, sigma: float = 0.03, cells: int = 64) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        points: int | None = None,
+        sigma: float = 0.03,
+        cells: int = 64,
+        cluster: float = 0.08,
+    ) -> None:
         for name, value in (("points", points), ("sigma", sigma), ("cells", cells)):
-            if value <= 0:
+            if value is not None and value <= 0:
                 raise InputError(f"condition.{name}={value}: give a positive number")
-        self.seed, self.points, self.sigma, self.cells = seed, points, sigma, cells
+        if cluster < 0:
+            raise InputError(f"condition.cluster={cluster}: give a share of the longer side, 0 or more")
+        self.seed, self.points, self.sigma, self.cells, self.cluster = seed, points, sigma, cells, cluster
 
     def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
         own = dataset.gaze(index)
@@ -45,6 +63,14 @@ class Inverted(Condition):
             return None
         rng = generator(self.seed, index)
         return per_frame(own, lambda still: self._invert(still, rng))
+
+    def density(self, dataset: GazeDataset, index: int) -> Float[Tensor, "*t h w"] | None:
+        own = published_map(dataset, index)
+        if own is None:
+            return None
+        highest, lowest = own.amax((-2, -1), keepdim=True), own.amin((-2, -1), keepdim=True)
+        # a map that is the same everywhere is its own inverse, and so is a frame at which nobody looked
+        return normalised(torch.where(highest > lowest, highest - own, own))
 
     def _invert(self, own: Gaze, rng: torch.Generator) -> Gaze:
         own = own.inside()
@@ -56,5 +82,11 @@ class Inverted(Condition):
         human = density(own.points[None].double(), own.size, self.sigma * longer, grid=grid)[0].flatten()
         # a density that is the same everywhere is its own inverse
         share = human.max() - human if human.max() > human.min() else torch.ones_like(human)
-        cells = torch.multinomial(share, self.points, replacement=True, generator=rng)
-        return Gaze(within_cells(cells, grid, own.size, rng), own.size)
+
+        def places(count: int) -> Float[Tensor, "k 2"]:
+            cells = torch.multinomial(share, count, replacement=True, generator=rng)
+            return within_cells(cells, grid, own.size, rng)
+
+        if self.points is not None:
+            return Gaze(places(self.points), own.size)
+        return move(own, self.cluster, lambda count: relative(places(count), own.size))

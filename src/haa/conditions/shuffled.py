@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
 
-from haa.conditions.condition import Fitted, join_frames
+from haa.conditions.condition import Fitted, join_frames, normalised, published_map, with_gaze
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.gaze import Gaze
 
 
 class Shuffled(Fitted[dict[int, int]]):
-    """A control: each sample is given the fixations of another stimulus, the same one throughout training.
+    """A control: each sample is given the gaze of another stimulus, the same one throughout training.
 
     The partner is fixed by ``seed`` and never shows the same picture. Samples without gaze stay without, so that
-    exactly as many samples are aligned as under `Human`. The partner's points are scaled to the stimulus' size. The
-    frames of a clip that have gaze get that of the partner's, in order, stretched in time where their numbers differ.
+    exactly as many samples are aligned as under `Human`. The partner's points, or its published map, are scaled to the
+    stimulus' size. The frames of a clip that have gaze get that of the partner's, in order, stretched in time where
+    their numbers differ.
 
     Args:
         seed: Seed of the draw of the partners.
@@ -27,6 +31,7 @@ class Shuffled(Fitted[dict[int, int]]):
     """
 
     role = "control"
+    matched = True
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
@@ -39,9 +44,22 @@ class Shuffled(Fitted[dict[int, int]]):
         assert other is not None
         return _in_step(other.resized(own.size), own)
 
+    def density(self, dataset: GazeDataset, index: int) -> Float[Tensor, "*t h w"] | None:
+        own = published_map(dataset, index)
+        if own is None:
+            return None
+        partners = self.fitted(dataset)
+        if index not in partners:
+            raise InputError(
+                f"sample {index} of {type(dataset).__name__} has a map of gaze, and looked({index}) is False: give the "
+                "dataset a method looked that says for which samples there is a map"
+            )
+        other = published_map(dataset, partners[index])
+        return None if other is None else _map_in_step(other, own)
+
     def fit(self, dataset: GazeDataset) -> dict[int, int]:
         """Return each sample's partner: nobody is paired with their own stimulus, and everybody serves once."""
-        seen = [i for i in range(len(dataset)) if dataset.gaze(i) is not None]
+        seen = with_gaze(dataset)
         generator = torch.Generator().manual_seed(self.seed)
         order = [seen[k] for k in torch.randperm(len(seen), generator=generator).tolist()]
         # samples of one stimulus stand together, so that a shift by the longest group leaves every group
@@ -62,6 +80,19 @@ def _in_step(other: Gaze, own: Gaze) -> Gaze:
     theirs, mine = other.inside().frame.unique(), own.inside().frame.unique()  # type: ignore[union-attr]
     pairs = [(frame, theirs[k * len(theirs) // len(mine)]) for k, frame in enumerate(mine.tolist()) if len(theirs)]
     return join_frames([(frame, other.at(int(partner))) for frame, partner in pairs], own.size)
+
+
+def _map_in_step(other: Float[Tensor, "*t h w"], own: Float[Tensor, "*t h w"]) -> Float[Tensor, "*t h w"]:
+    """Return the partner's map at the size, and at the very frames, at which the sample itself has one."""
+    if other.ndim == 2:
+        other = other[None]
+    theirs, frames = other[other.any(-1).any(-1)], own.reshape(-1, *own.shape[-2:])
+    mine = frames.any(-1).any(-1).nonzero()[:, 0]
+    given = torch.zeros_like(frames)
+    for k, frame in enumerate(mine.tolist()):
+        partner = theirs[k * len(theirs) // len(mine)]
+        given[frame] = resize(partner[None], list(own.shape[-2:]), antialias=True)[0]
+    return normalised(given).view_as(own)
 
 
 def _rank(stimuli: list[str], order: list[int]) -> Callable[[int], int]:

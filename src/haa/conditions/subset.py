@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from haa.conditions.condition import Fitted
+from haa.conditions.condition import Fitted, published_map, with_gaze
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
 from haa.errors import InputError
@@ -41,7 +43,7 @@ class Subset(Fitted[set[str]]):
 
     def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
         own = dataset.gaze(index)
-        if own is None or (self.share is not None and dataset.stimulus(index) not in self.fitted(dataset)):
+        if own is None or not self._keeps(dataset, index):
             return None
         if self.observers is None:
             return own
@@ -54,10 +56,20 @@ class Subset(Fitted[set[str]]):
         order = torch.randperm(len(people), generator=generator(self.seed, index))
         return own.of(*people[order[: self.observers]].tolist())
 
+    def density(self, dataset: GazeDataset, index: int) -> Float[Tensor, "*t h w"] | None:
+        if self.observers is not None:
+            raise InputError(
+                f"condition.observers={self.observers}: {type(dataset).__name__} publishes maps only, which do not say "
+                "who looked; give condition.share instead"
+            )
+        return published_map(dataset, index) if self._keeps(dataset, index) else None
+
     def fit(self, dataset: GazeDataset) -> set[str]:
         """Return the names of the pictures at which gaze is kept."""
         assert self.share is not None
-        with_gaze = (dataset.stimulus(i) for i in range(len(dataset)) if dataset.gaze(i) is not None)
-        pictures = list(dict.fromkeys(with_gaze))
+        pictures = list(dict.fromkeys(dataset.stimulus(i) for i in with_gaze(dataset)))
         order = torch.randperm(len(pictures), generator=generator(self.seed)).tolist()
         return {pictures[k] for k in order[: max(1, round(self.share * len(pictures)))]}
+
+    def _keeps(self, dataset: GazeDataset, index: int) -> bool:
+        return self.share is None or dataset.stimulus(index) in self.fitted(dataset)

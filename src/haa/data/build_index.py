@@ -28,8 +28,14 @@ BATCH = 256
 MAPPED = "index.arrow"
 """Name of the file that is mapped, in the index's folder."""
 
+FILES = "files.arrow"
+"""Name of the table of all files that samples name, with the size and time at which each was read."""
+
 TEXTS = ("question", "answers", "captions", "label")
 """Columns that a sample carries as they are."""
+
+GAZE = ("height", "width", "x", "y", "duration", "subject", "frame", "density_content")
+"""Columns that say where people looked."""
 
 _STRINGS, _NUMBERS, _COUNTS = pa.list_(pa.string()), pa.list_(pa.float32()), pa.list_(pa.int32())
 COLUMNS: Mapping[str, pa.DataType] = {
@@ -40,6 +46,9 @@ COLUMNS: Mapping[str, pa.DataType] = {
     **dict.fromkeys(("subject", "frame"), _COUNTS),
 }
 """Keys that `Scannable.scan` may yield, with their types; columns that no sample has are left out."""
+
+CONTENTS: Mapping[str, pa.DataType] = {"content": pa.string(), "mask_content": pa.string(), "density_content": _STRINGS}
+"""Columns with a digest of the content of each file that a sample names; null where it is absent."""
 
 EXAMPLES = 20
 """Number of messages kept of each kind of fault; all faults are counted."""
@@ -81,13 +90,13 @@ class Fault(TypedDict):
 
 
 class Look(NamedTuple):
-    """Facts about an image file; an absent file has -1 bytes, and a broken one no height and width."""
+    """Facts about a file; an absent file has -1 bytes and no content, and a broken image no height and width."""
 
     bytes: int
     modified: int
     content: str | None
-    height: int | None
-    width: int | None
+    height: int | None = None
+    width: int | None = None
 
 
 def ensure(dataset: Scannable, arguments: Mapping[str, Any], cache: str | Path | None) -> Path:
@@ -107,7 +116,7 @@ def ensure(dataset: Scannable, arguments: Mapping[str, Any], cache: str | Path |
     except OSError as error:
         raise InputError(f"{indices} cannot be written ({error.strerror}): give data.cache, or set HAA_CACHE") from None
     folder = indices / f"{type(dataset).__name__.lower()}-{_key(dataset, arguments)}"
-    with built_once(folder, stale=lambda old: _changed(old / MAPPED, dataset.root)) as partial:
+    with built_once(folder, stale=lambda old: _changed(old / FILES, dataset.root)) as partial:
         if partial is not None:
             _build(dataset, partial)
     return folder
@@ -142,24 +151,17 @@ def _stat(path: str | Path) -> tuple[int, int]:
 
 
 def _changed(path: Path, root: Path) -> bool:
-    previous = None
     with pa.memory_map(str(path)) as file:
-        reader = pa.ipc.open_file(file)
-        for number in range(reader.num_record_batches):
-            batch = reader.get_batch(number)
-            for image, *recorded in zip(
-                *(batch[key].to_pylist() for key in ("image", "bytes", "modified")), strict=True
-            ):
-                if image != previous and (*recorded,) != _stat(f"{root}/{image}"):
-                    return True
-                previous = image
-    return False
+        table = pa.ipc.open_file(file).read_all()
+        rows = zip(*(table[key].to_pylist() for key in ("path", "bytes", "modified")), strict=True)
+        return any((*recorded,) != _stat(f"{root}/{name}") for name, *recorded in rows)
 
 
 def _build(dataset: Scannable, folder: Path) -> None:
-    """Build an index in three passes: over the annotations, over the images, and over both together.
+    """Build an index in three passes: over the annotations, over the files they name, and over both together.
 
-    So memory holds no more than one line a sample.
+    So memory holds no more than one line a sample. Every byte of every file is read, which is what an epoch of training
+    reads: the content of a file, unlike its path and its time, is the same wherever the data set is copied to.
     """
     name, scanned = type(dataset).__name__, folder / "scanned.arrow"
     schema = pa.schema({**COLUMNS, **dataset.columns})
@@ -176,13 +178,19 @@ def _build(dataset: Scannable, folder: Path) -> None:
             reader = pa.ipc.open_file(file)
             # where all samples of an image give its size, the image need not be opened for it
             has_size: dict[str, bool] = {}
+            others: dict[str, None] = {}
             for batch in _batches(reader):
                 heights_valid = batch["height"].is_valid().to_pylist()
                 for image, valid in zip(batch["image"].to_pylist(), heights_valid, strict=True):
                     has_size[image] = valid and has_size.get(image, True)
+                others |= dict.fromkeys(path for path in batch["mask"].to_pylist() if path is not None)
+                others |= dict.fromkeys(path for paths in batch["density"].to_pylist() for path in paths or ())
             images = bar.track(has_size.items(), description=f"index of {name}: images", total=len(has_size))
             looks = {image: _look(dataset.root, image, known, faults) for image, known in images}
+            maps = bar.track(others, description=f"index of {name}: maps") if others else ()
+            looks |= {path: _read(dataset.root / path) for path in maps if path not in looks}
             _write(_assemble(dataset, reader, looks, faults), folder)
+    _write_files(looks, folder / FILES)
     (folder / "summary.json").write_text(json.dumps({"classes": dataset.classes, "faults": faults}, indent=1))
     scanned.unlink()
 
@@ -215,24 +223,35 @@ def _batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
 
 def _look(root: Path, image: str, known: bool, faults: dict[str, Fault]) -> Look:
     path = root / image
-    size, modified = _stat(path)
-    if size < 0:
+    look = _read(path)
+    if look.bytes < 0:
         _note(faults, "absent image", f"{path} is absent")
-    if size < 0 or path.is_dir():
-        return Look(size, modified, None, None, None)
-    # three parts of a file tell it apart as well as the whole, and 100,000 photos are tens of gigabytes
-    digest = hashlib.sha256(str(size).encode())
+    if known or look.bytes < 0 or path.is_dir():
+        return look
+    try:
+        height, width = image_size(path)
+    except InputError as error:
+        _note(faults, "broken image", str(error))
+        return look
+    return look._replace(height=height, width=width)
+
+
+def _read(path: Path) -> Look:
+    size, modified = _stat(path)
+    return Look(size, modified, None if size < 0 else _content(path))
+
+
+def _content(path: Path) -> str:
+    """Return a digest of a file's bytes; of a folder of frames, of its files' names and bytes."""
+    if path.is_dir():
+        frames = sorted(frame for frame in path.iterdir() if frame.is_file() and not frame.name.startswith("."))
+        return _digest(json.dumps([(frame.name, _content(frame)) for frame in frames]).encode()).hexdigest()
     with path.open("rb") as file:
-        for start in sorted({0, max(0, size // 2 - 2048), max(0, size - 4096)}):
-            file.seek(start)
-            digest.update(file.read(4096))
-    height = width = None
-    if not known:
-        try:
-            height, width = image_size(path)
-        except InputError as error:
-            _note(faults, "broken image", str(error))
-    return Look(size, modified, digest.hexdigest(), height, width)
+        return hashlib.file_digest(file, _digest).hexdigest()
+
+
+def _digest(content: bytes = b"") -> Any:
+    return hashlib.blake2b(content, digest_size=16)
 
 
 def _assemble(
@@ -252,14 +271,19 @@ def _assemble(
     kept = {field.name: field.type for field in reader.schema if field.name not in empty}
     schema = pa.schema(
         {"id": pa.string(), "image": pa.string(), **kept, "height": pa.int32(), "width": pa.int32()}
-        | {"stimulus": pa.string(), "split": pa.string(), "bytes": pa.int64(), "modified": pa.int64()}
+        | {"stimulus": pa.string(), "split": pa.string(), "bytes": pa.int64()}
+        | {key: kind for key, kind in CONTENTS.items() if key.removesuffix("_content") in ("content", *kept)}
     )
     start = points = 0
     for batch in _batches(reader):
         rows = batch.select(list(kept)).to_pylist()
         for row, picture, split in zip(rows, pictures[start:], splits[start:], strict=False):
             look = looks[row["image"]]
-            row |= {"stimulus": picture, "split": split, "bytes": look.bytes, "modified": look.modified}
+            row |= {"stimulus": picture, "split": split, "bytes": look.bytes, "content": look.content}
+            if row.get("mask") is not None:
+                row["mask_content"] = looks[row["mask"]].content
+            if row.get("density") is not None:
+                row["density_content"] = [looks[path].content for path in row["density"]]
             if row.get("height") is None:
                 row |= {"height": look.height, "width": look.width}
             points += len(row.get("x") or ())
@@ -300,6 +324,15 @@ def _check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str) -> Non
     faults["outside"]["exchanged"] = faults["outside"].get("exchanged", 0) + int(exchanged.sum())
     for key in keys:
         row[key] = [value for value, keep in zip(row[key], inside, strict=True) if keep]
+
+
+def _write_files(looks: Mapping[str, Look], path: Path) -> None:
+    table = pa.table(
+        [list(looks), [look.bytes for look in looks.values()], [look.modified for look in looks.values()]],
+        schema=pa.schema({"path": pa.string(), "bytes": pa.int64(), "modified": pa.int64()}),
+    )
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
 
 
 def _write(batches: Iterator[pa.RecordBatch], folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -20,9 +21,10 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2.functional import resize
 
 from haa.data import build_index
-from haa.data.dataset import GazeDataset, Split
+from haa.data.dataset import GazeDataset, Identity, Split
 from haa.data.files.image import read_image, read_map, read_mask
 from haa.data.splits import SHARES
+from haa.disk import write_whole
 from haa.errors import InputError
 from haa.gaze import Gaze, Size
 
@@ -33,6 +35,9 @@ ABSENT = ("absent image", "image without annotation", "annotation without image"
 
 MOST_OUTSIDE = 0.1
 """Largest share of a data set's fixations that ``outside = "drop"`` leaves out."""
+
+_STREAMS = 3
+"""Largest number of parts that `_parts` makes of a column: lengths of lists, lengths of texts, texts."""
 
 _collecting: ContextVar[bool] = ContextVar("collecting", default=False)
 
@@ -89,6 +94,9 @@ class IndexedDataset(GazeDataset):
 
     More than `MOST_OUTSIDE` of all fixations are refused even so: then the axes or the pictures are other ones.
     """
+
+    shown: ClassVar[Sequence[str]] = ("content",)
+    """Columns of the index that say which picture or clip a sample shows."""
 
     shares: ClassVar[Mapping[Split, float]] = SHARES
     """Relative sizes of the splits that the rule makes (`haa.data.splits.assign_splits`)."""
@@ -175,10 +183,22 @@ class IndexedDataset(GazeDataset):
         return (text for value in self.values(key) for text in ([value] if isinstance(value, str) else value or ()))
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(f"{type(self).__qualname__} {self.split}".encode())
-        for part in zip(*(self.values(key) for key in ("image", "bytes", "modified")), strict=True):
-            digest.update(json.dumps(part).encode())
-        return digest.hexdigest()
+        return self._digest(self.shown)
+
+    def identity(self) -> Identity:
+        known = self._folder / f"{self.split}.json"  # as old as the index: what makes the index stale takes it away
+        if not known.is_file():
+            write_whole(known, json.dumps(self._identity()))
+        return json.loads(known.read_text())
+
+    def _identity(self) -> Identity:
+        own = [key for key in self.columns if key not in self.shown]
+        return {
+            "ids": self._digest(("id", "stimulus")),
+            "stimuli": self.fingerprint(),
+            "gaze": self._digest(build_index.GAZE),
+            "labels": self._digest((*build_index.TEXTS, "mask_content", *own), list(self.classes)),
+        }
 
     def listed(self) -> Iterator[tuple[str, Split]]:
         """Yield the image of every sample of all splits, absent images too, with the split."""
@@ -198,11 +218,28 @@ class IndexedDataset(GazeDataset):
 
     def values(self, key: str) -> Iterator[Any]:
         """Yield the values of one column over the split, in order, without holding them all in memory."""
+        return (value for column in self._chunks(key) for value in column.to_pylist())
+
+    def _chunks(self, key: str) -> Iterator[pa.Array]:
         column_number = self._columns.index(key)
         batches = self._rows // build_index.BATCH
         for number in np.unique(batches):
-            column = self._reader.get_batch(int(number)).column(column_number)
-            yield from column.take(pa.array(self._rows[batches == number] % build_index.BATCH)).to_pylist()
+            column = self._batches[int(number)][column_number]
+            yield column.take(pa.array(self._rows[batches == number] % build_index.BATCH))
+
+    def _digest(self, keys: Sequence[str], *more: Any) -> str:
+        """Return a digest of columns over the split; a column without values leaves no trace."""
+        digest = hashlib.sha256(json.dumps([len(self), *more]).encode())
+        for key in keys:
+            streams = [hashlib.sha256() for _ in range(_STREAMS)]
+            filled = False
+            for column in self._chunks(key) if key in self._columns else ():
+                filled |= column.null_count < len(column)
+                for stream, part in zip(streams, _parts(column), strict=False):
+                    stream.update(part)
+            if filled:
+                digest.update(json.dumps([key, *(stream.hexdigest() for stream in streams)]).encode())
+        return digest.hexdigest()
 
     @cached_property
     def _reader(self) -> pa.ipc.RecordBatchFileReader:
@@ -275,6 +312,24 @@ def mean_map(paths: Sequence[Path], size: Size) -> Float[Tensor, "h w"]:
             map_ = resize(map_[None], list(size), antialias=True)[0]
         total += map_ / map_.sum().clamp_min(1)
     return total / max(1, len(paths))
+
+
+def _parts(column: pa.Array) -> Iterator[bytes]:
+    """Yield bytes that say what a column holds: joined over the column's chunks, they are the same however it is cut.
+
+    First come lengths, -1 for what is absent, which tell where one value ends, then the values.
+    """
+    if pa.types.is_list(column.type):
+        yield pc.list_value_length(column).fill_null(-1).to_numpy().tobytes()
+        yield from _parts(column.flatten())
+    elif pa.types.is_string(column.type):
+        yield pc.binary_length(column).fill_null(-1).to_numpy().tobytes()
+        yield "".join(column.drop_null().to_pylist()).encode()
+    elif pa.types.is_primitive(column.type):
+        yield column.is_valid().to_numpy(zero_copy_only=False).tobytes()
+        yield column.fill_null(0).to_numpy(zero_copy_only=False).tobytes()
+    else:
+        yield "".join(f"{json.dumps(value, default=str)}\n" for value in column.to_pylist()).encode()
 
 
 def _gaze(row: Mapping[str, Any]) -> Gaze | None:

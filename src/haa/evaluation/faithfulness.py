@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from rich.progress import track
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from haa.batch import Batch, Output
 from haa.data.dataset import Split
@@ -20,6 +19,9 @@ from haa.tasks.aligned_module import AlignedModule
 
 STEPS = 10
 """Parts in which the curves of deletion and insertion replace the pixels."""
+
+REFERENCE = "less that of the same model's random maps"
+"""What the values are, in words for metrics.json. Those of version 0.1, which says nothing, are plain."""
 
 MEASURES = (Deletion, Insertion, Comprehensiveness, Sufficiency)
 
@@ -35,14 +37,17 @@ def faithfulness(
     """Measure deletion, insertion, comprehensiveness and sufficiency of the maps of some samples.
 
     What falls is `AlignedModule.confidence`: how probable the model finds the answer that it gave to the whole picture.
-    Replaced pixels take the picture's mean colour. Of a clip, the pixels of all frames are ranked together. A map that
-    is the same everywhere ranks nothing, and its pixels go in the order of reading.
+    Each measure is less that of random maps of the same model on the same picture: they have the map's own cells, in an
+    order that depends on the sample's place alone, and thus is the same for every model. Replaced pixels take the
+    picture's mean colour. Of a clip, the pixels of all frames are ranked together. A map that is the same everywhere
+    ranks nothing, and gets 0.
 
     Args:
         module: Module on its device.
         data: Data that it is scored on.
         split: Split of these data.
-        indices: Samples that are measured, each by 26 forward passes beside the one that gives its map.
+        indices: Samples that are measured, each by 112 forward passes beside the one that gives its map: 22 of
+            the map and of each of 4 random ones, the whole picture and the one without any pixel.
 
     Returns:
         The values by the sample's place in the split; empty where the model has no attention, or the task no answer.
@@ -68,19 +73,23 @@ def _measured(
         batch, output = module.probe(raw)
         if output.attention is None:
             return
-        image, maps = _picture(batch, output.attention)
+        image = _picture(batch)
         colour = image.mean((2, 3), keepdim=True)
-        values = functional.faithfulness(_score(module, batch, output), image, maps, STEPS, baseline=colour)
+        values = functional.faithfulness(
+            _score(module, batch, output),
+            image,
+            output.attention,
+            STEPS,
+            baseline=colour,
+            batch_size=data.eval_batch_size,
+            seed=index,
+        )
         yield index, {f"attention_{name}": value.item() for name, value in values.items()}
 
 
-def _picture(batch: Batch, attention: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the one sample's image and map; a clip as one tall picture, its frames below each other."""
-    if "clip" not in batch:
-        return batch["image"], attention
-    clip = batch["clip"]
-    maps = interpolate(attention.float(), clip.shape[-2:], mode="bilinear", align_corners=False)
-    return clip.transpose(1, 2).flatten(2, 3), maps.flatten(1, 2)
+def _picture(batch: Batch) -> Tensor:
+    """Return the one sample's image; a clip as one tall picture, its frames below each other."""
+    return batch["clip"].transpose(1, 2).flatten(2, 3) if "clip" in batch else batch["image"]
 
 
 def _score(module: AlignedModule, batch: Batch, given: Output) -> Score:

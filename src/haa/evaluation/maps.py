@@ -56,7 +56,7 @@ def _rows(module: AlignedModule, raw: Batch) -> list[dict[str, Any]]:
     height, width = image_size(pictures)
     shrink = max(1.0, max(height, width) / HUMAN)
     grid = (round(height / shrink), round(width / shrink))
-    human, has_human = human_maps(pictures, grid, module.alignment.sigma)
+    human, has_human = human_maps(pictures, grid, module.score_sigma)
     human = torch.where(has_human[:, None, None], human, torch.nan)
     words = _words(output)
     said = _said(module, output, len(texts))

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from torchmetrics import MetricCollection
 
 from haa.conditions import Shuffled
-from haa.data.dataset import GazeDataset
+from haa.data.dataset import SIGMA, GazeDataset
 from haa.disk import write_whole
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, density, pad, resize
@@ -33,7 +33,7 @@ _VERSION = 1
 def reference_rows(
     train: GazeDataset,
     test: GazeDataset,
-    sigma: float = 0.03,
+    sigma: float = SIGMA,
     seed: int = 0,
     points: int = 200_000,
     metrics: Callable[[], MetricCollection] = saliency_metrics,
@@ -49,8 +49,8 @@ def reference_rows(
     Args:
         train: Split whose fixations make the prior.
         test: Split that is scored.
-        sigma: Standard deviation of the human densities, as a share of the stimulus' longer side, as in
-            `haa.alignment.Alignment`.
+        sigma: Standard deviation of the human densities, as a share of the stimulus' longer side: the one that models
+            are scored with (`haa.data.loading.datamodule.DataModule.human_sigma`).
         seed: Seed of the draws of the other image and of the halves.
         points: Greatest number of training fixations that the prior is made from (of evenly spaced images).
         metrics: Makes the metrics that score the rows.
@@ -133,7 +133,7 @@ def cached_reference_rows(
     return json.loads(path.read_text())
 
 
-def centre_prior(train: GazeDataset, sigma: float = 0.03, points: int = 200_000) -> Float[Tensor, "1 h w"]:
+def centre_prior(train: GazeDataset, sigma: float = SIGMA, points: int = 200_000) -> Float[Tensor, "1 h w"]:
     """Return the density of all of a split's fixations, at its commonest stimulus size, of at most 256 cells a side.
 
     Args:

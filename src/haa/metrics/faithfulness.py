@@ -1,4 +1,9 @@
-"""Faithfulness of a map to the model that it explains; each update runs the model on masked images."""
+"""Faithfulness of a map to the model that it explains; each update runs the model on masked images.
+
+The classes have the plain values of the papers, which rise and fall with the model's confidence whatever the map:
+compare maps of one model with them. `haa.metrics.functional.faithfulness` subtracts the values of random maps, as
+metrics.json has them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from haa.metrics.functional.faithfulness import Score, comprehensiveness, deleti
 
 
 class Deletion(SampleMean):
-    """Area under the deletion curve, low is faithful, see `haa.metrics.functional.faithfulness.deletion`.
+    """Plain area under the deletion curve, low is faithful, see `haa.metrics.functional.faithfulness.deletion`.
 
     Args:
         options: Options of the function: ``steps``, ``baseline``, ``batch_size``.
@@ -37,7 +42,7 @@ class Deletion(SampleMean):
 
 
 class Insertion(Deletion):
-    """Area under the insertion curve, high is faithful, see `haa.metrics.functional.faithfulness.insertion`."""
+    """Plain area under the insertion curve, high is faithful, see `haa.metrics.functional.faithfulness.insertion`."""
 
     higher_is_better = True
 
@@ -46,7 +51,7 @@ class Insertion(Deletion):
 
 
 class Comprehensiveness(Deletion):
-    """Fall of the score without the marked pixels, see `haa.metrics.functional.faithfulness.comprehensiveness`.
+    """Plain fall of the score without the marked pixels, see `haa.metrics.functional.faithfulness.comprehensiveness`.
 
     Args:
         options: Options of the function: ``shares``, ``baseline``, ``batch_size``.
@@ -59,7 +64,7 @@ class Comprehensiveness(Deletion):
 
 
 class Sufficiency(Deletion):
-    """Fall of the score with only the marked pixels, see `haa.metrics.functional.faithfulness.sufficiency`.
+    """Plain fall of the score with only the marked pixels, see `haa.metrics.functional.faithfulness.sufficiency`.
 
     Args:
         options: Options of the function: ``shares``, ``baseline``, ``batch_size``.

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from haa import build, checkpoint
-from haa.alignment import Alignment
 from haa.batch import Batch, human_maps, image_size, in_unit_range, middle
 from haa.data.dataset import Split
 from haa.data.loading.collate import collate
@@ -54,7 +53,8 @@ def show(cfg: DictConfig) -> Path:
             raise InputError(f"index={index}: the {cfg.split} split has samples 0 to {len(dataset) - 1}")
     samples = Samples(dataset, data.transform)
     control = None if not condition.exchanges else Samples(dataset, data.transform, condition=condition)
-    rows = [_row(samples, control, module, index, dataset.simulated) for index in indices]
+    sigma = data.human_sigma(cfg.split).share
+    rows = [_row(samples, control, module, index, dataset.simulated, sigma) for index in indices]
     path = Path(cfg.output_dir) / "show.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure(rows).savefig(path, dpi=130, bbox_inches="tight")
@@ -93,9 +93,8 @@ def figure(rows: list[tuple[Batch, list[Column]]]) -> Figure:
 
 
 def _row(
-    samples: Samples, control: Samples | None, module: AlignedModule | None, index: int, simulated: bool
+    samples: Samples, control: Samples | None, module: AlignedModule | None, index: int, simulated: bool, sigma: float
 ) -> tuple[Batch, list[Column]]:
-    sigma = (Alignment() if module is None else module.alignment).sigma
     batch = in_unit_range(collate([samples[index]]))
     attention = None
     if module is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from haa.report.answer import number
 from haa.report.arms import Study
 from haa.report.collect import Unfinished
-from haa.report.settings import NOT_RECORDED, differing
+from haa.report.settings import NOT_RECORDED, TEST_SAMPLES, differing
 
 FEW = 5
 """Number of seeds below which an interval rests more on the assumption of normal differences than on the data."""
@@ -157,7 +157,7 @@ def _pull(study: Study) -> list[str]:
 
 def _unrecorded(study: Study) -> list[str]:
     out = []
-    if NOT_RECORDED in (study.settings["haa"], study.settings["test samples"]) or not any(
+    if NOT_RECORDED in (study.settings["haa"], study.settings[TEST_SAMPLES]) or not any(
         "data" in run.summary for run in study.runs
     ):
         lacking = [
@@ -165,7 +165,7 @@ def _unrecorded(study: Study) -> list[str]:
             for name, absent in (
                 ("the version that made them", study.settings["haa"] == NOT_RECORDED),
                 ("a fingerprint of their data", not any("data" in run.summary for run in study.runs)),
-                ("which samples were tested", study.settings["test samples"] == NOT_RECORDED),
+                ("which samples were tested", study.settings[TEST_SAMPLES] == NOT_RECORDED),
             )
             if absent
         ]
@@ -197,7 +197,13 @@ def _faithfulness(study: Study) -> list[str]:
         return []
     agreement = "the same in all runs" if len(counts) == 1 else "depending on the run: their means cannot be compared"
     count_text = " or ".join(map(str, counts))
-    return [f"Deletion, insertion, comprehensiveness and sufficiency are of {count_text} test samples, {agreement}."]
+    out = [f"Deletion, insertion, comprehensiveness and sufficiency are of {count_text} test samples, {agreement}."]
+    if any(run.summary.get("faithfulness") and "faithfulness_is" not in run.summary for run in study.runs):
+        out.append(
+            "These four are plain values, as version 0.1 measured them: a more confident model scores higher with any "
+            "map. haa evaluate on the checkpoints takes those of random maps off."
+        )
+    return out
 
 
 def _some(names: list[str], most: int = 8) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from haa.errors import InputError
 from haa.report import version_0_1
-from haa.report.settings import flat, settings
+from haa.report.settings import NOT_RECORDED, SCORES_SIGMA, TEST_SAMPLES, flat, settings
 from haa.run_folder import RunFolder, read_config
 
 _FILES = RunFolder(Path())
@@ -109,7 +110,27 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, str]:
         """All else: what has to be the same in runs that are compared, by dotted key."""
-        return settings(self)
+        return settings(self.config, self.summary, {TEST_SAMPLES: self._tested, SCORES_SIGMA: self._sigma})
+
+    @property
+    def _tested(self) -> str:
+        """What stands for the test samples: the digest that the run recorded, or one of its table's ids."""
+        data = self.summary.get("data") or {}
+        recorded = (data.get(self.summary.get("split", "test")) or {}).get("ids")
+        if recorded:
+            return str(recorded)
+        ids = self.samples.get("id")
+        if ids is None:
+            return NOT_RECORDED
+        return hashlib.sha256("\n".join(np.sort(ids.astype(str)).tolist()).encode()).hexdigest()[:16]
+
+    @property
+    def _sigma(self) -> str:
+        """Blur of the human maps that attention was scored against; in 0.1 it was that of the loss."""
+        if "sigma" in self.summary:
+            return str(self.summary["sigma"])
+        alignment = self.config.get("alignment") or {}
+        return NOT_RECORDED if "haa" in self.summary else str(alignment.get("sigma", 0.03))
 
     @cached_property
     def samples(self) -> dict[str, NDArray[Any]]:

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from haa.report import statistics
 from haa.report.arms import Arm, Study
 from haa.report.compare import Row
+from haa.report.pays.relation import runs, two_way
 
 COLOURS = ("#7c7c7c", "#2f7fc1", "#c8641b", "#2b8a5a", "#a35bc4", "#b8860b", "#c2476b", "#3f8f93")
 """Colours of the conditions as they appear, the baseline first; each has a contrast of 3 to light and dark paper."""
@@ -116,6 +117,33 @@ def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, f
     return figure
 
 
+def consistency(study: Study) -> Figure | None:
+    """Draw task performance against attention consistency: a dot for each run, as it is and within conditions."""
+    if study.attention is None:
+        return None
+    arms, seeds, x, y = runs(study)
+    if len(x) < 3:
+        return None
+    left = two_way(np.array([x, y]), arms, seeds).left
+    panels = [(x, y, "over conditions"), (*left, "within conditions and seeds")]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+        axes = figure.subplots(1, 2)
+        for axis, (across, up, heading) in zip(axes, panels, strict=True):
+            named: set[str] = set()
+            for place in np.unique(arms):
+                arm = study.arms[place]
+                name = "_" if _name(arm) in named else _name(arm)  # all weights share one line of the legend
+                named.add(name)
+                own, colour, marker = arms == place, _colour(study, arm), _marker(study, arm)
+                axis.plot(across[own], up[own], marker, ls="none", color=colour, label=name, markersize=5, alpha=0.85)
+            axis.set_title(heading, loc="left", fontsize=10)
+            axis.set_xlabel(study.attention)
+        axes[0].set_ylabel(study.metric)
+        _legend(figure, axes)
+    return figure
+
+
 def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
     """Draw both metrics on the validation split and the task's loss in training, by epoch.
 
@@ -143,14 +171,6 @@ def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
         axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         _legend(figure, axes)
     return figure
-
-
-def points(study: Study, arm: Arm) -> tuple[list[float], list[float]]:
-    """Return the attention's metric and the task's metric of the runs that have both."""
-    x = {} if study.attention is None else arm.values(study.attention)
-    y = arm.values(study.metric)
-    seeds = [seed for seed in x if seed in y]
-    return [x[seed] for seed in seeds], [y[seed] for seed in seeds]
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
@@ -212,10 +232,6 @@ def _lines(study: Study) -> dict[str, list[Arm]]:
 
 def _name(arm: Arm) -> str:
     return arm.label.replace(f", weight {arm.weight:g}", "")
-
-
-def _models(study: Study) -> list[Arm]:
-    return [arm for arm in study.arms if not arm.oracle]
 
 
 def _conditions(study: Study) -> list[str]:

@@ -21,6 +21,8 @@ from haa.report.caveats import caveats, overall
 from haa.report.collect import collect, unfinished
 from haa.report.compare import Row, rows
 from haa.report.gallery import gallery
+from haa.report.pays.answer import CAPTION, HEADINGS, SAMPLE_HEADINGS, cells, pays, sample_cells, sentences
+from haa.report.pays.standard import standardise
 from haa.report.settings import HARMLESS
 from haa.report.verdict import Claim, family
 
@@ -102,7 +104,9 @@ def write(folders: Sequence[Path], output: Path, metric: str | None = None, diff
             runs=_count(study_list),
             caveats=overall(study_list, lost),
             studies=views,
-            across=_across(study_list, output),
+            standard=[cells(row) for row in standardise(study_list, claim_lists)],
+            headings=HEADINGS,
+            caption=CAPTION,
             version=haa.__version__,
             harmless=", ".join(HARMLESS),
         )
@@ -133,6 +137,7 @@ def _study(
             for metric, lines in by_metric.items()
         ],
         "figures": _figures(study, by_metric[study.metric], drawn_arms, output, name, prefix),
+        "pays": _pays(study, study_claims, output, name, prefix),
         "gallery": gallery(study, drawn_arms, treatment),
     }
     return view, [_line(study, row, claim_by_label) for lines in by_metric.values() for row in lines]
@@ -191,8 +196,22 @@ def _drawing(
     return Drawing(heading, Markup(figures.inline(figure, name, alt)), caption, f"figures/{file}.svg", first)
 
 
-def _across(found: Sequence[Study], output: Path) -> dict[str, Any] | None:
-    return None
+def _pays(study: Study, study_claims: list[Claim], output: Path, name: str, prefix: str) -> dict[str, Any] | None:
+    """Return what is said of human attention and performance; None where attention is not scored, or is the task."""
+    found = pays(study, study_claims)
+    if found is None:
+        return None
+    figure = figures.consistency(study)
+    caption = "Each dot is a run: left as it is, right less what its condition and its seed do to both."
+    alt = f"{study.metric} against {study.attention}: " + " ".join(sentences(found))
+    return {
+        "sentences": sentences(found),
+        "headings": SAMPLE_HEADINGS,
+        "rows": sample_cells(found.samples) if found.samples else [],
+        "figure": None
+        if figure is None
+        else _drawing(figure, output, f"{prefix}consistency", f"{name}-consistency", "", caption, alt),
+    }
 
 
 def _references(study: Study) -> dict[str, dict[str, float]]:

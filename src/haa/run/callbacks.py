@@ -60,7 +60,7 @@ class Pictures(pl.Callback):
             return
         pictures, machine = middle(batch, output.attention)
         assert machine is not None
-        human, has_human = human_maps(pictures, image_size(pictures), pl_module.alignment.sigma)
+        human, has_human = human_maps(pictures, image_size(pictures), pl_module.score_sigma)
         simulated = data.dataset("val").simulated
         figure = side_by_side(pictures, human, has_human, machine, rows=self.samples, simulated=simulated)
         self._keep(trainer, "val", figure)

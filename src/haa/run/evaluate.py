@@ -12,6 +12,7 @@ from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError
 from haa.evaluation.reference import reference_rows
 from haa.run import console
+from haa.run.made import made_by, training_of, with_training
 from haa.run.results import Scored, check_faithfulness, open_folder, write_results
 from haa.run.session import log_config, session
 from haa.tasks.aligned_module import AlignedModule
@@ -42,7 +43,9 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         data = build.datamodule(merged)
         if isinstance(classes := module.vocabularies.get("class"), Classes):
             classes.check(data.dataset(cfg.split))
-        folder = open_folder(merged)
+        module.score_sigma = data.human_sigma(cfg.split).share
+        made = made_by(data, module, splits=[cfg.split])
+        folder = open_folder(with_training(merged, trained), made)
         console.announce(merged, data, folder.path, module)
         trainer = build.trainer(merged)
         log_config(trainer, module)
@@ -51,7 +54,8 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
 
         references = _references(cfg, data, module) if trainer.is_global_zero else {}
         scored = Scored(trainer, module, data, cfg.split)
-        return write_results(folder, scored, cfg.faithfulness, references, str(cfg.checkpoint))
+        path = str(cfg.checkpoint)
+        return write_results(folder, scored, cfg.faithfulness, references, made, training_of(path), path)
 
 
 def _merged(trained: DictConfig, cfg: DictConfig) -> DictConfig:
@@ -76,6 +80,6 @@ def _merged(trained: DictConfig, cfg: DictConfig) -> DictConfig:
 
 def _references(cfg: DictConfig, data: DataModule, module: AlignedModule) -> dict[str, dict[str, float]]:
     """Return the rows beside which a saliency model's scores are read."""
-    if not cfg.reference or not module.predicts_gaze:
+    if not cfg.reference or not module.predicts_gaze or data.human_sigma("train").origin == "published maps":
         return {}
-    return reference_rows(data.dataset("train"), data.dataset(cfg.split), module.alignment.sigma, cfg.seed)
+    return reference_rows(data.dataset("train"), data.dataset(cfg.split), module.score_sigma, cfg.seed)

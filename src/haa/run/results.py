@@ -19,16 +19,14 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from haa.conditions.condition import arm
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.disk import write_whole
 from haa.errors import InputError
 from haa.evaluation import faithfulness
 from haa.evaluation.maps import gather
-from haa.predict.condition import Predicted
 from haa.run import console
-from haa.run_folder import RunFolder, chosen, class_name
+from haa.run_folder import RunFolder, chosen
 from haa.tasks.aligned_module import AlignedModule
 
 Row = dict[str, Any]
@@ -62,10 +60,24 @@ def check_faithfulness(samples: Any) -> None:
         raise InputError(f"faithfulness={samples}: give a number of test samples, 0 for none")
 
 
-def open_folder(cfg: DictConfig) -> RunFolder:
-    """Return the folder of a run, with its resolved config in it."""
+def check_difference(difference: Any) -> None:
+    """Refuse what cannot be the smallest difference worth having.
+
+    Raises:
+        InputError: If it is neither None nor a positive number.
+    """
+    number = isinstance(difference, int | float) and not isinstance(difference, bool)
+    if difference is not None and not (number and 0 < difference < math.inf):
+        raise InputError(
+            f"difference={difference}: give a positive number in units of the metric, such as 0.01 of an accuracy, "
+            "or null for the report's own"
+        )
+
+
+def open_folder(cfg: DictConfig, made: dict[str, Any]) -> RunFolder:
+    """Return the folder of a run that begins, with its resolved config and with what made it (`haa.run.made`)."""
     folder = RunFolder(Path(cfg.output_dir))
-    _save_config(cfg, folder)
+    _begin(folder, cfg, made)
     return folder
 
 
@@ -74,6 +86,8 @@ def write_results(
     scored: Scored,
     faithfulness_samples: int,
     references: dict[str, dict[str, float]],
+    made: dict[str, Any],
+    trained: dict[str, Any],
     checkpoint: str | None = None,
 ) -> dict[str, float]:
     """Write and print what a test gave, from one process; the others hand in their rows.
@@ -83,6 +97,8 @@ def write_results(
         scored: The test.
         faithfulness_samples: How many samples faithfulness is measured on.
         references: Rows of scores that need no model, by name.
+        made: What made the run, as made.json has it.
+        trained: How its model was trained, `haa.run.made.training`.
         checkpoint: The checkpoint that was evaluated; None where the run has trained its model itself.
 
     Returns:
@@ -108,13 +124,18 @@ def write_results(
         "samples": len(rows),
         "undefined": undefined,
         "faithfulness": len(measured),
-        **_made_by(scored),
+        **({"faithfulness_is": faithfulness.REFERENCE} if measured else {}),
+        **made,
+        "align_loss_at_start": scored.module.align_loss_at_start,
+        **trained,
         "metrics": {name: value if math.isfinite(value) else None for name, value in sorted(metrics.items())},
         "higher_is_better": _directions(scored.module, metrics),
         **({"references": references} if references else {}),
         **({"checkpoint": checkpoint} if checkpoint else {}),
     }
-    write_whole(folder.samples, lambda file: pq.write_table(_table(rows, columns), file))
+    dataset = scored.data.dataset(scored.split)
+    stimuli = [dataset.stimulus(index) for index in range(len(rows))]
+    write_whole(folder.samples, lambda file: pq.write_table(_table(rows, columns, stimuli), file))
     if (maps := gather(scored.module, scored.data, scored.split)) is not None:
         maps.save(folder.maps)
     # last, and whole or not at all: a run that has it is finished
@@ -124,31 +145,15 @@ def write_results(
 
 
 @rank_zero_only
-def _save_config(cfg: DictConfig, folder: RunFolder) -> None:
+def _begin(folder: RunFolder, cfg: DictConfig, made: dict[str, Any]) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     write_whole(folder.config, OmegaConf.to_yaml(cfg, resolve=True))
+    write_whole(folder.made, json.dumps(made, indent=2, allow_nan=False) + "\n")
 
 
 def _logged_metrics(trainer: pl.Trainer) -> dict[str, float]:
     metrics = {name.removeprefix("test/"): float(value) for name, value in sorted(trainer.callback_metrics.items())}
     return {name: value for name, value in metrics.items() if "/" not in name}
-
-
-def _made_by(scored: Scored) -> dict[str, Any]:
-    """Return what the run is: the part that it plays in a comparison, whose attention and whose gaze it has."""
-    config, condition = scored.module.config, scored.data.condition
-    assert config is not None
-    role, label = arm(condition, float(config["align_weight"]))  # type: ignore[arg-type]
-    return {
-        "role": role,
-        "label": label,
-        "exchanges_gaze": condition.exchanges,  # type: ignore[union-attr]
-        "inserts_map": scored.module.oracle,
-        "attention": class_name(config["attention"]) if config.get("attention") else "native",
-        "gaze": "own",
-        **({"gaze": "predicted", "gaze_by": str(condition.checkpoint)} if isinstance(condition, Predicted) else {}),
-        "simulated_gaze": scored.data.dataset(scored.split).simulated,
-    }
 
 
 def _measure_faithfulness(scored: Scored, samples: int, wanted: int) -> tuple[dict[int, dict[str, float]], str]:
@@ -184,9 +189,10 @@ def _directions(module: AlignedModule, metrics: Iterable[str]) -> dict[str, bool
     return {name: known.get(name) for name in sorted(metrics)}
 
 
-def _table(rows: list[Row], columns: list[str]) -> pa.Table:
-    schema = pa.schema([("id", pa.string()), *((name, pa.float64()) for name in columns)])
-    return pa.table({key: [row[key] for row in rows] for key in ["id", *columns]}, schema=schema)
+def _table(rows: list[Row], columns: list[str], stimuli: list[str]) -> pa.Table:
+    named = {"id": pa.array([row["id"] for row in rows], pa.string())}
+    named["stimulus"] = pa.array(stimuli, pa.string()).dictionary_encode()
+    return pa.table(named | {key: pa.array([row[key] for row in rows], pa.float64()) for key in columns})
 
 
 def _all_rows(rows: list[Row]) -> list[Row]:

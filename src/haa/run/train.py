@@ -15,7 +15,8 @@ from haa.errors import InputError
 from haa.evaluation.reference import cached_reference_rows
 from haa.predict.condition import Predicted
 from haa.run import console
-from haa.run.results import Scored, check_faithfulness, open_folder, write_results
+from haa.run.made import made_by, training
+from haa.run.results import Scored, check_difference, check_faithfulness, open_folder, write_results
 from haa.run.session import log_config, session
 from haa.tasks.aligned_module import AlignedModule
 
@@ -33,12 +34,17 @@ def train(cfg: DictConfig) -> float | None:
         InputError: If the config or the data cannot be used.
     """
     check_faithfulness(cfg.faithfulness)
+    check_difference(cfg.get("difference"))
     build.check(cfg, cfg.trust)
     with session(cfg):
         data = build.datamodule(cfg)
         module = build.module(cfg, build.task_class(cfg).build_vocabularies(data.dataset("train")))
-        _prepare_gaze(cfg, data)
-        folder = open_folder(cfg)
+        module.score_sigma = data.human_sigma("train").share
+        _check_gaze(cfg, data)
+        made = made_by(data, module, splits=get_args(Split) if cfg.test else ("train", "val"))
+        folder = open_folder(cfg, made)
+        if isinstance(data.condition, Predicted):
+            data.condition.fitted(data.dataset("train"))  # here, with a progress bar, and not in the loader's workers
         console.announce(cfg, data, folder.path, module)
         _cache_features(cfg, data, module)
         trainer = build.trainer(cfg)
@@ -46,20 +52,20 @@ def train(cfg: DictConfig) -> float | None:
 
         trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
 
+        trained = training(trainer, cfg.task.monitor)
         if cfg.test:
             _load_best(trainer, module)
             trainer.test(module, datamodule=data, verbose=False)
             references = _references(cfg, data, module) if trainer.is_global_zero else {}
-            write_results(folder, Scored(trainer, module, data, "test"), cfg.faithfulness, references)
+            scored = Scored(trainer, module, data, "test")
+            write_results(folder, scored, cfg.faithfulness, references, made, trained)
         return _best_value(trainer)
 
 
-def _prepare_gaze(cfg: DictConfig, data: DataModule) -> None:
-    """Predict gaze where it has to be predicted; refuse to align with gaze that nobody recorded."""
+def _check_gaze(cfg: DictConfig, data: DataModule) -> None:
+    """Refuse to align with gaze that nobody recorded or predicts."""
     missing, total = data.missing_gaze("train")
-    if isinstance(data.condition, Predicted):
-        data.condition.fitted(data.dataset("train"))  # here, with a progress bar, and not in the loader's workers
-    elif cfg.align_weight > 0 and missing == total:
+    if cfg.align_weight > 0 and missing == total and not isinstance(data.condition, Predicted):
         raise InputError(
             f"align_weight={cfg.align_weight}, but none of the {total} training samples has gaze: "
             "give data with gaze, condition=predicted with a saliency checkpoint, or align_weight=0"
@@ -91,8 +97,9 @@ def _references(cfg: DictConfig, data: DataModule, module: AlignedModule) -> dic
     """Return the rows beside which the attention's scores are read, where there is gaze and a place to keep them."""
     if not cfg.cache or not all(data.some_gaze(split) for split in get_args(Split)):
         return {}
-    sigma = module.alignment.sigma
+    if data.human_sigma("train").origin == "published maps":
+        return {}  # there are no fixations to make a prior of
     rows = cached_reference_rows(
-        cfg.cache, data.dataset("train"), data.dataset("test"), sigma, module.make_attention_metrics
+        cfg.cache, data.dataset("train"), data.dataset("test"), module.score_sigma, module.make_attention_metrics
     )
     return {name: {f"attention_{key}": value for key, value in row.items()} for name, row in rows.items()}

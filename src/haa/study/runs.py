@@ -27,7 +27,7 @@ State = Literal["new", "half", "finished"]
 PLAN = "study.json"
 """File in a study's folder that names its runs."""
 
-_BESIDE = ("hydra", "resume", "study", "output_dir", "logger", "cache", "trust")
+_BESIDE = ("hydra", "resume", "study", "output_dir", "logger", "cache", "trust", "difference")
 _LAST = ("condition", "align_weight", "seed")
 
 
@@ -122,8 +122,9 @@ def job(cfg: DictConfig, work: Callable[[DictConfig], float | None]) -> float | 
             if state_before == "half":
                 cfg.resume = str(run.last)
                 sys.argv.append(f"resume='{cfg.resume}'")  # for the other processes of a distributed run
-            else:
-                run.curves.unlink(missing_ok=True)
+            else:  # what an attempt left that did not come to a checkpoint may be of another config
+                for file in (run.curves, run.config, run.made):
+                    file.unlink(missing_ok=True)
             return work(cfg)
         except Exception as error:
             message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"

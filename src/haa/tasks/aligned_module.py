@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,12 +22,14 @@ from haa.alignment import Alignment
 from haa.attention import AttentionSource
 from haa.attention.host import evaluating, read, watching
 from haa.batch import Batch, Output, human_maps, image_size, in_unit_range, ready, stills
-from haa.data.dataset import GazeDataset
+from haa.data.dataset import SIGMA, GazeDataset
+from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError
 from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Spearman
 from haa.metrics.mean_loss import MeanLoss
 from haa.metrics.scoring import score
 from haa.metrics.values import directions, values_per_sample
+from haa.run_folder import chosen
 from haa.text import Vocabularies, pack
 
 Optimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -84,6 +87,14 @@ class AlignedModule(pl.LightningModule, ABC):
         """Where the map comes from that is aligned, scored and drawn; None is what the model returns. See `watch`."""
         self.oracle = False
         """Whether the human map is inserted as the attention itself, an upper bound. See `insert_human_maps`."""
+        self.score_sigma = SIGMA
+        """Standard deviation of the human density that maps are scored against, a share of the stimulus' longer side.
+
+        The data's (`haa.data.loading.datamodule.DataModule.human_sigma`), so that scores do not depend on
+        ``alignment.sigma``, which blurs what the loss, and an inserted map, is made of.
+        """
+        self.align_loss_at_start: float | None = None
+        """Unweighted alignment loss before the first step of training; it travels in the checkpoint."""
         self.samples: list[dict[str, Any]] = []
         """One row per sample of the last test: its id and every metric that has a value per sample."""
         self._optimizer, self._scheduler = optimizer, scheduler
@@ -164,7 +175,9 @@ class AlignedModule(pl.LightningModule, ABC):
     def insertion(self, batch: Batch) -> dict[str, Tensor]:
         """Return extra keyword arguments for the model: for the oracle ``attention``, the human maps.
 
-        A map is at the image's size; it is all zero where a sample has no gaze. Empty for every other condition.
+        A map is at the image's size; it is all zero where a sample has no gaze. Empty for every other condition. The
+        maps are blurred as the loss' target is, whatever data they are scored on: they are what an attention would be
+        that follows its target perfectly.
         """
         if not self.oracle:
             return {}
@@ -202,14 +215,15 @@ class AlignedModule(pl.LightningModule, ABC):
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
-        """Hold the module in evaluation mode, without a graph, and restore its mode at the end."""
-        was_training = self.training
+        """Hold the module in evaluation mode, without a graph, and restore the mode of each part at the end."""
+        modes = [(part, part.training) for part in self.modules()]
         self.eval()
         try:
             with torch.no_grad():
                 yield
         finally:
-            self.train(was_training)
+            for part, training in modes:
+                part.training = training
 
     def probe(self, batch: Batch) -> tuple[Batch, Output]:
         """Return a loader's batch as the model takes it, and what `predict` gives for it, in evaluation mode.
@@ -246,6 +260,43 @@ class AlignedModule(pl.LightningModule, ABC):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         self._score(batch, "test")
 
+    def on_train_start(self) -> None:
+        if self.trainer.global_step == 0:
+            data = getattr(self.trainer, "datamodule", None)
+            self.align_loss_at_start = self.measure_align_loss(data) if isinstance(data, DataModule) else None
+
+    def measure_align_loss(self, data: DataModule, samples: int = 64) -> float | None:
+        """Return the mean unweighted alignment loss of some training samples, with the gaze of the data's condition.
+
+        Before the first step this says how hard a condition's gaze would pull at one weight: the same samples, the same
+        weights of the model and no augmentation, so that the arms of a study differ in their gaze alone. It is taken in
+        evaluation mode, with the attention source where there is one, also where nothing is aligned. Nothing of it
+        remains: neither random numbers nor the model's state change.
+
+        Args:
+            data: Data that the module is trained on.
+            samples: Greatest number of samples, the same in every run on the same data.
+
+        Returns:
+            The mean over samples with gaze (of clips, frames); None for the oracle, whose map is not the model's, and
+            where there is no attention, no gaze or no finite loss.
+        """
+        if self.oracle:
+            return None
+        total, count = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), self.evaluation():
+            for raw in data.some("train", chosen(len(data.dataset("train")), samples), data.condition):
+                batch = ready(raw, self.device)
+                output = self.look(batch)
+                if output.attention is None:
+                    return None
+                seen = human_maps(stills(batch), (1, 1), self.alignment.sigma)[1].sum()
+                total += self.alignment(output.attention.detach(), batch) * seen
+                count += seen
+        mean = (total / count).item()
+        return mean if math.isfinite(mean) else None
+
     def on_train_epoch_end(self) -> None:
         loss = self.trainer.callback_metrics.get("train/loss")
         if loss is not None and not torch.isfinite(loss):
@@ -271,7 +322,15 @@ class AlignedModule(pl.LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         vocabularies = pack(self.vocabularies)
-        checkpoint["haa"] = {"version": haa.__version__, "config": self.config, "vocabularies": vocabularies}
+        checkpoint["haa"] = {
+            "version": haa.__version__,
+            "config": self.config,
+            "vocabularies": vocabularies,
+            "align_loss_at_start": self.align_loss_at_start,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.align_loss_at_start = checkpoint["haa"].get("align_loss_at_start")
 
     def make_attention_metrics(self) -> MetricCollection:
         """Return the metrics of the attention against human gaze."""
@@ -303,7 +362,7 @@ class AlignedModule(pl.LightningModule, ABC):
         if columns is None:
             columns = values_per_sample(scores["task"])
         if output.attention is not None and ("fixations" in batch or "density" in batch):
-            columns = columns | score(scores["attention"], output.attention.detach(), batch, self.alignment.sigma)
+            columns = columns | score(scores["attention"], output.attention.detach(), batch, self.score_sigma)
         if stage == "test":
             rows = {name.removeprefix("test/"): values.tolist() for name, values in columns.items()}
             self.samples += [

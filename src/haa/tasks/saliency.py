@@ -27,7 +27,7 @@ class Saliency(AlignedModule):
         model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
         sigma: Standard deviation of the Gaussian around a fixation in the training target, as a share of the image's
             longer side. Where it is small, the target comes close to the log-likelihood of the fixations, which NSS
-            rewards; alignment's sigma blurs as the human densities of CC, SIM and KL are blurred.
+            rewards. The human densities of CC, SIM and KL have the data's own (`haa.data.dataset.GazeDataset.sigma`).
     """
 
     predicts_gaze = True
@@ -51,14 +51,14 @@ class Saliency(AlignedModule):
 
     def step(self, batch: Batch) -> Output:
         output, batch = self.predict(batch), own_gaze(batch)
-        _, has_human = human_maps(batch, (1, 1), self.alignment.sigma)
+        _, has_human = human_maps(batch, (1, 1), self.divergence.sigma)
         return replace(output, loss=self.divergence(output.prediction, batch), count=has_human.sum())
 
     def make_metrics(self) -> MetricCollection:
         return saliency_metrics()
 
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> dict[str, Tensor]:
-        return score(metrics, output.prediction, batch, self.alignment.sigma, log=True)
+        return score(metrics, output.prediction, batch, self.score_sigma, log=True)
 
 
 def own_gaze(batch: Batch) -> Batch:

@@ -11,7 +11,8 @@ import torch.multiprocessing as mp
 from torch import distributed, nn
 from torchvision import tv_tensors
 
-from haa.data.dataset import GazeDataset
+from haa.conditions import Condition
+from haa.data.dataset import SIGMA, GazeDataset
 from haa.data.loading.collate import collate
 from haa.data.loading.datamodule import DataModule
 from haa.data.loading.transforms import Transform
@@ -142,8 +143,8 @@ def test_loaders_leave_the_global_generator_alone():
     assert torch.rand(1) == expected
 
 
-class Centre:
-    exchanges = True
+class Centre(Condition):
+    role = "control"
 
     def gaze(self, dataset, index):
         h, w = dataset.size(index)
@@ -288,3 +289,22 @@ def test_two_processes_share_the_work(tmp_path):
     assert len(first["test"]) == len(second["test"]) == 2
     assert len(first["train"]) == len(second["train"]) == 6
     assert set(first["train"]) | set(second["train"]) == {f"train{i}" for i in range(11)}
+
+
+def test_the_blur_that_maps_are_scored_with_and_where_it_comes_from():
+    class Measured(Pictures):
+        sigma = 0.02
+
+    class Maps(Pictures):
+        def gaze(self, index):
+            return None
+
+        def looked(self, index):
+            return index > 1
+
+    assert DataModule(Measured).human_sigma("test") == (0.02, "data set")
+    assert DataModule(Pictures).human_sigma("test") == (SIGMA, "default")
+    assert DataModule(Measured, sigma=0.1).human_sigma("train") == (0.1, "given")
+    assert DataModule(Maps, sigma=0.1).human_sigma("train") == (SIGMA, "published maps")
+    with pytest.raises(InputError, match=r"data\.sigma=0"):
+        DataModule(Pictures, sigma=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,20 @@ def test_shots_of_a_video_share_a_split(hollywood):
     }
     assert {"train"} in where.values()
     assert {"val"} in where.values()
+
+
+def test_the_same_clips_wherever_they_lie(hollywood, tmp_path):
+    before = Hollywood2(hollywood).identity()
+    elsewhere = tmp_path / "elsewhere"
+    for part in ("training", "testing"):
+        shutil.copytree(hollywood / part, elsewhere / part, copy_function=shutil.copyfile)
+    assert Hollywood2(elsewhere).identity() == before
+    assert Hollywood2(hollywood, frames=8).identity()["stimuli"] != before["stimuli"]
+    frame = next(iter(Hollywood2(elsewhere).path(0).iterdir()))
+    shutil.copytree(elsewhere, tmp_path / "altered")
+    write_frame(tmp_path / "altered" / frame.relative_to(elsewhere), 200)
+    after = Hollywood2(tmp_path / "altered").identity()
+    assert [key for key, value in after.items() if value != before[key]] == ["stimuli"]
 
 
 def test_a_video_shorter_than_a_clip(hollywood):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import pytorch_lightning as pl
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from haa.batch import Batch
-from haa.data.dataset import GazeDataset, Split
+from haa.data.dataset import SIGMA, GazeDataset, Split
 from haa.data.loading.collate import collate
 from haa.data.loading.feature_cache import FeatureCache, cached_features
 from haa.data.loading.order import EvaluationBatches, EvaluationSampler, TrainSampler
@@ -20,6 +20,15 @@ from haa.data.loading.samples import GazeSource, Samples
 from haa.data.loading.transforms import Transform
 from haa.data.seeds import generator
 from haa.errors import InputError
+
+
+class HumanSigma(NamedTuple):
+    """Blur of the human maps that machine maps are scored against."""
+
+    share: float
+    """Standard deviation, as a share of the stimulus' longer side; published maps are not blurred by it."""
+    origin: Literal["given", "data set", "default", "published maps"]
+    """``data.sigma=``, `haa.data.dataset.GazeDataset.sigma`, `haa.data.dataset.SIGMA`; or maps were published."""
 
 
 class DataModule(pl.LightningDataModule):
@@ -38,6 +47,8 @@ class DataModule(pl.LightningDataModule):
         num_workers: Number of processes that read samples; 0 reads them in the main one.
         seed: Seed of order and augmentation.
         eval_batch_size: Batch size of validation and test; None is ``batch_size``.
+        sigma: Standard deviation of the human density that maps are scored against, as a share of the stimulus' longer
+            side; None is the dataset's own. A config gives it as ``data.sigma``.
 
     Example:
         >>> from haa.gaze import Gaze
@@ -65,17 +76,21 @@ class DataModule(pl.LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
         eval_batch_size: int | None = None,
+        sigma: float | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if size is not None and size < 1:
                 raise InputError(f"loader.{name}={size}: give a positive number")
+        if sigma is not None and sigma <= 0:
+            raise InputError(f"data.sigma={sigma}: give a positive share of the stimulus' longer side")
         self.transform = Transform() if transform is None else transform
         self.condition = condition
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
+        self.sigma = sigma
         self._make = dataset
         self._datasets: dict[Split, GazeDataset] = {}
         self._missing: dict[Split, tuple[int, int]] = {}
@@ -107,6 +122,16 @@ class DataModule(pl.LightningDataModule):
         """Return whether anybody is recorded to have looked at a split at all."""
         missing, total = self.missing_gaze(split)
         return missing < total
+
+    def human_sigma(self, split: Split) -> HumanSigma:
+        """Return the blur of the human maps that maps are scored against, and where it comes from."""
+        dataset = self.dataset(split)
+        seen = next((index for index in range(len(dataset)) if dataset.looked(index)), None)
+        if seen is not None and dataset.gaze(seen) is None:
+            return HumanSigma(SIGMA, "published maps")
+        if self.sigma is not None:
+            return HumanSigma(self.sigma, "given")
+        return HumanSigma(SIGMA, "default") if dataset.sigma is None else HumanSigma(dataset.sigma, "data set")
 
     def cache_features(
         self,
@@ -162,9 +187,9 @@ class DataModule(pl.LightningDataModule):
             samples, batch_sampler=EvaluationBatches(EvaluationSampler(len(samples)), self.eval_batch_size)
         )
 
-    def some(self, split: Split, indices: Sequence[int]) -> Iterator[Batch]:
-        """Yield batches of some samples of a split, as `evaluation` gives them all."""
-        samples = self._samples(split)
+    def some(self, split: Split, indices: Sequence[int], condition: GazeSource | None = None) -> Iterator[Batch]:
+        """Yield batches of some samples of a split, as `evaluation` gives them all; ``condition`` exchanges gaze."""
+        samples = self._samples(split, condition=condition)
         for start in range(0, len(indices), self.eval_batch_size):
             yield collate([samples[index] for index in indices[start : start + self.eval_batch_size]])
 

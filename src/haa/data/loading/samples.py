@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -12,7 +14,6 @@ from haa.data.loading.feature_cache import FeatureCache
 from haa.data.loading.order import Key
 from haa.data.loading.transforms import Transform, size_of
 from haa.data.seeds import generator
-from haa.errors import InputError
 from haa.gaze import Gaze
 
 
@@ -20,10 +21,14 @@ class GazeSource(Protocol):
     """Whose gaze a training sample gets: what a loader asks of a condition of `haa.conditions`."""
 
     exchanges: bool = True
-    """Whether `gaze` may differ from what was recorded for the sample; where it does not, it is never called."""
+    """Whether `gaze` and `density` may differ from what was recorded for the sample; else neither is ever called."""
 
     def gaze(self, dataset: GazeDataset, index: int) -> Gaze | None:
         """Return the fixations to train sample ``index`` with; None where there are none."""
+        ...
+
+    def density(self, dataset: GazeDataset, index: int) -> Float[Tensor, "*t h w"] | None:
+        """Return the map of gaze to train sample ``index`` with, where maps are published; None where there is none."""
         ...
 
 
@@ -59,11 +64,14 @@ class Samples(Dataset[dict[str, Any]]):
         # evaluation asks for a plain index, and so does the sampler that Lightning's overfit_batches puts in
         epoch, index = (0, key) if isinstance(key, int) else key
         sample, native = self._read(index)
-        if self.condition is not None and self.condition.exchanges:
+        exchanged = self.condition is not None and self.condition.exchanges
+        if self.condition is not None and exchanged:
             self._exchange(sample, index, self.condition)
         _check_gaze(sample, native)
         draw = self.transform.draw(None if self.seed is None else generator(self.seed, epoch, index))
         out = self.transform.apply(sample, draw)
+        if exchanged and "density" in out:
+            out["density"], out["own_density"] = out["density"]
         if self.features is not None:
             out["features"] = self.features.features(index, flip=draw.flip)
         if self.seed is None:
@@ -85,10 +93,13 @@ class Samples(Dataset[dict[str, Any]]):
     def _exchange(self, sample: dict[str, Any], index: int, condition: GazeSource) -> None:
         """Put the condition's gaze in the place of the sample's own, which is kept beside it."""
         if "density" in sample:
-            raise InputError(
-                f"condition={type(condition).__name__.lower()} exchanges fixations, and "
-                f"{type(self.dataset).__name__} publishes maps only: choose condition=human"
-            )
+            own, given = sample["density"], condition.density(self.dataset, index)
+            given = torch.zeros_like(own) if given is None else given.to(own.dtype)
+            if given.shape != own.shape:
+                raise ValueError(f"map for sample {sample['id']} is {tuple(given.shape)}, its own {tuple(own.shape)}")
+            # one tensor, so that the transform moves both alike
+            sample["density"] = torch.stack([given, own])
+            return
         sample["own_gaze"] = sample.get("gaze")
         sample["gaze"] = condition.gaze(self.dataset, index)
 

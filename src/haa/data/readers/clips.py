@@ -31,7 +31,8 @@ class ClipDataset(IndexedDataset):
     A video is a file, or a folder of numbered pictures. Clips follow one another; the last one ends with the video and
     may overlap the one before. A video shorter than a clip is one clip, whose last frame is repeated. All clips of a
     video share ``stimulus``, so that they stay in one split, and so that conditions take gaze from other videos.
-    Samples carry it as ``video``.
+    Samples carry it as ``video``. Of a folder of pictures, what is noticed is that a picture comes, goes or has another
+    name, and not that one is written over: the index has to be taken away then.
 
     A subclass' ``scan`` yields what `clips` makes of each video.
 
@@ -47,6 +48,7 @@ class ClipDataset(IndexedDataset):
     """
 
     columns: ClassVar = {"start": pa.int32(), "length": pa.int32()}
+    shown: ClassVar = ("content", "start", "length")
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from haa.data.dataset import Split
 from haa.data.files.json_file import read_json
 from haa.data.index import IndexedDataset, Missing
 from haa.data.readers.coco_images import coco_folders, coco_images
-from haa.data.readers.salicon import Release
+from haa.data.readers.salicon import SALICON, Release
 from haa.data.readers.salicon_gaze import SaliconGaze, salicon_sources
 from haa.errors import InputError
 
@@ -61,6 +61,7 @@ class COCOCaptions(IndexedDataset):
         self.year = year
         self.salicon, self.release = None if salicon is None else Path(salicon).expanduser(), release
         super().__init__(root, split, missing, cache)
+        self.sigma = None if salicon is None else SALICON.sigma  # not before: it is no part of the index
 
     def sources(self) -> Sequence[Path]:
         files = list(self._official().values()) if self.karpathy is None else [self.karpathy]

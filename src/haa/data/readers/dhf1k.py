@@ -37,6 +37,9 @@ class DHF1K(ClipDataset):
         Model. CVPR 2018.
     """
 
+    sigma = 12.74 / 640
+    """The authors' blur of fixation maps: a Gaussian with 30 pixels at half its height, of videos of 640 x 360."""
+
     def sources(self) -> Sequence[Path]:
         return [self.root / "video", *self.root.glob("annotation/*/*/")]
 

@@ -34,6 +34,9 @@ class Folder(IndexedDataset):
     Tables name an image by its path below the images' folder, with or without the ending, or by the file's name alone
     where that is unique. With questions a sample is a question, else an image.
 
+    One degree of visual angle, where you know it, goes into ``data.sigma``, as a share of the images' longer side: it
+    blurs the human maps that maps are scored against (`haa.data.dataset.GazeDataset.sigma`).
+
     Args:
         root: The folder.
         split: ``train``, ``val`` or ``test``.

@@ -24,6 +24,9 @@ class Hollywood2(ClipDataset):
 
     A quarter of this gaze is smooth pursuit of something that moves, not fixation.
 
+    The authors' blur of fixation maps is 20 pixels, of videos whose sizes differ: there is no one share of the frame,
+    and maps are scored at `haa.data.dataset.SIGMA`.
+
     Args:
         root: The folder that holds ``training`` and ``testing``.
         split: ``train``, ``val`` (taken from ``training``) or ``test`` (``testing``).

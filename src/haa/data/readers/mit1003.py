@@ -60,6 +60,9 @@ class MIT1003(IndexedDataset):
 
     outside = "drop"
 
+    sigma = PIXELS_PER_DEGREE / 1024
+    """A degree of visual angle: 35 pixels, of pictures whose longer side has 1,024."""
+
     def __init__(
         self,
         root: str | Path,

@@ -43,8 +43,8 @@ class OSIE(IndexedDataset):
 
     shares: ClassVar[Mapping[Split, float]] = {"train": 9, "val": 1, "test": 4}
 
-    sigma = 24.0
-    """Standard deviation in pixels of the Gaussian with which the authors blur fixation maps."""
+    sigma = 24 / 800
+    """The Gaussian with which the authors blur fixation maps: 24 of 800 pixels."""
 
     def sources(self) -> Sequence[Path]:
         return [self._fixations()]

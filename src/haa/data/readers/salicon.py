@@ -48,6 +48,9 @@ class SALICON(IndexedDataset):
         M. Jiang, S. Huang, J. Duan, Q. Zhao. SALICON: Saliency in Context. CVPR 2015.
     """
 
+    sigma = 19 / 640
+    """The Gaussian with which the authors' evaluation code blurs points: 19 of 640 pixels. No eye was tracked."""
+
     def __init__(
         self,
         root: str | Path,

@@ -24,6 +24,9 @@ class UCFSports(ClipDataset):
     The set itself has no official split (papers often test it by leaving one clip out); ``training`` and ``testing``
     are the redistribution's.
 
+    The authors' blur of fixation maps is 20 pixels, of videos whose sizes differ: there is no one share of the frame,
+    and maps are scored at `haa.data.dataset.SIGMA`.
+
     Args:
         root: The folder that holds ``training`` and ``testing``.
         split: ``train``, ``val`` (taken from ``training``) or ``test`` (``testing``).

@@ -26,7 +26,7 @@ class VideoFolder(ClipDataset):
       frame on which somebody looked somewhere. Frames count from 0, and points are in pixels of the video, from 0.
 
     Tables name a video by its path below ``root``. Frames are decoded as they are needed, by PyAV
-    (``pip install 'haa[video]'``).
+    (``pip install 'haa[video]'``). ``data.sigma`` is what it is for images (`haa.data.readers.folder.Folder`).
 
     Args:
         root: The folder.

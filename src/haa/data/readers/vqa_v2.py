@@ -10,7 +10,7 @@ from haa.data.dataset import Split
 from haa.data.files.json_file import read_json
 from haa.data.index import IndexedDataset, Missing
 from haa.data.readers.coco_images import coco_folders, coco_images
-from haa.data.readers.salicon import Release
+from haa.data.readers.salicon import SALICON, Release
 from haa.data.readers.salicon_gaze import SaliconGaze, salicon_sources
 from haa.errors import InputError
 
@@ -55,6 +55,7 @@ class VQAv2(IndexedDataset):
     ) -> None:
         self.salicon, self.release = None if salicon is None else Path(salicon).expanduser(), release
         super().__init__(root, split, missing, cache)
+        self.sigma = None if salicon is None else SALICON.sigma  # not before: it is no part of the index
 
     def sources(self) -> Sequence[Path]:
         files = [path for pair in self._parts().values() for path in pair]

@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torchvision import tv_tensors
 
-from haa.data.dataset import GazeDataset, Split
+from haa.data.dataset import GazeDataset, Identity, Split, digest
 from haa.data.shapes.arguments import between, choice, whole
 from haa.data.shapes.draw_sample import Sample, Task, World, about_background, about_objects, classes, video
 from haa.data.shapes.layout import draw_layout
@@ -28,8 +28,8 @@ _SCENE, _NOISE, _GAZE = range(3)
 _CLIPS = 2
 """Number of clips of each video."""
 _VERSION = {"image": 1, "clip": 2}
-"""Version of the generator, for each kind of picture. It is raised whenever the same arguments give other pictures, so
-that no stale feature cache is used."""
+"""Version of the generator, for each kind of picture. It is raised whenever the same arguments give other pictures,
+gaze or texts, so that no stale feature cache is used, and no two runs on different data are compared."""
 
 
 class Shapes(GazeDataset):
@@ -238,6 +238,18 @@ class Shapes(GazeDataset):
         identity = (version, self.split, self.length, self.seed, self.size, self.task, self.world, self.objects)
         appearance = (self.clutter, self.noise, self.ambiguity, sorted(self.questions.items()), self.frames)
         return hashlib.sha256(repr((identity, appearance)).encode()).hexdigest()[:16]
+
+    def identity(self) -> Identity:
+        # samples are a function of the arguments: none needs be drawn to tell two splits apart
+        scenes = self.fingerprint()
+        # the observer's taste decides which objects captions and masks are about
+        labels = self.observer if self.task in ("captioning", "sos") else None
+        return {
+            "ids": digest([self.split, self.length, self.task == "action"]),
+            "stimuli": scenes,
+            "gaze": digest([scenes, vars(self.observer), self.share_with_gaze]),
+            "labels": digest([scenes, labels and vars(labels)]),
+        }
 
     @property
     def prior(self) -> float:
