@@ -1,12 +1,12 @@
 # Every target makes its own .venv when there is none. PYTHON=python3.12 chooses another interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
-RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2} $(BIN)/haa
+RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/haa
 
 .PHONY: demo test test-quick check bench clean help
 
 help:
-	@echo "make demo   train VQA with and without human attention, on the embedded data, and report (5 minutes)"
+	@echo "make demo   train with and without human attention, on the embedded data, and report (under 5 minutes)"
 	@echo "make test   run the tests"
 	@echo "make test-quick   run those that take less than five seconds each"
 	@echo "make check  lint, types and import contracts"
@@ -19,7 +19,7 @@ help:
 
 demo: .venv/installed
 	rm -rf outputs/demo
-	$(RUN) train -m experiment=demo condition=human,shuffled align_weight=0,0.5 seed=0,1,2 hydra.sweep.dir=outputs/demo
+	$(RUN) train -m experiment=demo condition=human,shuffled align_weight=0,0.5 seed=0,1,2 hydra.sweep.dir=outputs/demo hydra/launcher=joblib hydra.launcher.n_jobs=2
 	$(RUN) report outputs/demo
 
 test: .venv/installed

@@ -100,7 +100,7 @@ def answer(out: Path, repetitions: list[int]) -> None:
                 else f"to {c.other.condition} {c.difference.mean:+.3f}"
                 for c in told
             )
-            print(f"{world:10} {name:>5}  {claim.word:12} {shown}")
+            print(f"{world:10} {name:>5}  {claim.word:36} {shown}")
     for world, counts in words.items():
         print(f"{world}: {dict(counts)}")
 

@@ -37,6 +37,8 @@ class Batch(TypedDict):
     ``fixations`` are others. Saliency learns to predict these, whatever its attention is aligned with."""
     density: NotRequired[Float[Tensor, "b *t h w"]]
     """Sums to 1; only from datasets that publish maps and no points."""
+    own_density: NotRequired[Float[Tensor, "b *t h w"]]
+    """What was published for the sample itself, where the condition exchanges maps: see ``own_fixations``."""
     has_human: NotRequired[Bool[Tensor, " b *t"]]
     """False where nobody looked or nothing was recorded; such samples are masked, counted and reported."""
 
@@ -123,7 +125,7 @@ def stills(batch: Batch) -> Batch:
     length = batch["clip"].shape[1]
     out: dict[str, Any] = {"image": batch["clip"].flatten(0, 1)}
     for key, value in batch.items():
-        if key in ("fixations", "own_fixations", "native_fixations", "density", "has_human"):
+        if key in ("fixations", "own_fixations", "native_fixations", "density", "own_density", "has_human"):
             out[key] = value.flatten(0, 1)  # type: ignore[attr-defined]
         elif key in ("id", "native_size"):
             out[key] = [entry for entry in value for _ in range(length)]  # type: ignore[attr-defined]

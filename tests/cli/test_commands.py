@@ -25,12 +25,19 @@ def calls(monkeypatch):
 def test_report(calls, line):
     commands.report(line.split())
     folders = [Path("a"), Path("b")]
-    assert calls == [(folders,), (folders, Path("page"), "cider")]
+    assert calls == [(folders,), (folders, Path("page"), "cider", None)]
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "much"])
+def test_a_difference_that_is_none_is_refused(calls, given):
+    with pytest.raises(InputError, match=f"difference={given}"):
+        commands.report(["a", f"difference={given}"])
+    assert calls == []
 
 
 def test_report_without_keys(calls):
     commands.report(["a", "b"])
-    assert calls[1] == ([Path("a"), Path("b")], Path("a/report"), None)
+    assert calls[1] == ([Path("a"), Path("b")], Path("a/report"), None, None)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,7 @@ def test_what_cannot_be_meant_is_refused(command, line, message):
 @pytest.mark.parametrize(
     ("command", "keys"),
     [
-        ("report", ["metric", "output"]),
+        ("report", ["metric", "difference", "output"]),
         ("study_plan", ["difference", "power", "alpha", "metric"]),
         ("data", ["picture", "root"]),
         ("wandb_dashboard", ["task", "attention", "name"]),

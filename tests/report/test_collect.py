@@ -36,8 +36,11 @@ def test_what_a_run_says(folder):
     [
         ("haa.conditions.Human", {}, "human", "treatment"),
         ("haa.conditions.Shuffled", {"seed": 3}, "shuffled", "control"),
-        ("haa.conditions.Random", {"keep_shape": False}, "random", "control"),
-        ("haa.conditions.Random", {"keep_shape": True}, "random keep_shape=True", "control"),
+        ("haa.conditions.Random", {"keep_shape": False}, "random keep_shape=False", "control"),
+        ("haa.conditions.Random", {}, "random keep_shape=False", "control"),
+        ("haa.conditions.Random", {"keep_shape": True}, "random", "control"),
+        ("haa.conditions.Center", {}, "center points=500", "control"),
+        ("haa.conditions.Inverted", {}, "inverted points=200", "control"),
         ("haa.conditions.Corrupted", {"p": 0.5}, "corrupted p=0.5", "less gaze"),
         ("haa.conditions.Corrupted", {}, "corrupted p=0.5", "less gaze"),
         ("haa.conditions.Subset", {"share": 0.1}, "subset share=0.1", "less gaze"),

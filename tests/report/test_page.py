@@ -48,8 +48,10 @@ def test_the_answer_comes_first_with_its_interval(opened, page):
         assert part in text
     for rule in ("At random", "Most improved", "Most worsened"):
         assert tab.get_by_role("heading", name=rule).count() == 1
-    assert "correlate" in tab.get_by_role("region", name="Does it pay").inner_text()
-    rows = tab.get_by_role("row").filter(has=tab.get_by_role("rowheader", name="human, weight 0.5"))
+    assert "Within conditions, runs that look more as people do" in text
+    assert tab.get_by_role("table", name="Contrasts in standard deviations of a run").count() == 1
+    table = tab.get_by_role("region", name="Metrics by condition")
+    rows = table.get_by_role("row").filter(has=tab.get_by_role("rowheader", name="human, weight 0.5"))
     assert rows.count() == 3  # accuracy, attention_nss, loss
     assert tab.get_by_text("human ceiling").count() == 1
 

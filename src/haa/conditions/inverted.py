@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
-from haa.conditions.clusters import move, relative
-from haa.conditions.condition import Condition, normalised, per_frame, published_map
+from haa.conditions.clusters import move, move_map, relative
+from haa.conditions.condition import Condition, per_frame, published_map
 from haa.conditions.draw import within_cells
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
 from haa.errors import InputError
-from haa.gaze import Gaze, density
+from haa.gaze import Gaze, Size, density
 
 
 class Inverted(Condition):
@@ -23,8 +24,7 @@ class Inverted(Condition):
     the map is as peaked as the human one and pulls as hard. If this helps as much as human gaze does, what helps is not
     where people look.
 
-    A published map is D itself, and is replaced by ``max(D) - D``, made to sum to 1. Nearly all of a picture is not
-    looked at: this map is broad, nearly uniform, and pulls far less than the human one.
+    A published map is D itself, and its clusters move in the same way.
 
     Args:
         seed: Seed of the draw of the fixations.
@@ -68,9 +68,13 @@ class Inverted(Condition):
         own = published_map(dataset, index)
         if own is None:
             return None
-        highest, lowest = own.amax((-2, -1), keepdim=True), own.amin((-2, -1), keepdim=True)
-        # a map that is the same everywhere is its own inverse, and so is a frame at which nobody looked
-        return normalised(torch.where(highest > lowest, highest - own, own))
+        if self.points is not None:
+            raise InputError("condition.points draws fixations, and these data publish maps: leave it at null")
+        h, w = own.shape[-2:]
+        grid = min(h, max(1, round(self.cells * h / max(h, w)))), min(w, max(1, round(self.cells * w / max(h, w))))
+        human = adaptive_avg_pool2d(own.reshape(1, -1, h, w).sum(1), grid)[0].flatten()
+        rng = generator(self.seed, index)
+        return move_map(own, self.cluster, lambda count: relative(_drawn(human, count, grid, (h, w), rng), (h, w)))
 
     def _invert(self, own: Gaze, rng: torch.Generator) -> Gaze:
         own = own.inside()
@@ -80,13 +84,14 @@ class Inverted(Condition):
         longer = max(height, width)
         grid = max(1, round(self.cells * height / longer)), max(1, round(self.cells * width / longer))
         human = density(own.points[None].double(), own.size, self.sigma * longer, grid=grid)[0].flatten()
-        # a density that is the same everywhere is its own inverse
-        share = human.max() - human if human.max() > human.min() else torch.ones_like(human)
-
-        def places(count: int) -> Float[Tensor, "k 2"]:
-            cells = torch.multinomial(share, count, replacement=True, generator=rng)
-            return within_cells(cells, grid, own.size, rng)
-
         if self.points is not None:
-            return Gaze(places(self.points), own.size)
-        return move(own, self.cluster, lambda count: relative(places(count), own.size))
+            return Gaze(_drawn(human, self.points, grid, own.size, rng), own.size)
+        return move(own, self.cluster, lambda count: relative(_drawn(human, count, grid, own.size, rng), own.size))
+
+
+def _drawn(
+    human: Float[Tensor, " c"], count: int, grid: Size, size: Size, rng: torch.Generator
+) -> Float[Tensor, "k 2"]:
+    """Return points drawn from the inverse of a density on a grid, which where it is the same everywhere is itself."""
+    share = human.max() - human if human.max() > human.min() else torch.ones_like(human)
+    return within_cells(torch.multinomial(share, count, replacement=True, generator=rng), grid, size, rng)

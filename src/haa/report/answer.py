@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from haa.report.arms import Arm, Study
 from haa.report.compare import Comparison
-from haa.report.verdict import Claim
+from haa.report.verdict import LEVEL, Claim
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -164,12 +164,16 @@ def _about_controls(study: Study, claim: Claim) -> list[str]:
 
 
 def _how_far(study: Study, claim: Claim) -> list[str]:
-    """Return what can be excluded, where no difference is claimed."""
+    """Return which differences are excluded."""
     base = claim.baseline
-    if base is None or claim.word not in ("inconclusive", "no difference above δ"):
+    if base is None:
         return []
     if base.difference.low is None:
         return ["So few outcomes give no interval: run more seeds."]
+    if claim.word not in ("inconclusive", "no difference above δ"):
+        small = claim.margin is not None and claim.p_values.get("no difference above δ", 1.0) <= LEVEL
+        why = "" if study.difference is not None else ", 2 % of the baseline's score"
+        return [f"It is small: a difference above {margin(claim)}{why}, is excluded."] if small else []
     low, high = (float(end) for end in base.contrast.interval(0.9))
     sentences = [f"Differences to the baseline above {max(abs(low), abs(high)):.2g} are excluded."]
     if claim.margin is not None:

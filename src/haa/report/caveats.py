@@ -142,7 +142,8 @@ def _pull(study: Study) -> list[str]:
     known = {label: loss for label, loss in losses.items() if loss is not None}
     if not known:
         return []
-    out = [f"Alignment loss before training: {', '.join(f'{label} {number(loss)}' for label, loss in known.items())}."]
+    told = "; ".join(f"{label}: {number(loss)}" for label, loss in known.items())
+    out = [f"How hard each condition pulls, as its alignment loss before training: {told}."]
     for arm in study.of("treatment"):
         own = known.get(arm.label)
         weaker = [

@@ -13,11 +13,16 @@ LOWER_IS_BETTER = ("loss", "kl", "mae", "emd", "deletion", "sufficiency", "perpl
 TREATMENTS = ("human", "predicted")
 LESS_GAZE = ("corrupted", "subset")
 
-_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+_THEN: Mapping[str, Mapping[str, Any]] = {
     "center": {"points": 500},
-    "inverted": {"points": 200, "sigma": 0.03, "cells": 64},
-    "predicted": {"points": 200},
+    "inverted": {"points": 200},
     "random": {"keep_shape": False},
+}
+"""Arguments at their defaults of 0.1 that have other defaults today: a label tells them."""
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "inverted": {"sigma": 0.03, "cells": 64},
+    "predicted": {"points": 200},
+    "random": {"keep_shape": True},
 }
 _UNTOLD = ("_target_", "seed", "root", "folder", "path", "checkpoint", "cache", "batch_size", "control")
 
@@ -76,7 +81,8 @@ def _describe(condition: Mapping[str, Any]) -> str:
     defaults: Mapping[str, Any] = _DEFAULTS.get(name, {})
     words = [] if control is None or _name(control) == "human" else [_describe(control)]
     words.append(name)
-    words += [f"{k}={v}" for k, v in condition.items() if k not in _UNTOLD and v is not None and v != defaults.get(k)]
+    told = {**_THEN.get(name, {}), **condition}
+    words += [f"{k}={v}" for k, v in told.items() if k not in _UNTOLD and v is not None and v != defaults.get(k)]
     return " ".join(words)
 
 

@@ -62,13 +62,17 @@ class Saliency(AlignedModule):
 
 
 def own_gaze(batch: Batch) -> Batch:
-    """Return the batch with each sample's own fixations: a condition acts on what is aligned, not on the target.
+    """Return the batch with each sample's own fixations or map: a condition acts on what is aligned, not on the target.
 
     Example:
         >>> batch = {"fixations": torch.ones(1, 1, 2), "has_human": torch.tensor([True])}
         >>> own_gaze({**batch, "own_fixations": torch.zeros(1, 1, 2)})
         {'fixations': tensor([[[0., 0.]]])}
     """
+    if "own_density" in batch:
+        own = batch["own_density"]
+        kept = {key: value for key, value in batch.items() if key != "own_density"}
+        return {**kept, "density": own, "has_human": own.sum((-2, -1)) > 0}  # type: ignore[typeddict-item]
     if "own_fixations" not in batch:
         return batch
     rest = {key: value for key, value in batch.items() if key not in ("own_fixations", "has_human")}
