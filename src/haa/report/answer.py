@@ -175,7 +175,8 @@ def _how_far(study: Study, claim: Claim) -> list[str]:
         why = "" if study.difference is not None else ", 2 % of the baseline's score"
         return [f"It is small: a difference above {margin(claim)}{why}, is excluded."] if small else []
     low, high = (float(end) for end in base.contrast.interval(0.9))
-    sentences = [f"Differences to the baseline above {max(abs(low), abs(high)):.2g} are excluded."]
+    most = f"{max(abs(low), abs(high)):.2g}"
+    sentences = [f"Differences to the baseline above {most} are excluded, by two one-sided tests."]
     if claim.margin is not None:
         why = "" if study.difference is not None else ": 2 % of the baseline's score, as the study names no difference="
         sentences.append(f"δ, the smallest difference worth having, is {margin(claim)}{why}.")
