@@ -152,6 +152,22 @@ def test_what_is_harmless_does_not(runs, key):
     assert len(studies(baselines_with(runs, key, {"anything": "else"}))) == 1
 
 
+def test_evaluations_differ_by_how_their_models_were_trained_and_not_by_where(runs):
+    def evaluated(run: Drawn, patience: int) -> Drawn:
+        trained = {
+            "trainer": {"max_epochs": 25, "default_root_dir": f"trained/{run.seed}"},
+            "callbacks": {
+                "checkpoint": {"dirpath": f"trained/{run.seed}/{run.condition}"},
+                "early_stopping": {"patience": patience},
+            },
+        }
+        config = {**run.config, "callbacks": {}, "trained": trained, "output_dir": f"evaluated/{run.seed}"}
+        return Drawn(run.folder, config, {**run.summary, "checkpoint": f"{run.folder}/best.ckpt"}, run.columns)
+
+    assert len(studies([evaluated(run, 20) for run in runs])) == 1
+    assert len(studies([evaluated(run, 20 if run.weight else 1) for run in runs])) == 2
+
+
 def test_the_seed_handed_on_does_not(runs):
     runs = [with_config(run, "callbacks.epoch_seed.seed", run.seed) for run in runs]
     assert len(studies(runs)) == 1

@@ -20,6 +20,7 @@ HARMLESS: Mapping[str, str] = {
     "callbacks.pictures": "pictures",
     "callbacks.wandb": "what Weights & Biases is told",
     "callbacks.last": "the checkpoint for going on",
+    "callbacks.checkpoint.dirpath": "where checkpoints are written",
     "loader.num_workers": "workers",
     "loader.eval_batch_size": "batch size of evaluation",
     "trainer.logger": "loggers",
