@@ -212,6 +212,18 @@ class TestOneWeightOfSeveral:
         study = self.weights({0.1: 0.6, 0.5: 0.5}, lost)
         assert any("no validation scores" in text for text in answer(study, claims(study))[1])
 
+    def test_a_weight_of_which_every_run_failed_is_not_chosen_and_counts(self):
+        study = three(0.5, 0.6, 0.5)
+        failed = [
+            Unfinished(run.folder, "nan", Drawn(run.folder, {**run.config, "align_weight": 2.0}, summary))
+            for run in study.of("treatment")[0].runs.values()
+            for summary in [{**run.summary, "metrics": {}}]
+        ]
+        (study,) = studies(study.runs, unfinished=failed)
+        (claim,) = claims(study)
+        assert (claim.arm.weight, claim.tests, claim.word) == (0.5, 2, HELPS)
+        assert any("human, weight 2, seed 0 (nan)" in text for text in caveats(study))
+
     def test_the_p_value_counts_all_that_were_tried(self):
         (one,) = claims(three(0.5, 0.6, 0.5))
         (two,) = claims(self.weights({0.1: 0.6, 0.5: 0.5}, {0.1: 0.4, 0.5: 0.3}))

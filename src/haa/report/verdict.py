@@ -176,7 +176,8 @@ def _claim(study: Study, rivals: list[Arm], metric: str, tried: int) -> Claim:
 
 
 def _by_validation(study: Study, rivals: list[Arm]) -> Arm | None:
-    """Return the arm with the best validation score; None where one has none."""
+    """Return the arm with the best validation score; None where one whose runs have finished has none."""
+    rivals = [arm for arm in rivals if arm.runs] or rivals[:1]
     if len(rivals) == 1:
         return rivals[0]
     scores = [arm.validation for arm in rivals]
