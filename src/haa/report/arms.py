@@ -224,7 +224,7 @@ def _study(
             if broken.run.seed not in arms.get(key, {}):
                 lost.setdefault(key, {})[broken.run.seed] = broken.error or "cut off, or still running"
                 arms.setdefault(key, {})
-    named = [run for run in runs] + [broken.run for broken in unfinished if broken.run is not None]
+    named = [*runs, *(broken.run for broken in unfinished if broken.run is not None)]
     roles = {_arm_of(run): run.role for run in reversed(named)}
     losses = sorted({loss for _, _, loss, _ in arms if loss})
     predictors = sorted({predictor for *_, predictor in arms if predictor})

@@ -158,18 +158,13 @@ def _pull(study: Study) -> list[str]:
 
 def _unrecorded(study: Study) -> list[str]:
     out = []
-    if NOT_RECORDED in (study.settings["haa"], study.settings[TEST_SAMPLES]) or not any(
-        "data" in run.summary for run in study.runs
-    ):
-        lacking = [
-            name
-            for name, absent in (
-                ("the version that made them", study.settings["haa"] == NOT_RECORDED),
-                ("a fingerprint of their data", not any("data" in run.summary for run in study.runs)),
-                ("which samples were tested", study.settings[TEST_SAMPLES] == NOT_RECORDED),
-            )
-            if absent
-        ]
+    absent = {
+        "the version that made them": study.settings["haa"] == NOT_RECORDED,
+        "a fingerprint of their data": not any("data" in run.summary for run in study.runs),
+        "which samples were tested": study.settings[TEST_SAMPLES] == NOT_RECORDED,
+    }
+    lacking = [name for name, lacks in absent.items() if lacks]
+    if lacking:
         out.append(f"These runs do not say {', '.join(lacking)}: that they belong together rests on their settings.")
     if study.ids is not None and study.stimuli is None:
         out.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def rows(study: Study, metric: str) -> list[Row]:
     for arm, comparison, p in zip(study.arms, comparisons, _corrected(comparisons), strict=True):
         values = arm.values(metric)
         if comparison is not None:
-            comparison = Comparison(**{**vars(comparison), "corrected": p})
+            comparison = replace(comparison, corrected=p)
         out.append(Row(arm, metric, statistics.mean(list(values.values())) if values else None, comparison))
     return out
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -25,14 +25,7 @@ Word = Literal[
     "no baseline",
 ]
 LEVEL = 0.05
-CLAIMS: tuple[Word, ...] = (
-    "gaze helps",
-    "gaze harms",
-    "alignment helps, whosever gaze it is",
-    "alignment costs, whosever gaze it is",
-    "no difference above δ",
-    "no control",
-)
+CLAIMS: tuple[Word, ...] = get_args(Word)[:6]
 """Words that need a p-value, in the order in which they are tried."""
 SHARE = 0.02
 """Where a study names no smallest difference worth having: this share of the baseline's score."""
@@ -214,9 +207,9 @@ def _word(claim: Claim) -> Word:
 
 
 def _recorrected(claim: Claim, factor: float) -> Claim:
-    if factor == 1.0 or claim.word in ("no baseline", "inconclusive"):
-        return replace(claim, tests=claim.tests * factor)
     claim = replace(claim, tests=claim.tests * factor)
+    if factor == 1.0 or claim.word in ("no baseline", "inconclusive"):
+        return claim
     word = _word(claim)
     return replace(claim, word=word if claim.chosen or word == claim.word else "inconclusive")
 
