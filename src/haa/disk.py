@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from filelock import FileLock
+
+from haa.errors import writing
 
 
 def write_whole(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:
@@ -21,6 +25,9 @@ def write_whole(path: Path, content: str | bytes | Callable[[IO[bytes]], object]
         path: Where the file goes.
         content: Text (UTF-8), bytes, or a function that writes into the opened file.
 
+    Raises:
+        InputError: If the disk refuses it; what was there before stays.
+
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
@@ -28,19 +35,31 @@ def write_whole(path: Path, content: str | bytes | Callable[[IO[bytes]], object]
         ...     [path.name for path in Path(folder).iterdir()], (Path(folder) / "a.txt").read_text()
         (['a.txt'], 'whole')
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            if callable(content):
-                content(file)
-            else:
-                file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    partial = path.with_name(f".{path.name[:200]}.{os.getpid()}.{threading.get_ident()}")
+    with writing(path):
+        try:
+            with partial.open("wb") as file:
+                if callable(content):
+                    content(file)
+                else:
+                    file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder with those above it, where it is not there.
+
+    Raises:
+        InputError: If the disk refuses it, or a file is in the way.
+    """
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager

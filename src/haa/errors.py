@@ -1,9 +1,11 @@
-"""Exception that a user is meant to read, and the sentence in it that names the choices."""
+"""Exception that a user is meant to read, the sentence in it that names the choices, and what others raise as it."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -29,3 +31,62 @@ def suggest(word: str, choices: Sequence[str]) -> str:
     closest = difflib.get_close_matches(word, choices, n=1)
     start = f"did you mean {closest[0]}? There are: " if closest else "there are: "
     return start + ", ".join(choices)
+
+
+@contextmanager
+def reading(what: str | Path, cure: str = "copy it again") -> Iterator[None]:
+    """Raise what fails within as an `InputError` that names what was read, and the cure.
+
+    A damaged file fails in a hundred ways, by exceptions of every library on the way to its content. What is an
+    `InputError` already passes as it is.
+
+    Args:
+        what: File, or what else it is that cannot be read.
+        cure: What to do.
+
+    Example:
+        >>> with reading("a.json", "fetch it again"):
+        ...     {}["annotations"]
+        Traceback (most recent call last):
+        haa.errors.InputError: a.json cannot be read (KeyError: 'annotations'): fetch it again
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{what} cannot be read ({reason(error)}): {cure}") from error
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Raise what the disk refuses within as an `InputError`: a full one, one that is read-only, a quota.
+
+    Args:
+        path: What is written.
+
+    Example:
+        >>> with writing("/proc/version/a"):
+        ...     Path("/proc/version/a").mkdir()
+        Traceback (most recent call last):
+        haa.errors.InputError: /proc/version/a cannot be written (Not a directory): give another place, or make room
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or reason(error)
+        raise InputError(f"{path} cannot be written ({why}): give another place, or make room") from error
+
+
+def reason(error: Exception) -> str:
+    """Return another library's error on one line, with its kind where its text alone would say little.
+
+    Example:
+        >>> reason(KeyError("annotations")), reason(ValueError("not a\\n number"))
+        ("KeyError: 'annotations'", 'not a number')
+    """
+    text = " ".join(str(error).split())
+    text = text if len(text) <= 200 else text[:197] + "..."
+    if not text:
+        return type(error).__name__
+    return text if isinstance(error, OSError | ValueError | SyntaxError) else f"{type(error).__name__}: {text}"

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from haa.errors import InputError
+from haa.errors import InputError, reason
 
 _read_weights: ContextVar[bool] = ContextVar("read_weights", default=True)
 
@@ -70,7 +70,7 @@ def load(path: str) -> dict[str, Tensor]:
             return load_file(file)
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file fails in a dozen ways
-        problem = f"cannot be read ({one_line(error)})"
+        problem = f"cannot be read ({reason(error)})"
         raise InputError(f"backbone.weights={path} {problem}: give a safetensors file or a state dict") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -110,7 +110,7 @@ def load_into(model: nn.Module, state: dict[str, Tensor], name: str, file: str) 
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise InputError(f"backbone.weights={file} does not fit {name}: {one_line(error)}") from error
+        raise InputError(f"backbone.weights={file} does not fit {name}: {reason(error)}") from error
 
 
 def fetch_torchvision(name: str, weights: Any) -> dict[str, Tensor]:
@@ -133,12 +133,6 @@ def fetch_torchvision(name: str, weights: Any) -> dict[str, Tensor]:
 def unavailable(name: str, error: Exception) -> InputError:
     """Return the error which says that the weights of ``name`` cannot be fetched, and the cure."""
     return InputError(
-        f"backbone.pretrained=true: cannot fetch the weights of {name} ({one_line(error)}): "
+        f"backbone.pretrained=true: cannot fetch the weights of {name} ({reason(error)}): "
         "set backbone.pretrained=false, or give a local file as backbone.weights=path"
     )
-
-
-def one_line(error: Exception) -> str:
-    """Return the text of another library's error, short and on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else text[:157] + "..."

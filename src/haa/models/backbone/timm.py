@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from haa.errors import InputError
+from haa.errors import InputError, reason
 from haa.models.backbone.base import IMAGENET, Backbone, check_stages, close_names
-from haa.models.weights import are_read, efficientnet_lite0, in_order, load, one_line, unavailable
+from haa.models.weights import are_read, efficientnet_lite0, in_order, load, unavailable
 
 
 class Timm(Backbone):
@@ -96,7 +96,7 @@ class Timm(Backbone):
                 if not source["pretrained"]:
                     raise
                 if weights is not None:
-                    raise InputError(f"backbone.weights={weights} does not fit {name}: {one_line(error)}") from error
+                    raise InputError(f"backbone.weights={weights} does not fit {name}: {reason(error)}") from error
                 raise unavailable(name, error) from error
         raise AssertionError("the last attempt takes no options")
 
@@ -106,7 +106,7 @@ class Timm(Backbone):
         except AssertionError as error:  # how timm says that a model takes one size only
             height, width = image.shape[2:]
             raise InputError(
-                f"backbone {self.name} does not take images of {height} x {width}: {one_line(error)}"
+                f"backbone {self.name} does not take images of {height} x {width}: {reason(error)}"
             ) from error
         return [m.permute(0, 3, 1, 2) for m in maps] if self._channels_last else maps
 
