@@ -82,7 +82,7 @@ def reason(error: Exception) -> str:
     """Return another library's error on one line, with its kind where its text alone would say little.
 
     Example:
-        >>> reason(KeyError("annotations")), reason(ValueError("not a\\n number"))
+        >>> reason(KeyError("annotations")), reason(ValueError("not a number"))
         ("KeyError: 'annotations'", 'not a number')
     """
     text = " ".join(str(error).split())
