@@ -1,75 +1,112 @@
-"""From a config to objects: the only place that instantiates, and only what it trusts."""
+"""From a config to objects: the only place that instantiates, and only what fits the key that names it."""
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any, get_args
 
 import pytorch_lightning as pl
-from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from haa.conditions import Condition
 from haa.conditions.condition import check_role
 from haa.data.dataset import GazeDataset, Split
 from haa.data.loading.datamodule import DataModule
-from haa.errors import InputError, suggest
+from haa.errors import InputError, reason, suggest
+from haa.roles import locate
 from haa.tasks.aligned_module import AlignedModule
 from haa.text import Vocabularies
 
-TRUSTED = ("haa", "torch.optim", "torch.nn", "pytorch_lightning", "torchmetrics", "torchvision.transforms")
-"""Packages whose names a config may call. A checkpoint carries its config: this is all a downloaded file can reach."""
+_OWN_KEYS = {"_target_", "_partial_", "_convert_"}
+"""Keys of a node that are no arguments; everything is converted to plain Python, so that ``_convert_`` says nothing."""
 
-_HYDRA_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
+_OTHERS = ("_args_", "_recursive_")
 
 
-def check(cfg: DictConfig, trust: Sequence[str] = ()) -> None:
-    """Refuse a config that names an untrusted target, or an argument that a target does not take, before work begins.
+def checked(cfg: DictConfig, trust: Sequence[str] = ()) -> DictConfig:
+    """Resolve a config once, and refuse one that names what does not fit, or an argument that a target does not take.
+
+    What is returned is what is to be built: it holds no interpolation, so that nothing in it changes any more.
 
     Args:
         cfg: Composed config. Defaults live in signatures, so this is where a mistyped key is found.
-        trust: Further packages (yours) whose targets may be called.
+        trust: Packages (yours) whose classes may be named, beside haa's own and those of `haa.roles.ROLES`.
 
     Raises:
         InputError: If something does not fit; the message names the key and the choices.
     """
-    for path, node in _nodes(cfg):
-        missing = [f"{path}.{key}" for key in node if OmegaConf.is_missing(node, key)]
+    content = plain(cfg)
+    for path, node in _nodes(content):
+        missing = [f"{path}.{key}" for key, value in node.items() if value == "???"]
         if missing:
             raise InputError(f"{missing[0]} is missing: give {missing[0]}=...")
-        target = _locate(node["_target_"], path, trust)
+        for key in _OTHERS:
+            if key in node:
+                raise InputError(f"{path}.{key} is not understood here: name the arguments, key by key")
+        target = locate(node["_target_"], path, trust)
         signature = inspect.signature(target)
         if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
             continue
         for key in node:
             if (path, key) == ("data", "sigma"):  # of any data set, and the DataModule's: see `datamodule`
                 continue
-            if key not in _HYDRA_KEYS and key not in signature.parameters:
+            if key not in _OWN_KEYS and key not in signature.parameters:
                 choices = [k for k in signature.parameters if k != "self"]
                 raise InputError(f"{path}.{key} is not an argument of {node['_target_']}: {suggest(str(key), choices)}")
+    return OmegaConf.create(content)
+
+
+def plain(cfg: Any) -> Any:
+    """Return a config as dicts, lists and values, its interpolations resolved.
+
+    Raises:
+        InputError: If one cannot be resolved, or if what comes out would be resolved again by the next who reads it.
+    """
+    try:
+        content = OmegaConf.to_container(cfg, resolve=True)
+    except OmegaConfBaseException as error:
+        raise InputError(f"{error.full_key or 'the config'} cannot be resolved: {reason(error)}") from error
+    for path, value in leaves(content):
+        if isinstance(value, str) and "${" in value:
+            raise InputError(f"{path}={value} holds ${{ after it was resolved: write it without")
+    return content
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of a config, and every key of it, by path."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield path, key
+            yield from leaves(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            yield from leaves(value, f"{path}[{i}]")
+    else:
+        yield path, node
 
 
 def datamodule(cfg: DictConfig) -> DataModule:
     """Return the loader over ``cfg.data``, with ``cfg.condition`` on its training split."""
-    dataset = partial(_split, OmegaConf.to_yaml(data_node(cfg)))
+    dataset = partial(_split, json.dumps(data_node(cfg)))
     condition = make(cfg.condition)
     check_role(condition)  # here, before work begins: what a run writes at its end says the part
     return make(cfg.loader, dataset=dataset, condition=condition, sigma=cfg.data.get("sigma"))
 
 
-def data_node(cfg: DictConfig) -> DictConfig:
+def data_node(cfg: DictConfig) -> dict[str, Any]:
     """Return what builds a dataset: ``cfg.data`` without ``sigma``, which is about how maps are scored on it."""
-    node = OmegaConf.to_container(cfg.data, resolve=True)
-    return OmegaConf.create({key: value for key, value in node.items() if key != "sigma"})  # type: ignore[union-attr]
+    return {key: value for key, value in plain(cfg.data).items() if key != "sigma"}
 
 
 @lru_cache(maxsize=len(get_args(Split)))
 def _split(data: str, split: Split) -> GazeDataset:
     # the runs of a study that share a process share what a dataset has read, rendered and simulated
-    return make(OmegaConf.create(data), split=split)
+    return make(json.loads(data), split=split)
 
 
 def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
@@ -88,18 +125,18 @@ def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
     built.watch(attention)
     if condition_class(cfg).inserts:
         built.insert_human_maps()
-    built.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    built.config = plain(cfg)
     return built
 
 
 def task_class(cfg: DictConfig) -> type[AlignedModule]:
     """Return the class that ``cfg.task.module`` names."""
-    return get_object(cfg.task.module["_target_"])
+    return locate(cfg.task.module["_target_"])
 
 
 def condition_class(cfg: DictConfig) -> type[Condition]:
     """Return the class that ``cfg.condition`` names."""
-    return get_object(cfg.condition["_target_"])
+    return locate(cfg.condition["_target_"])
 
 
 def trainer(cfg: DictConfig) -> pl.Trainer:
@@ -110,45 +147,44 @@ def trainer(cfg: DictConfig) -> pl.Trainer:
 
 
 def make(node: Any, **arguments: Any) -> Any:
-    """Return what one node of a config builds; what goes wrong inside comes out as it was raised."""
-    if node is None:
-        return None
+    """Return what one node of a config builds, and what the nodes within it build as its arguments.
+
+    Args:
+        node: A config, or a part of one, that `checked` has let pass. ``_target_`` names a class or a function, and
+            ``_partial_`` says whether it is called later; None makes None.
+        arguments: More arguments, as objects; ``_partial_`` among them.
+
+    Raises:
+        InputError: If what is built refuses its arguments.
+    """
+    return None if node is None else _make(node if isinstance(node, dict) else plain(node), **arguments)
+
+
+def _make(node: Any, **arguments: Any) -> Any:
+    if isinstance(node, list):
+        return [_make(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "_target_" not in node:
+        return {key: _make(value) for key, value in node.items()}
+    target: Callable[..., Any] = locate(node["_target_"])
+    given = {key: _make(value) for key, value in node.items() if key not in _OWN_KEYS} | arguments
+    if given.pop("_partial_", node.get("_partial_", False)):
+        return functools.partial(target, **given)
     try:
-        return instantiate(node, _convert_="all", **arguments)
-    except InstantiationException as wrapped:
-        if isinstance(wrapped.__cause__, InputError):
-            raise wrapped.__cause__ from None
-        if isinstance(wrapped.__cause__, TypeError | ValueError):
-            raise InputError(f"{node.get('_target_')}: {wrapped.__cause__}") from wrapped
+        return target(**given)
+    except InputError:
         raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{node['_target_']}: {error}") from error
 
 
-def _nodes(cfg: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(cfg, DictConfig):
-        if "_target_" in cfg:
-            yield path, cfg  # type: ignore[misc]
-        for key in cfg:
-            if not OmegaConf.is_missing(cfg, key) and isinstance(cfg[key], DictConfig | ListConfig):
-                yield from _nodes(cfg[key], f"{path}.{key!s}".lstrip("."))
-    elif isinstance(cfg, ListConfig):
-        for i, item in enumerate(cfg):
+def _nodes(content: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(content, dict):
+        if "_target_" in content:
+            yield path, content
+        for key, value in content.items():
+            yield from _nodes(value, f"{path}.{key!s}".lstrip("."))
+    elif isinstance(content, list):
+        for i, item in enumerate(content):
             yield from _nodes(item, f"{path}[{i}]")
-
-
-def _locate(target: str, path: str, trust: Sequence[str]) -> Callable[..., Any]:
-    trusted = (*TRUSTED, *trust)
-    cure = f"a config may call {', '.join(trusted)}; to trust a package of yours, give trust=[{target.split('.')[0]}]"
-    if not _within(target, trusted):
-        raise InputError(f"{path}._target_={target} is not trusted: {cure}")
-    try:
-        found = get_object(target)
-    except Exception as error:
-        raise InputError(f"{path}._target_={target} cannot be imported: {error}".replace("\n", " ")) from error
-    # 'haa.run.results.os.system' begins well and is not haa's
-    if not _within(getattr(found, "__module__", ""), trusted):
-        raise InputError(f"{path}._target_={target} is not trusted: it belongs to {found.__module__}; {cure}")
-    return found
-
-
-def _within(name: str, packages: Sequence[str]) -> bool:
-    return any(name == package or name.startswith(package + ".") for package in packages)

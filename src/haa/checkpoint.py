@@ -11,34 +11,66 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from haa import build, text
-from haa.errors import InputError
+from haa.disk import check_zip
+from haa.errors import InputError, reading
 from haa.models.weights import weights_come_later
 from haa.run_folder import modern
 from haa.tasks.aligned_module import AlignedModule
+
+MOST_VALUES, DEEPEST, LONGEST = 20_000, 32, 100_000
+"""Bounds of a config from elsewhere: values and keys in all, nodes within nodes, characters of a text."""
 
 
 def read(path: str | Path) -> dict[str, Any]:
     """Return the content of a checkpoint that haa wrote.
 
+    It is known to be whole, by the checksums in the file, and its weights to be finite. Nothing in it has been called.
+
     Raises:
-        InputError: If the file is absent, truncated, holds a pickle of anything but tensors, or is not haa's.
+        InputError: If the file is absent or damaged, holds a pickle of anything but tensors and plain values, is not
+            haa's, or has weights that are not finite.
     """
     path = Path(path)
     if not path.is_file():
         found = sorted(path.glob("**/*.ckpt")) if path.is_dir() else sorted(path.parent.glob("*.ckpt"))
         here = f"; there is {', '.join(str(f) for f in found[:3])}" if found else ""
         raise InputError(f"checkpoint={path} is not a file{here}: give the path of a .ckpt that haa train wrote")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"checkpoint={path} holds a pickle of something other than tensors and is not loaded, since that could run "
-            "code: give a checkpoint that haa train wrote"
-        ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise InputError(f"checkpoint={path} is truncated or not a checkpoint: copy it again or train anew") from error
-    if not isinstance(content, dict) or "haa" not in content or content["haa"].get("config") is None:
+    cure = "it is truncated, damaged or no checkpoint: copy it again or train anew"
+    with reading(f"checkpoint={path}", cure):
+        check_zip(path)
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise InputError(
+                f"checkpoint={path} holds a pickle of something other than tensors and is not loaded, since that could "
+                "run code: give a checkpoint that haa train wrote"
+            ) from error
+    own = content.get("haa") if isinstance(content, dict) else None
+    if not isinstance(own, dict) or not isinstance(own.get("config"), dict):
         raise InputError(f"checkpoint={path} was not written by haa train: it has no config to rebuild a model from")
+    _check_weights(path, content.get("state_dict"))
+    return content
+
+
+def to_resume(path: str | Path) -> dict[str, Any]:
+    """Return the content of a checkpoint from which training goes on, in the folder in which the checkpoint lies.
+
+    It says which checkpoints were kept so far. Those of its own folder are meant, wherever it was made: a callback
+    deletes the old best one for a new one, and a file from elsewhere names nothing else that is deleted.
+
+    Raises:
+        InputError: See `read`.
+    """
+    content, home = read(path), Path(path).resolve().parent
+    with reading(f"checkpoint={path}", "train anew"):
+        for state in content.get("callbacks", {}).values():
+            if not isinstance(state, dict) or "best_model_path" not in state:
+                continue
+            state["dirpath"] = str(home)
+            for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+                state[key] = _at(home, state.get(key))
+            kept = state.get("best_k_models") or {}
+            state["best_k_models"] = {_at(home, name): score for name, score in kept.items() if _at(home, name)}
     return content
 
 
@@ -53,18 +85,67 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, Di
         InputError: If it cannot be read or rebuilt.
     """
     content = read(path)
-    cfg = OmegaConf.create(modern(content["haa"]["config"]))
-    assert isinstance(cfg, DictConfig)
-    build.check(cfg, trust)
-    with weights_come_later():
-        module = build.module(cfg, text.unpack(content["haa"]["vocabularies"]))
+    with reading(f"checkpoint={path}", "give a checkpoint that haa train wrote"):
+        vocabularies = text.unpack(content["haa"]["vocabularies"])
+        cfg = build.checked(OmegaConf.create(modern(_from_elsewhere(path, content["haa"]["config"]))), trust)
+        with weights_come_later():
+            module = build.module(cfg, vocabularies)
     try:
         module.load_state_dict(content["state_dict"])
     except RuntimeError as error:
-        written = content["haa"]["version"]
+        written = content["haa"].get("version")
         first = str(error).splitlines()[1:2]
         raise InputError(
             f"checkpoint={path} (haa {written}) does not fit this haa: {''.join(first).strip()}"
         ) from error
     module.on_load_checkpoint(content)
     return module, cfg
+
+
+def _from_elsewhere(path: str | Path, config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config from elsewhere, which has to be plain, of a sane size, and without interpolation."""
+    count = 0
+
+    def walk(node: Any, key: str, depth: int) -> None:
+        nonlocal count
+        count += 1
+        if count > MOST_VALUES or depth > DEEPEST:
+            raise InputError(f"checkpoint={path}: its config is too large or too deep: it was not written by haa train")
+        if isinstance(node, dict):
+            for name, value in node.items():
+                walk(name, f"a key of {key}", depth + 1)
+                walk(value, f"{key}.{name}".lstrip("."), depth + 1)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value, key, depth + 1)
+        elif isinstance(node, str):
+            if "${" in node or len(node) > LONGEST:
+                raise InputError(
+                    f"checkpoint={path}: {key} of its config holds ${{ (or a very long text), which haa train resolves "
+                    "before it writes: it was changed, and is not used"
+                )
+        elif not (node is None or isinstance(node, bool | int | float)):
+            raise InputError(f"checkpoint={path}: {key} of its config is a {type(node).__name__}, no plain value")
+
+    walk(config, "", 0)
+    return config
+
+
+def _check_weights(path: Path, weights: Any) -> None:
+    if not isinstance(weights, dict):
+        raise InputError(f"checkpoint={path} holds no weights: give a checkpoint that haa train wrote")
+    for name, tensor in weights.items():
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise InputError(f"checkpoint={path}: {name} claims to be larger than the file is: copy it again")
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(
+                f"checkpoint={path}: {name} is not finite (NaN or infinite): the training diverged; train again with a "
+                "lower learning rate, lr=..., or a smaller align_weight"
+            )
+
+
+def _at(home: Path, name: Any) -> str:
+    """Return where a checkpoint lies that was kept beside one in ``home``; nothing where that is no checkpoint."""
+    return str(home / Path(name).name) if isinstance(name, str) and name.endswith(".ckpt") else ""

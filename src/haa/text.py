@@ -125,11 +125,15 @@ class Vocabulary:
         Raises:
             InputError: If the text is something else.
         """
+        # of the library's json only the words are read: the rest of it may hold any regular expression
         try:
-            tokenizer = Tokenizer.from_str(text)
-        except Exception as error:  # the library raises bare Exception
-            raise InputError(f"vocabulary is not a tokenizer's json ({error}): give what to_json wrote") from None
-        return cls(tokenizer)
+            words = json.loads(text)["model"]["vocab"]
+            whole = sorted(words.values()) == list(range(len(words)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            whole = False
+        if not whole:
+            raise InputError("vocabulary is not the json of a word-level tokenizer: give what to_json wrote")
+        return cls(_word_level(words))
 
 
 class Answers:
@@ -217,7 +221,9 @@ class Answers:
         """
         try:
             answers = json.loads(text)["answers"]
-        except (ValueError, KeyError, TypeError):
+            if not (isinstance(answers, list) and all(isinstance(name, str) for name in answers)):
+                raise TypeError("answers are texts")
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError("answers are not the json of an answer list: give what to_json wrote") from None
         return cls(answers)
 
@@ -293,7 +299,9 @@ class Classes:
         """
         try:
             names = json.loads(text)["classes"]
-        except (ValueError, KeyError, TypeError):
+            if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+                raise TypeError("classes are texts")
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InputError("classes are not the json of a list of classes: give what to_json wrote") from None
         return cls(names)
 
@@ -329,7 +337,7 @@ def unpack(packed: Mapping[str, Sequence[str]]) -> Vocabularies:
     """
     vocabularies: Vocabularies = {}
     for name, (kind, text) in packed.items():
-        if kind not in _KINDS:
+        if not isinstance(kind, str) or kind not in _KINDS:
             raise InputError(f"vocabulary {name} is of the unknown kind {kind}: there are {', '.join(_KINDS)}")
         vocabularies[name] = _KINDS[kind].from_json(text)
     return vocabularies

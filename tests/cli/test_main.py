@@ -73,7 +73,7 @@ def test_multirun_makes_a_run_per_job_and_the_report_a_row_per_condition(haa, ca
         (["backbone=timm", "backbone.name=resnet5000"], "resnet5000"),
         (["task=saliency", "data=osie"], "data.root is missing"),
         (["task=saliency", "data=osie", "data.root=nowhere"], "nowhere"),
-        (["model=stacked_attention", "data._target_=haa.nothing"], "cannot be imported"),
+        (["model=stacked_attention", "data._target_=haa.data.nothing"], "cannot be imported"),
     ],
 )
 def test_what_is_mistyped_is_named_with_the_choices(haa, overrides, message):

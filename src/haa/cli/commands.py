@@ -150,8 +150,7 @@ def _dataset(words: list[str]) -> Callable[..., Any]:
 
     from haa import build
 
-    node = OmegaConf.create({"data": OmegaConf.to_container(cfg.data, resolve=True)})
-    build.check(node, cfg.trust)
+    node = build.checked(OmegaConf.create({"data": OmegaConf.to_container(cfg.data, resolve=True)}), cfg.trust)
     return build.make(build.data_node(node), _partial_=True)
 
 

@@ -44,7 +44,7 @@ def show(cfg: DictConfig) -> Path:
         cfg.data = given if whole else OmegaConf.merge(trained.data, given or {})
     elif given is None:
         cfg.data = {"_target_": "haa.data.shapes.Shapes", "task": cfg.task.name}
-    build.check(cfg, cfg.trust)
+    cfg = build.checked(cfg, cfg.trust)
     data, condition = build.datamodule(cfg), build.make(cfg.condition)
     dataset = data.dataset(cfg.split)
     indices = cfg.index if OmegaConf.is_list(cfg.index) else [cfg.index]

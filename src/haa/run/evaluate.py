@@ -14,7 +14,7 @@ from haa.evaluation.reference import reference_rows
 from haa.run import console
 from haa.run.made import made_by, training_of, with_training
 from haa.run.results import Scored, check_faithfulness, open_folder, write_results
-from haa.run.session import log_config, session
+from haa.run.session import equip, log_config, session
 from haa.tasks.aligned_module import AlignedModule
 from haa.text import Classes
 
@@ -39,7 +39,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         if cfg.split not in get_args(Split):
             raise InputError(f"split={cfg.split}: there are {', '.join(get_args(Split))}")
         merged = _merged(trained, cfg)
-        build.check(merged, cfg.trust)
+        merged = build.checked(merged, cfg.trust)
         data = build.datamodule(merged)
         if isinstance(classes := module.vocabularies.get("class"), Classes):
             classes.check(data.dataset(cfg.split))
@@ -48,6 +48,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         folder = open_folder(with_training(merged, trained), made)
         console.announce(merged, data, folder.path, module)
         trainer = build.trainer(merged)
+        equip(trainer)
         log_config(trainer, module)
 
         trainer.test(module, dataloaders=data.evaluation(cfg.split), verbose=False)
