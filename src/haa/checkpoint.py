@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from haa import build, text
 from haa.disk import check_zip
-from haa.errors import InputError, reading
+from haa.errors import InputError, reading, reason
 from haa.models.weights import weights_come_later
 from haa.run_folder import modern
 from haa.tasks.aligned_module import AlignedModule
@@ -77,32 +78,45 @@ def to_resume(path: str | Path) -> dict[str, Any]:
 def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, DictConfig]:
     """Return the module of a checkpoint, rebuilt from the checkpoint alone, and the config that it was built from.
 
+    Where that config kept its caches is not in what is returned: a file from elsewhere does not say where is written.
+
     Args:
         path: A .ckpt file that `haa train` wrote; one of version 0.1 is read, too.
-        trust: Further packages whose targets its config may call.
+        trust: Packages of the user's whose classes its config may name.
 
     Raises:
         InputError: If it cannot be read or rebuilt.
     """
     content = read(path)
-    with reading(f"checkpoint={path}", "give a checkpoint that haa train wrote"):
-        vocabularies = text.unpack(content["haa"]["vocabularies"])
-        cfg = build.checked(OmegaConf.create(modern(_from_elsewhere(path, content["haa"]["config"]))), trust)
-        with weights_come_later():
-            module = build.module(cfg, vocabularies)
     try:
-        module.load_state_dict(content["state_dict"])
-    except RuntimeError as error:
-        written = content["haa"].get("version")
-        first = str(error).splitlines()[1:2]
-        raise InputError(
-            f"checkpoint={path} (haa {written}) does not fit this haa: {''.join(first).strip()}"
-        ) from error
+        with reading("it", "give a checkpoint that haa train wrote"):
+            module, cfg = _rebuilt(content, trust)
+    except InputError as error:
+        raise InputError(f"checkpoint={path}: {error}") from error
     module.on_load_checkpoint(content)
+    for node in (cfg, cfg.data, cfg.condition):
+        node.pop("cache", None)
     return module, cfg
 
 
-def _from_elsewhere(path: str | Path, config: dict[str, Any]) -> dict[str, Any]:
+def _rebuilt(content: dict[str, Any], trust: Sequence[str]) -> tuple[AlignedModule, DictConfig]:
+    own, weights = content["haa"], content["state_dict"]
+    vocabularies = text.unpack(own["vocabularies"])
+    cfg = build.checked(OmegaConf.create(modern(_from_elsewhere(own["config"]))), trust)
+    try:
+        with weights_come_later():
+            # first without memory: a config may ask for any size, and the file has its weights
+            with torch.device("meta"), warnings.catch_warnings(action="ignore"):
+                build.module(cfg, vocabularies).load_state_dict(weights)
+            module = build.module(cfg, vocabularies)
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        first = "".join(str(error).splitlines()[1:2]).strip() or reason(error)
+        raise InputError(f"it (haa {own.get('version')}) does not fit this haa: {first}") from error
+    return module, cfg
+
+
+def _from_elsewhere(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config from elsewhere, which has to be plain, of a sane size, and without interpolation."""
     count = 0
 
@@ -110,7 +124,7 @@ def _from_elsewhere(path: str | Path, config: dict[str, Any]) -> dict[str, Any]:
         nonlocal count
         count += 1
         if count > MOST_VALUES or depth > DEEPEST:
-            raise InputError(f"checkpoint={path}: its config is too large or too deep: it was not written by haa train")
+            raise InputError("its config is too large or too deep: it was not written by haa train")
         if isinstance(node, dict):
             for name, value in node.items():
                 walk(name, f"a key of {key}", depth + 1)
@@ -121,11 +135,11 @@ def _from_elsewhere(path: str | Path, config: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(node, str):
             if "${" in node or len(node) > LONGEST:
                 raise InputError(
-                    f"checkpoint={path}: {key} of its config holds ${{ (or a very long text), which haa train resolves "
-                    "before it writes: it was changed, and is not used"
+                    f"{key} of its config holds ${{, or a very long text, which haa train does not write: it was "
+                    "changed, and is not used"
                 )
         elif not (node is None or isinstance(node, bool | int | float)):
-            raise InputError(f"checkpoint={path}: {key} of its config is a {type(node).__name__}, no plain value")
+            raise InputError(f"{key} of its config is a {type(node).__name__}, no plain value")
 
     walk(config, "", 0)
     return config

@@ -8,6 +8,7 @@ from typing import Any
 HARMLESS: Mapping[str, str] = {
     "output_dir": "where results are written",
     "cache": "where features are kept",
+    "data.cache": "where the data set's index is kept",
     "resume": "where a run went on",
     "study": "the sweep's name",
     "hydra": "how the sweep was launched",
