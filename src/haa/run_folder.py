@@ -5,20 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from haa.disk import write_whole
-from haa.errors import InputError
+from haa.disk import PARTIAL, make_folder, write_whole
+from haa.errors import InputError, reading, writing
 
 SAMPLES = 64
 """Test samples whose maps a run keeps."""
+
+RECORDED = ("config.yaml", "made.json", "samples.parquet", "maps.npz")
+"""Files of a run whose digests its metrics.json has."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -58,6 +66,56 @@ class RunFolder:
     """
 
     path: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether it holds results, whole."""
+        try:
+            return isinstance(json.loads(self.metrics.read_bytes()), dict)
+        except (OSError, ValueError, RecursionError):
+            return False
+
+    @property
+    def begun(self) -> bool:
+        """Whether it holds a checkpoint."""
+        return any(self.last.parent.glob("*.ckpt"))
+
+    def lock_now(self, wait: bool = False) -> FileLock | None:
+        """Return the lock of the folder, acquired; None where another process holds it. It goes with a killed process.
+
+        Args:
+            wait: Whether to wait for that process.
+
+        Raises:
+            InputError: If the disk refuses it.
+        """
+        make_folder(self.path)
+        lock = FileLock(self.lock)
+        with writing(self.path):
+            try:
+                lock.acquire(timeout=-1 if wait else 0)
+            except Timeout:
+                return None
+            os.utime(self.lock)
+        return lock
+
+    def keep_words(self, words: Sequence[str]) -> None:
+        """Keep the words of the command line that began the run."""
+        make_folder(self.overrides.parent)
+        write_whole(self.overrides, yaml.safe_dump(list(words), allow_unicode=True))
+
+    def clear(self) -> None:
+        """Delete what an attempt left that did not come to a checkpoint: it may be of another config."""
+        with writing(self.path):
+            for file in (self.curves, self.config, self.made, self.samples, self.maps, self.metrics):
+                file.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Delete what writers that were killed left half-written. Only who holds the folder may."""
+        for folder in (self.path, self.last.parent, self.pictures):
+            for file in folder.glob(".*"):
+                if PARTIAL.fullmatch(file.name):
+                    file.unlink(missing_ok=True)
 
     @property
     def config(self) -> Path:
@@ -116,13 +174,71 @@ class RunFolder:
 
     @property
     def lock(self) -> Path:
-        """Held by the process that works on a run of a study."""
+        """Held by the process that works on the run, and touched as it begins."""
         return self.path / ".lock"
 
     @property
     def overrides(self) -> Path:
-        """Words of the command line, as Hydra keeps them."""
+        """Words of the command line that began the run, where Hydra keeps them."""
         return self.path / ".hydra" / "overrides.yaml"
+
+
+def signed(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what metrics.json holds with ``files``: the digest of every file beside it, and of the results themselves.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Path(folder, "config.yaml").touch()
+        ...     list(signed(Path(folder), {"metrics": {"accuracy": 0.5}})["files"])
+        ['config.yaml', 'metrics.json']
+    """
+    own = {"metrics.json": _digest_of(summary)}
+    beside = {name: _digest(folder / name) for name in RECORDED if (folder / name).is_file()}
+    return {**summary, "files": {**beside, **own}}
+
+
+def check_belongs(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Refuse results beside which other files lie than those that they were written with.
+
+    Results of before digests were kept have none, and pass.
+
+    Args:
+        folder: The run's folder.
+        summary: What its metrics.json holds.
+
+    Raises:
+        InputError: If a file has changed, or is not there.
+
+    Example:
+        >>> check_belongs(Path("outputs/1"), {"files": {"config.yaml": "e3b0c442"}})
+        Traceback (most recent call last):
+        haa.errors.InputError: outputs/1/metrics.json was not made by outputs/1/config.yaml: run again, or take the ...
+    """
+    digests = summary.get("files")
+    if digests is None:
+        return
+    cure = "run again, or take the folder away"
+    if not isinstance(digests, dict):
+        raise InputError(f"{folder / 'metrics.json'} has no digests in its files: {cure}")
+    for name, digest in digests.items():
+        if name == "metrics.json":
+            rest = {key: value for key, value in summary.items() if key != "files"}
+            if _digest_of(rest) != digest:
+                raise InputError(f"{folder / name} has changed since the run wrote it: {cure}")
+        elif name in RECORDED and (not (folder / name).is_file() or _digest(folder / name) != digest):
+            what = "was not made by" if name in ("config.yaml", "made.json") else "was not written with"
+            raise InputError(f"{folder / 'metrics.json'} {what} {folder / name}: {cure}")
+
+
+def _digest(path: Path) -> str:
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of(summary: Mapping[str, Any]) -> str:
+    plain = json.loads(json.dumps(summary))  # keys are texts, as they will be read
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -221,3 +337,13 @@ def class_name(node: Mapping[str, Any]) -> str:
         'Shuffled'
     """
     return node["_target_"].rsplit(".", 1)[-1]
+
+
+def quoted(path: str | Path) -> str:
+    """Return a path as Hydra's command line takes it, whatever is in it.
+
+    Example:
+        >>> quoted("runs/a,b=1")
+        "'runs/a,b=1'"
+    """
+    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", re.sub(r"(\\+)$", r"\1\1", str(path))) + "'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Collection, Sequence
@@ -28,9 +29,10 @@ class StudySweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from haa.cli.overrides import modern
-        from haa.disk import write_whole
+        from haa.disk import make_folder, write_whole
         from haa.errors import InputError
         from haa.study import runs as study
+        from haa.study.config import difference, resolved
 
         assert self.config is not None
         assert self.launcher is not None
@@ -39,23 +41,27 @@ class StudySweeper(BasicSweeper):
         overrides = parser.parse_overrides(modern([*self._parse_config(), *arguments]))
         swept = {override.get_key_element().lstrip("+") for override in overrides if override.is_sweep_override()}
         folder = Path(self.config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, folder / "multirun.yaml")
         jobs: dict[str, list[str]] = {}
+        configs: dict[str, dict[str, Any]] = {}
         states: dict[str, str] = {}
         try:
+            make_folder(folder)
+            write_whole(folder / "multirun.yaml", OmegaConf.to_yaml(self.config))
             for words in self.split_arguments(overrides, None)[0]:
                 cfg = self._compose(words)
                 if study.is_baseline(cfg):
                     words = [word for word in words if word.lstrip("+").split("=")[0].split(".")[0] != "condition"]
                     cfg = self._compose(words)
-                name = _name(folder, words, swept)
-                if name not in jobs:
-                    jobs[name] = [*words, f"hydra.sweep.subdir='{name}'"]
-                    states[name] = study.state(folder / name, study.resolved(cfg, (folder / name).absolute()))
+                name, state = _place(folder, words, swept, cfg)
+                config = resolved(cfg, (folder / name).absolute())
+                if name in jobs and (changed := difference(configs[name], config)):
+                    raise InputError(f"two runs would be named {folder / name}, with {changed}: give them two studies")
+                configs.setdefault(name, config)
+                states.setdefault(name, state)
+                jobs.setdefault(name, [*words, f"hydra.sweep.subdir='{name}'"])
+            write_whole(folder / study.PLAN, json.dumps({"runs": list(jobs)}, indent=2) + "\n")
         except InputError as error:
             sys.exit(f"haa: {error}")
-        write_whole(folder / study.PLAN, json.dumps({"runs": list(jobs)}, indent=2) + "\n")
         todo = [words for name, words in jobs.items() if states[name] != "finished"]
         labels = {"finished": "finished before", "half": "half done"}
         already = [f"{n} {labels[state]}" for state in labels if (n := list(states.values()).count(state))]
@@ -69,11 +75,21 @@ class StudySweeper(BasicSweeper):
         return self.hydra_context.config_loader.load_sweep_config(self.config, words)
 
 
-def _name(folder: Path, words: Sequence[str], swept: Collection[str]) -> str:
-    """Return the name of a run's folder: the one that version 0.1 gave it, where it is there, else today's."""
-    from haa.study.runs import name
+def _place(folder: Path, words: Sequence[str], swept: Collection[str], cfg: DictConfig) -> tuple[str, str]:
+    """Return the name of a run's folder, and what it holds: one of an earlier name if it is this run's, else today's.
 
-    before = {"loss": "alignment"}
-    old_words = [before.get(key, key) + equals + value for key, equals, value in (w.partition("=") for w in words)]
-    old = name(old_words, {before.get(key, key) for key in swept})
-    return old if (folder / old).is_dir() else name(words, swept)
+    Raises:
+        InputError: If what is there is another run's.
+    """
+    from haa.errors import InputError
+    from haa.study.config import resolved
+    from haa.study.names import name, names_before
+    from haa.study.runs import state
+
+    today = name(words, swept)
+    for old in names_before(words, swept):
+        if old != today and not (folder / today).is_dir():
+            with contextlib.suppress(InputError):
+                if (found := state(folder / old, resolved(cfg, (folder / old).absolute()))) != "new":
+                    return old, found
+    return today, state(folder / today, resolved(cfg, (folder / today).absolute()))

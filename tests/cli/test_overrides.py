@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from haa.cli.overrides import modern, open_signatures, resumed, shown
+from haa.cli.overrides import modern, open_signatures, shown
 
 
 @pytest.mark.parametrize(
@@ -29,18 +29,6 @@ from haa.cli.overrides import modern, open_signatures, resumed, shown
 )
 def test_old_words_are_said_in_todays(old, today):
     assert modern(old.split()) == today.split()
-
-
-def test_a_run_is_resumed_with_the_words_that_it_was_started_with(tmp_path):
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "last.ckpt").touch()
-    (tmp_path / ".hydra").mkdir()
-    stored = "- experiment=align_vqa\n- alignment=cc\n- align_weight=0.5\n- ++alignment.sigma=0.05\n"
-    (tmp_path / ".hydra" / "overrides.yaml").write_text(stored)
-    place = [f"resume='{tmp_path}/checkpoints/last.ckpt'", f"hydra.run.dir='{tmp_path}'", "hydra.mode=RUN"]
-    again = ["experiment=align_study", "task=vqa", "loss=cc", "align_weight=0.5", "++alignment.sigma=0.05"]
-    assert resumed([f"resume={tmp_path}"]) == [*again, *place]
-    assert resumed([f"resume={tmp_path}", "alignment=kl"]) == [*again[:2], *again[3:], "loss=kl", *place]
 
 
 def test_show_takes_a_list_of_samples_and_a_task():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -15,6 +13,7 @@ from haa.errors import InputError
 from haa.evaluation.reference import cached_reference_rows, centre_prior, reference_rows, split_people
 from haa.gaze import Gaze
 from haa.metrics import NSS
+from haa.stored import write_json
 
 
 class Points(GazeDataset):
@@ -124,13 +123,30 @@ def test_rows_are_computed_once_for_the_same_gaze(tmp_path):
 
     train, test = Points(seen(30, 20)), Points(seen(10, 10, people=4), seen(45, 30, people=4))
     first = cached_reference_rows(tmp_path, train, test, 0.05, metrics)
-    (file,) = tmp_path.glob("references/*.json")
+    (file,) = tmp_path.glob("references/*/rows.json")
     expected = {name: {"nss": row["nss"]} for name, row in reference_rows(train, test, 0.05).items()}
     assert first == expected
-    file.write_text(json.dumps({"kept": {"nss": 1.0}}))
+    write_json(file, {"kept": {"nss": 1.0}})
     assert cached_reference_rows(tmp_path, train, test, 0.05, metrics) == {"kept": {"nss": 1.0}}
     other = Points(seen(10, 11, people=4), seen(45, 30, people=4))
     assert cached_reference_rows(tmp_path, train, other, 0.05, metrics) != {"kept": {"nss": 1.0}}
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"kept": {"nss": 1.0}}', '{"kept": {"nss": 1.5}, "crc32": 17}', "nul"])
+def test_damaged_rows_are_an_error_that_names_the_file(tmp_path, content):
+    gaze = Points(seen(10, 10, people=4), seen(45, 30, people=4))
+
+    def rows():
+        return cached_reference_rows(tmp_path, gaze, gaze, 0.05, lambda: MetricCollection({"nss": NSS()}))
+
+    first = rows()
+    (file,) = tmp_path.glob("references/*/rows.json")
+    file.write_text(content)
+    with pytest.raises(InputError, match=rf"^{file} .*: delete the folder {file.parent}, it is made again$"):
+        rows()
+    file.unlink()
+    file.parent.rmdir()
+    assert rows() == first
 
 
 def test_at_most_so_many_samples_are_scored():

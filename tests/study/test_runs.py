@@ -34,13 +34,6 @@ def write_run(folder: Path, finished: bool = True, **changed: object) -> dict[st
     return config
 
 
-def test_a_folder_is_named_by_what_the_study_varies():
-    words = ["task=vqa", "++data.root=/a/b", "condition=human", "align_weight=0.5", "+backbone.name='x y'", "seed=3"]
-    swept = {"backbone.name", "seed"}
-    assert study.name(words, swept) == "backbone.name=x_y,condition=human,align_weight=0.5,seed=3"
-    assert study.name(["task=vqa"], set()) == "run"
-
-
 def test_the_state_of_a_run_is_read_from_its_folder(tmp_path):
     config = write_run(tmp_path / "half", finished=False, resume="somewhere")
     assert study.state(tmp_path / "nothing", config) == "new"

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from haa.cli.commands import data, report, study_plan, wandb_dashboard
-from haa.cli.overrides import conf, open_signatures, resumed, shown, stop
+from haa.cli.overrides import conf, open_signatures, shown, stop
+from haa.cli.resume import resumed
 from haa.errors import InputError, suggest
+from haa.run.stopping import rank, stoppable
+from haa.run_folder import RunFolder, quoted
 
 USAGE = """\
 haa: train vision models to look where people look, and measure honestly whether it helped.
@@ -63,7 +66,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f"haa {haa.__version__}")
     elif command in commands:
         try:
-            commands[command](rest)
+            with stoppable():
+                commands[command](rest)
         except InputError as error:
             stop(error)
     else:
@@ -81,6 +85,8 @@ def composed(name: str, argv: list[str]) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from haa.cli.folders import release
+
     program = sys.argv[0]
 
     def work(cfg: Any) -> Any:
@@ -90,27 +96,37 @@ def composed(name: str, argv: list[str]) -> None:
     @hydra.main(version_base="1.3", config_path=str(conf()), config_name=name)
     def job(cfg: Any) -> Any:
         # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone
-        own = [f"output_dir='{cfg.output_dir}'"] if "output_dir" in cfg else []
-        own += ["hydra.mode=RUN"]
+        own = [f"{key}={quoted(cfg[key])}" for key in ("output_dir", "resume") if cfg.get(key)]
         command = [] if Path(program).stem == name else [name]
-        sys.argv = [program, *command, *HydraConfig.get().overrides.task, *own]
-        if name == "train" and HydraConfig.get().mode == RunMode.MULTIRUN:
-            from haa.study import runs as study
+        words = HydraConfig.get().overrides.task
+        sys.argv = [program, *command, *words, *own, "hydra.mode=RUN"]
+        with stoppable(end=False):  # a launcher may call this in another process
+            if name == "train" and HydraConfig.get().mode == RunMode.MULTIRUN:
+                from haa.study import runs as study
 
-            return study.job(cfg, work)
-        try:
-            result = work(cfg)
-        except InputError as error:
-            stop(error)
+                return study.job(cfg, work)
+            try:
+                if own and rank() == 0 and not cfg.get("resume"):
+                    RunFolder(Path(cfg.output_dir)).keep_words(words)
+                result = work(cfg)
+            except InputError as error:
+                stop(error)
         if isinstance(result, Path):  # of what was drawn
             print(result)
         return result
 
-    words = TRANSLATED[name](argv) if name in TRANSLATED else argv
+    try:
+        words = TRANSLATED[name](argv) if name in TRANSLATED else argv
+    except InputError as error:
+        stop(error)
     # Hydra takes flags before the first override only
     words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))
     sys.argv = [program, *open_signatures(name, words)]
-    job()
+    try:
+        with stoppable():
+            job()
+    finally:
+        release()
 
 
 train = partial(composed, "train")

@@ -57,7 +57,7 @@ def modern(words: list[str]) -> list[str]:
 def open_signatures(name: str, overrides: list[str]) -> list[str]:
     """Let ``model.hidden=256`` set an argument that yaml leaves to its default; refuse a key that belongs nowhere.
 
-    Defaults live in signatures, so a composed config does not list them. `haa.build.check` holds every key against
+    Defaults live in signatures, so a composed config does not list them. `haa.build.checked` holds every key against
     its signature later, when importing the code has a purpose.
 
     Args:
@@ -76,29 +76,6 @@ def open_signatures(name: str, overrides: list[str]) -> list[str]:
             stop(f"there is no key {match['path']} in {name}: {suggest(match['path'], known)}")
         out.append("++" + word if match["rest"].startswith(".") else word)
     return out
-
-
-def resumed(overrides: list[str]) -> list[str]:
-    """Return the words of ``haa train``; ``resume=RUN`` adds those that the run was started with, and its folder."""
-    overrides = modern(overrides)
-    values = {_key(word): word.partition("=")[2] for word in overrides if "=" in word}
-    if values.get("resume") in (None, "", "null"):
-        return overrides
-    import yaml
-
-    from haa.run_folder import RunFolder
-
-    path = Path(values["resume"].strip("'\""))
-    checkpoint = RunFolder(path).last if path.is_dir() else path
-    if not checkpoint.is_file():
-        stop(f"resume={path}: no {checkpoint.name} there: give a run folder, or a checkpoint that haa train wrote")
-    run = RunFolder(checkpoint.resolve().parents[1])
-    stored: list[str] = []
-    if run.overrides.is_file():
-        stored = modern(yaml.safe_load(run.overrides.read_text()) or [])
-    first = [word for word in stored if _key(word) not in values]
-    rest = [word for word in overrides if not word.startswith("resume=")]
-    return [*first, *rest, f"resume='{checkpoint.resolve()}'", f"hydra.run.dir='{run.path}'", "hydra.mode=RUN"]
 
 
 def shown(words: list[str]) -> list[str]:

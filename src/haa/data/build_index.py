@@ -6,27 +6,35 @@ import hashlib
 import inspect
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, NotRequired, Protocol, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from haa import stored
+from haa.data import scan
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
+from haa.data.scan import COLUMNS, Scannable, record_batch, scanned, sources
 from haa.data.splits import assign_splits, same_picture
 from haa.disk import built_once
-from haa.errors import InputError
+from haa.errors import InputError, reading, writing
 from haa.progress import progress
-
-BATCH = 256
-"""Rows of a record batch: row n is in batch n // BATCH."""
+from haa.stored import Pieces, RowWriter, seal, write_json
 
 MAPPED = "index.arrow"
-"""Name of the file that is mapped, in the index's folder."""
+"""Name of the file that is mapped, in the index's folder; a record batch is a piece of it, after its schema."""
+
+SPLITS = "splits.npy"
+"""Name of the file that says of each row its split, as a number among those of `Split`; -1 if it cannot be used."""
+
+SUMMARY = "summary.json"
+"""Name of the file with the names of the classes, and the faults."""
 
 FILES = "files.arrow"
 """Name of the table of all files that samples name, with the size and time at which each was read."""
@@ -37,45 +45,14 @@ TEXTS = ("question", "answers", "captions", "label")
 GAZE = ("height", "width", "x", "y", "duration", "subject", "frame", "density_content")
 """Columns that say where people looked."""
 
-_STRINGS, _NUMBERS, _COUNTS = pa.list_(pa.string()), pa.list_(pa.float32()), pa.list_(pa.int32())
-COLUMNS: Mapping[str, pa.DataType] = {
-    **dict.fromkeys(("id", "image", "stimulus", "split", "mask", "question"), pa.string()),
-    **dict.fromkeys(("density", "answers", "captions"), _STRINGS),
-    **dict.fromkeys(("height", "width", "label"), pa.int32()),
-    **dict.fromkeys(("x", "y", "duration"), _NUMBERS),
-    **dict.fromkeys(("subject", "frame"), _COUNTS),
+CONTENTS: Mapping[str, pa.DataType] = {
+    **dict.fromkeys(("content", "mask_content"), pa.string()),
+    "density_content": pa.list_(pa.string()),
 }
-"""Keys that `Scannable.scan` may yield, with their types; columns that no sample has are left out."""
-
-CONTENTS: Mapping[str, pa.DataType] = {"content": pa.string(), "mask_content": pa.string(), "density_content": _STRINGS}
 """Columns with a digest of the content of each file that a sample names; null where it is absent."""
 
 EXAMPLES = 20
 """Number of messages kept of each kind of fault; all faults are counted."""
-
-
-class Scannable(Protocol):
-    """A data set that an index can be built of: `haa.data.index.IndexedDataset` is one."""
-
-    root: Path
-    """Folder that holds the data set; paths of samples are relative to it."""
-
-    classes: list[str]
-    """Names of the classes that ``label`` counts; `scan` may set them on the way."""
-
-    columns: ClassVar[Mapping[str, pa.DataType]]
-    """Further keys of `scan`'s samples, with their types."""
-
-    shares: ClassVar[Mapping[Split, float]]
-    """Relative sizes of the splits that the rule makes (`haa.data.splits.assign_splits`)."""
-
-    def scan(self) -> Iterable[dict[str, Any]]:
-        """Yield every sample of all splits, in a fixed order, one plain dict each."""
-        ...
-
-    def sources(self) -> Sequence[Path]:
-        """Return the files (or folders, for their lists of files) that `scan` reads."""
-        ...
 
 
 class Fault(TypedDict):
@@ -99,6 +76,27 @@ class Look(NamedTuple):
     width: int | None = None
 
 
+class Batches(dict[int, list[pa.Array]]):
+    """Columns of an index's record batches: views of the mapped file, held against their checksum when first read.
+
+    Args:
+        path: The file that is mapped.
+
+    Raises:
+        InputError: If it is damaged, now or where a batch is read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._pieces = pieces = Pieces(path)
+        _ = pieces[0], pieces[len(pieces) - 1]  # what is read to open it: its schema and its end
+        self.reader = pa.ipc.open_file(pa.py_buffer(pieces.content))
+
+    def __missing__(self, number: int) -> list[pa.Array]:
+        _ = self._pieces[1 + number]
+        self[number] = self.reader.get_batch(number).columns
+        return self[number]
+
+
 def ensure(dataset: Scannable, arguments: Mapping[str, Any], cache: str | Path | None) -> Path:
     """Return the folder of a data set's index; build the index if there is none or if anything has changed since.
 
@@ -118,7 +116,8 @@ def ensure(dataset: Scannable, arguments: Mapping[str, Any], cache: str | Path |
     folder = indices / f"{type(dataset).__name__.lower()}-{_key(dataset, arguments)}"
     with built_once(folder, stale=lambda old: _changed(old / FILES, dataset.root)) as partial:
         if partial is not None:
-            _build(dataset, partial)
+            with writing(folder):
+                _build(dataset, partial)
     return folder
 
 
@@ -129,8 +128,9 @@ def _key(dataset: Scannable, arguments: Mapping[str, Any]) -> str:
             break
         digest.update(f"{cls.__module__}.{cls.__qualname__}".encode())
         digest.update(_code(cls))
-    digest.update(Path(__file__).read_bytes())
-    files = [(str(path), _stat(path)) for path in sorted(set(dataset.sources()))]
+    for path in (__file__, scan.__file__, stored.__file__):
+        digest.update(Path(path).read_bytes())
+    files = [(str(path), _stat(path)) for path in sources(dataset)]
     digest.update(json.dumps([str(dataset.root.resolve()), arguments, files], sort_keys=True, default=str).encode())
     return digest.hexdigest()[:20]
 
@@ -151,10 +151,9 @@ def _stat(path: str | Path) -> tuple[int, int]:
 
 
 def _changed(path: Path, root: Path) -> bool:
-    with pa.memory_map(str(path)) as file:
-        table = pa.ipc.open_file(file).read_all()
-        rows = zip(*(table[key].to_pylist() for key in ("path", "bytes", "modified")), strict=True)
-        return any((*recorded,) != _stat(f"{root}/{name}") for name, *recorded in rows)
+    table = pa.ipc.open_file(pa.py_buffer(Pieces(path)[0])).read_all()
+    rows = zip(*(table[key].to_pylist() for key in ("path", "bytes", "modified")), strict=True)
+    return any((*recorded,) != _stat(f"{root}/{name}") for name, *recorded in rows)
 
 
 def _build(dataset: Scannable, folder: Path) -> None:
@@ -163,18 +162,18 @@ def _build(dataset: Scannable, folder: Path) -> None:
     So memory holds no more than one line a sample. Every byte of every file is read, which is what an epoch of training
     reads: the content of a file, unlike its path and its time, is the same wherever the data set is copied to.
     """
-    name, scanned = type(dataset).__name__, folder / "scanned.arrow"
+    name, samples = type(dataset).__name__, folder / "scanned.arrow"
     schema = pa.schema({**COLUMNS, **dataset.columns})
     dataset.classes = []
     faults: dict[str, Fault] = {}
     with progress() as bar:
         task = bar.add_task(f"index of {name}: samples", total=None)
-        samples = bar.track(_usable(dataset, faults), task_id=task)
-        with pa.OSFile(str(scanned), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-            for rows in iter(lambda: list(islice(samples, BATCH)), []):
-                writer.write_batch(_batch(rows, schema, name))
+        with pa.OSFile(str(samples), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+            for batch in scanned(dataset, schema, partial(_note, faults)):
+                writer.write_batch(batch)
+                bar.update(task, advance=len(batch))
         bar.update(task, total=bar.tasks[0].completed)
-        with pa.memory_map(str(scanned)) as file:
+        with pa.memory_map(str(samples)) as file:
             reader = pa.ipc.open_file(file)
             # where all samples of an image give its size, the image need not be opened for it
             has_size: dict[str, bool] = {}
@@ -191,16 +190,8 @@ def _build(dataset: Scannable, folder: Path) -> None:
             looks |= {path: _read(dataset.root / path) for path in maps if path not in looks}
             _write(_assemble(dataset, reader, looks, faults), folder)
     _write_files(looks, folder / FILES)
-    (folder / "summary.json").write_text(json.dumps({"classes": dataset.classes, "faults": faults}, indent=1))
-    scanned.unlink()
-
-
-def _usable(dataset: Scannable, faults: dict[str, Fault]) -> Iterator[dict[str, Any]]:
-    for sample in dataset.scan():
-        if "fault" in sample:
-            _note(faults, sample["fault"], sample["message"])
-        else:
-            yield sample
+    write_json(folder / SUMMARY, {"classes": dataset.classes, "faults": faults})
+    samples.unlink()
 
 
 def _note(faults: dict[str, Fault], kind: str, message: str) -> None:
@@ -208,13 +199,6 @@ def _note(faults: dict[str, Fault], kind: str, message: str) -> None:
     fault["count"] += 1
     if len(fault["examples"]) < EXAMPLES:
         fault["examples"].append(message)
-
-
-def _batch(rows: list[dict[str, Any]], schema: pa.Schema, name: str) -> pa.RecordBatch:
-    unknown = {key for row in rows for key in row} - set(schema.names)
-    if unknown:
-        raise ValueError(f"{name}.scan yields {', '.join(sorted(unknown))}: name them in its columns")
-    return pa.record_batch([pa.array([row.get(f.name) for row in rows], f.type) for f in schema], schema=schema)
 
 
 def _batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
@@ -238,7 +222,8 @@ def _look(root: Path, image: str, known: bool, faults: dict[str, Fault]) -> Look
 
 def _read(path: Path) -> Look:
     size, modified = _stat(path)
-    return Look(size, modified, None if size < 0 else _content(path))
+    with reading(path):
+        return Look(size, modified, None if size < 0 else _content(path))
 
 
 def _content(path: Path) -> str:
@@ -289,11 +274,11 @@ def _assemble(
             points += len(row.get("x") or ())
             _check_gaze(row, faults, str(dataset.root / row["image"]))
         start += len(rows)
-        yield _batch(rows, schema, type(dataset).__name__)
+        yield record_batch(rows, schema)
     if "outside" in faults:
         faults["outside"]["points"] = points
     if not start:
-        yield _batch([], schema, type(dataset).__name__)
+        yield record_batch([], schema)
 
 
 def _check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str) -> None:
@@ -333,16 +318,31 @@ def _write_files(looks: Mapping[str, Look], path: Path) -> None:
     )
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
+    seal(path, [path.stat().st_size])
 
 
 def _write(batches: Iterator[pa.RecordBatch], folder: Path) -> None:
-    """Write the file that is mapped, and the same rows as compressed parquet for other tools."""
+    """Write the file that is mapped, which rows are whose split, and all as compressed parquet for other tools."""
     first = next(batches)
+    path, parquet = folder / MAPPED, folder / "index.parquet"
+    splits: list[np.ndarray] = []
     with (
-        pa.OSFile(str(folder / MAPPED), "wb") as file,
+        pa.OSFile(str(path), "wb") as file,
         pa.ipc.new_file(file, first.schema) as mapped,
-        pq.ParquetWriter(folder / "index.parquet", first.schema, compression="zstd") as parquet,
+        pq.ParquetWriter(parquet, first.schema, compression="zstd", write_page_checksum=True) as for_others,
     ):
+        ends = [file.tell()]
         for batch in chain([first], batches):
             mapped.write_batch(batch)
-            parquet.write_batch(batch)
+            for_others.write_batch(batch)
+            ends.append(file.tell())
+            splits.append(_splits(batch))
+    seal(path, [*ends, path.stat().st_size])
+    with RowWriter(folder / SPLITS, 1, (sum(map(len, splits)),), np.int8) as writer:
+        writer.append(np.concatenate(splits)[None])
+
+
+def _splits(batch: pa.RecordBatch) -> np.ndarray:
+    usable = (batch["bytes"].to_numpy() >= 0) & batch["height"].is_valid().to_numpy(zero_copy_only=False)
+    numbers = [get_args(Split).index(split) for split in batch["split"].to_pylist()]
+    return np.where(usable, numbers, -1)

@@ -23,10 +23,11 @@ from torchvision.transforms.v2.functional import resize
 from haa.data import build_index
 from haa.data.dataset import GazeDataset, Identity, Split
 from haa.data.files.image import read_image, read_map, read_mask
+from haa.data.scan import BATCH
 from haa.data.splits import SHARES
-from haa.disk import write_whole
 from haa.errors import InputError
 from haa.gaze import Gaze, Size
+from haa.stored import Rows, read_json, write_json
 
 Missing = Literal["raise", "drop"]
 
@@ -114,7 +115,7 @@ class IndexedDataset(GazeDataset):
             raise InputError(f"data.root={root} does not exist: give the folder that holds the data")
         self.split, self.missing, self.cache = split, missing, cache
         self._folder = build_index.ensure(self, arguments, cache)
-        summary = json.loads((self._folder / "summary.json").read_text())
+        summary = read_json(self._folder / build_index.SUMMARY, self._cure)
         self.classes: list[str] = summary["classes"]
         self.faults: dict[str, build_index.Fault] = summary["faults"]
         self.notes = list(self._judge())
@@ -188,8 +189,8 @@ class IndexedDataset(GazeDataset):
     def identity(self) -> Identity:
         known = self._folder / f"{self.split}.json"  # as old as the index: what makes the index stale takes it away
         if not known.is_file():
-            write_whole(known, json.dumps(self._identity()))
-        return json.loads(known.read_text())
+            write_json(known, self._identity())
+        return read_json(known, self._cure)  # type: ignore[return-value]
 
     def _identity(self) -> Identity:
         own = [key for key in self.columns if key not in self.shown]
@@ -202,9 +203,10 @@ class IndexedDataset(GazeDataset):
 
     def listed(self) -> Iterator[tuple[str, Split]]:
         """Yield the image of every sample of all splits, absent images too, with the split."""
-        for number in range(self._reader.num_record_batches):
-            batch = self._reader.get_batch(number)
-            yield from zip(batch["image"].to_pylist(), batch["split"].to_pylist(), strict=True)
+        image, split = self._columns.index("image"), self._columns.index("split")
+        for number in range(self._batches.reader.num_record_batches):
+            batch = self._batches[number]
+            yield from zip(batch[image].to_pylist(), batch[split].to_pylist(), strict=True)
 
     def path(self, index: int) -> Path:
         """Return the file that holds the stimulus of sample ``index``."""
@@ -213,8 +215,8 @@ class IndexedDataset(GazeDataset):
     def row(self, index: int) -> dict[str, Any]:
         """Return the row of sample ``index`` in the index: an Arrow scalar for each column."""
         number = int(self._rows[index])
-        columns = self._batches[number // build_index.BATCH]
-        return dict(zip(self._columns, (column[number % build_index.BATCH] for column in columns), strict=True))
+        columns = self._batches[number // BATCH]
+        return dict(zip(self._columns, (column[number % BATCH] for column in columns), strict=True))
 
     def values(self, key: str) -> Iterator[Any]:
         """Yield the values of one column over the split, in order, without holding them all in memory."""
@@ -222,10 +224,10 @@ class IndexedDataset(GazeDataset):
 
     def _chunks(self, key: str) -> Iterator[pa.Array]:
         column_number = self._columns.index(key)
-        batches = self._rows // build_index.BATCH
+        batches = self._rows // BATCH
         for number in np.unique(batches):
             column = self._batches[int(number)][column_number]
-            yield column.take(pa.array(self._rows[batches == number] % build_index.BATCH))
+            yield column.take(pa.array(self._rows[batches == number] % BATCH))
 
     def _digest(self, keys: Sequence[str], *more: Any) -> str:
         """Return a digest of columns over the split; a column without values leaves no trace."""
@@ -242,26 +244,21 @@ class IndexedDataset(GazeDataset):
         return digest.hexdigest()
 
     @cached_property
-    def _reader(self) -> pa.ipc.RecordBatchFileReader:
-        return pa.ipc.open_file(pa.memory_map(str(self._folder / build_index.MAPPED)))
-
-    @cached_property
-    def _batches(self) -> list[list[pa.Array]]:
-        # views of the mapped file: they take a few kilobytes, and save most of the time that it takes to find a row
-        return [self._reader.get_batch(number).columns for number in range(self._reader.num_record_batches)]
+    def _batches(self) -> build_index.Batches:
+        return build_index.Batches(self._folder / build_index.MAPPED)
 
     @cached_property
     def _columns(self) -> list[str]:
-        return self._reader.schema.names
+        return self._batches.reader.schema.names
 
     @cached_property
     def _rows(self) -> np.ndarray:
-        masks = []
-        for number in range(self._reader.num_record_batches):
-            batch = self._reader.get_batch(number)
-            usable = (batch["bytes"].to_numpy() >= 0) & batch["height"].is_valid().to_numpy(zero_copy_only=False)
-            masks.append(usable & (np.array(batch["split"].to_pylist(), dtype=object) == self.split))
-        return np.flatnonzero(np.concatenate(masks)) if masks else np.zeros(0, dtype=np.int64)
+        splits = Rows(self._folder / build_index.SPLITS)[0]
+        return np.flatnonzero(splits == get_args(Split).index(self.split))
+
+    @property
+    def _cure(self) -> str:
+        return f"delete the folder {self._folder}, it is made again"
 
     def _judge(self) -> Iterator[str]:
         """Yield a note on each fault that is allowed for; raise the first that is not."""
@@ -285,9 +282,7 @@ class IndexedDataset(GazeDataset):
 
     def __getstate__(self) -> dict[str, Any]:
         # a worker maps the file itself
-        return {
-            key: value for key, value in vars(self).items() if key not in ("_reader", "_rows", "_columns", "_batches")
-        }
+        return {key: value for key, value in vars(self).items() if key not in ("_rows", "_columns", "_batches")}
 
 
 def mean_map(paths: Sequence[Path], size: Size) -> Float[Tensor, "h w"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,16 +16,18 @@ from torchmetrics import MetricCollection
 
 from haa.conditions import Shuffled
 from haa.data.dataset import SIGMA, GazeDataset
-from haa.disk import write_whole
+from haa.disk import built_once
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, density, pad, resize
 from haa.metrics.saliency import saliency_metrics
 from haa.metrics.scoring import score
+from haa.stored import read_json, write_json
 
 Row = dict[str, float]
 _TOGETHER = 16
 """Samples of one size that are scored at a time."""
-_VERSION = 1
+_ROWS = "rows.json"
+_VERSION = 2
 """Raised whenever the same gaze would give other rows, so that no stale ones are read."""
 
 
@@ -114,6 +115,9 @@ def cached_reference_rows(
         test: Split that is scored.
         sigma: Standard deviation of the human densities.
         metrics: Makes the metrics that score the rows.
+
+    Raises:
+        InputError: If the training split has no gaze, the disk refuses the rows, or those that are there are damaged.
     """
     names = ",".join(sorted(map(str, metrics())))
     digest = hashlib.sha256(f"{_VERSION} {sigma} {names}".encode())
@@ -125,12 +129,11 @@ def cached_reference_rows(
                 digest.update(gaze.frame.numpy().tobytes())
             if gaze is not None and gaze.subject is not None:
                 digest.update(gaze.subject.numpy().tobytes())
-    path = Path(directory) / "references" / f"{digest.hexdigest()[:16]}.json"
-    if not path.is_file():
-        rows = reference_rows(train, test, sigma, metrics=metrics, samples=100)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(rows))
-    return json.loads(path.read_text())
+    folder = Path(directory) / "references" / digest.hexdigest()[:16]
+    with built_once(folder) as partial:
+        if partial is not None:
+            write_json(partial / _ROWS, reference_rows(train, test, sigma, metrics=metrics, samples=100))
+    return read_json(folder / _ROWS, f"delete the folder {folder}, it is made again")
 
 
 def centre_prior(train: GazeDataset, sigma: float = SIGMA, points: int = 200_000) -> Float[Tensor, "1 h w"]:

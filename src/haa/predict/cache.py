@@ -16,10 +16,14 @@ from torch import Tensor
 
 from haa.data.dataset import GazeDataset
 from haa.disk import built_once
-from haa.errors import InputError
+from haa.errors import InputError, reading, writing
 from haa.gaze import Size
 from haa.predict.predictor import Predictor, at_size
 from haa.progress import progress
+from haa.stored import Rows, RowWriter
+
+FORMAT = 2
+"""Raised whenever the files of a cache are laid out anew, so that an old one is not read."""
 
 CELLS = 64
 """Height and width of a map that is kept as gaze, whatever the picture's shape."""
@@ -31,16 +35,18 @@ class PredictedMaps:
     Args:
         folder: Folder that holds ``maps.npy`` (n, cells, cells) and ``sizes.npy`` (n, 2).
         rows: Row of each sample.
+
+    Raises:
+        InputError: If a file is damaged, or where a row is read that has changed since it was written.
     """
 
     def __init__(self, folder: Path, rows: list[int]) -> None:
         self.folder, self.rows = folder, rows
-        self._maps = np.load(folder / "maps.npy", mmap_mode="r", allow_pickle=False)
-        self._sizes = np.load(folder / "sizes.npy", allow_pickle=False)
+        self._maps, self._sizes = Rows(folder / "maps.npy"), Rows(folder / "sizes.npy")
 
     def map(self, index: int) -> Float[Tensor, "p q"]:
         """Return the density of sample ``index``, stretched to a square of `CELLS`."""
-        return torch.from_numpy(self._maps[self.rows[index]].copy())
+        return torch.from_numpy(self._maps[self.rows[index]])
 
     def size(self, index: int) -> Size:
         """Return (height, width) of the picture of sample ``index``."""
@@ -67,12 +73,13 @@ def predicted_maps(
         batch_size: Number of pictures in memory at a time.
 
     Raises:
-        InputError: If the checkpoint cannot be read or is of another task.
+        InputError: If the checkpoint cannot be read or is of another task, the disk refuses the maps, or those that are
+            there are damaged.
     """
     first_samples, rows = dataset.stimuli()
-    key = [file_hash(path), dataset.fingerprint(), first_samples, CELLS]
+    key = [FORMAT, file_hash(path), dataset.fingerprint(), first_samples, CELLS]
     name = "gaze-" + hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]
-    directory = Path(tempfile.mkdtemp(prefix="haa-") if directory is None else directory).expanduser()
+    directory = _own_folder() if directory is None else Path(directory).expanduser()
     with built_once(directory / name) as partial:
         if partial is not None:
             predictor = Predictor(path, question="?")
@@ -88,11 +95,11 @@ def file_hash(path: str | Path) -> str:
     """Return the SHA-256 of a file.
 
     Raises:
-        InputError: If it is not there.
+        InputError: If it is not there, or cannot be read.
     """
     if not Path(path).is_file():
         raise InputError(f"checkpoint={path} is not a file: give the path of a .ckpt that haa train wrote")
-    with Path(path).open("rb") as file:
+    with reading(path), Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -113,18 +120,21 @@ def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield part
 
 
+def _own_folder() -> Path:
+    with writing(tempfile.gettempdir()):
+        return Path(tempfile.mkdtemp(prefix="haa-"))
+
+
 def _predict_all(predictor: Predictor, dataset: GazeDataset, indices: list[int], folder: Path, size: int) -> None:
-    maps = np.lib.format.open_memmap(
-        folder / "maps.npy", mode="w+", dtype=np.float32, shape=(len(indices), CELLS, CELLS)
-    )
-    sizes = np.zeros((len(indices), 2), dtype=np.int64)
-    with progress() as bar:
+    with (
+        RowWriter(folder / "maps.npy", len(indices), (CELLS, CELLS), np.float32) as maps,
+        RowWriter(folder / "sizes.npy", len(indices), (2,), np.int64) as sizes,
+        progress() as bar,
+    ):
         task = bar.add_task("predicting gaze", total=len(indices))
-        for part in batches(enumerate(indices), size):
-            images = [dataset[index]["image"] for _, index in part]
-            for (row, _), image, found in zip(part, images, predictor(images), strict=True):
-                maps[row] = at_size("saliency", found["saliency"], (CELLS, CELLS)).numpy()
-                sizes[row] = image.shape[-2:]
+        for part in batches(indices, size):
+            images = [dataset[index]["image"] for index in part]
+            found = [at_size("saliency", one["saliency"], (CELLS, CELLS)) for one in predictor(images)]
+            maps.append(torch.stack(found).numpy())
+            sizes.append(np.array([image.shape[-2:] for image in images]))
             bar.update(task, advance=len(part))
-    maps.flush()
-    np.save(folder / "sizes.npy", sizes)

@@ -1,4 +1,4 @@
-"""Callbacks of a run: a seed per epoch, and pictures of where people and the machine looked."""
+"""Callbacks of a run: what stops it, a seed per epoch, and pictures of where people and the machine looked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,24 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from haa.batch import human_maps, image_size, middle
+from haa.disk import make_folder, write_whole
 from haa.pictures.draw import side_by_side, word_strips
+from haa.run.stopping import check_stopped, hold_signals
 from haa.tasks.aligned_module import AlignedModule
+
+
+class Signals(pl.Callback):
+    """Lets a signal stop a run at once, or after the batch at the latest; the Trainer has taken the signals by then."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        hold_signals()
+
+    on_test_start = on_train_start
+
+    def on_train_batch_end(self, *rest: Any) -> None:
+        check_stopped()
+
+    on_test_batch_end = on_validation_batch_end = on_train_batch_end
 
 
 class EpochSeed(pl.Callback):
@@ -70,9 +86,9 @@ class Pictures(pl.Callback):
             self._keep(trainer, "val_words", word_strips(pictures, words, maps, rows=self.samples))
 
     def _keep(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         path = self.folder / f"{name}.png"
-        figure.savefig(path, dpi=110, bbox_inches="tight")
+        write_whole(path, lambda file: figure.savefig(file, format="png", dpi=110, bbox_inches="tight"))
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_figure(f"pictures/{name}", figure, trainer.global_step)

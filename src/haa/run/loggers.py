@@ -3,18 +3,60 @@
 from __future__ import annotations
 
 import csv as csv_format
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_info
 
 from haa.conditions import Condition, Human
 from haa.conditions.condition import Arm, arm
-from haa.run_folder import RunFolder
+from haa.disk import write_whole
+from haa.errors import reading
 from haa.study.runs import study_folder
+
+
+class Curves(CSVLogger):
+    """Lightning's csv logger, whose file is there whole or not at all, and has the rows that a run had written before.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(save_dir=folder, name="", version="")
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> ExperimentWriter:
+        if self._experiment is None:
+            self._experiment = _Writer(self.log_dir)
+        return self._experiment
+
+
+class _Writer(ExperimentWriter):
+    def _check_log_dir_exists(self) -> None:  # Lightning's deletes what is there
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with reading(path, "take it away; the run goes on without its earlier rows"), path.open(newline="") as file:
+                self.metrics = [row for row in csv_format.DictReader(file) if None not in row]  # type: ignore[misc]
+        self.written = len(self.metrics)
+
+    def save(self) -> None:
+        if len(self.metrics) == self.written:
+            return
+        names = sorted(set().union(*self.metrics))
+        table = io.StringIO(newline="")
+        writer = csv_format.DictWriter(table, fieldnames=names)
+        writer.writeheader()
+        writer.writerows(self.metrics)
+        write_whole(Path(self.metrics_file_path), table.getvalue())
+        self.written = len(self.metrics)
 
 
 def csv(folder: str) -> CSVLogger:
@@ -23,17 +65,7 @@ def csv(folder: str) -> CSVLogger:
     Args:
         folder: The run's folder.
     """
-    path = RunFolder(Path(folder)).curves
-    rows: list[dict[str, str]] = []
-    if path.is_file() and path.stat().st_size:
-        with path.open(newline="") as file:
-            rows = list(csv_format.DictReader(file))
-        path.unlink()  # Lightning deletes it with a warning otherwise
-    logger = CSVLogger(save_dir=folder, name="", version="")
-    if rows:
-        logger.experiment.metrics = rows  # type: ignore[assignment]
-        logger.experiment.metrics_keys = list(rows[0])
-    return logger
+    return Curves(folder)
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,13 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
-from haa.disk import write_whole
+from haa.disk import make_folder, write_whole
 from haa.errors import InputError
 from haa.evaluation import faithfulness
 from haa.evaluation.maps import gather
 from haa.run import console
-from haa.run_folder import RunFolder, chosen
+from haa.run.resume import check_data
+from haa.run_folder import RunFolder, chosen, signed
 from haa.tasks.aligned_module import AlignedModule
 
 Row = dict[str, Any]
@@ -75,8 +76,16 @@ def check_difference(difference: Any) -> None:
 
 
 def open_folder(cfg: DictConfig, made: dict[str, Any]) -> RunFolder:
-    """Return the folder of a run that begins, with its resolved config and with what made it (`haa.run.made`)."""
+    """Return the folder of a run that begins, with its resolved config and with what made it (`haa.run.made`).
+
+    Raises:
+        InputError: If it holds a finished run, or one of other data that is to be taken up.
+    """
     folder = RunFolder(Path(cfg.output_dir))
+    if folder.finished:
+        raise InputError(f"{folder.path} holds a finished run: give another folder, or take it away")
+    if cfg.get("resume"):
+        check_data(folder, made)
     _begin(folder, cfg, made)
     return folder
 
@@ -139,14 +148,14 @@ def write_results(
     if (maps := gather(scored.module, scored.data, scored.split)) is not None:
         maps.save(folder.maps)
     # last, and whole or not at all: a run that has it is finished
-    write_whole(folder.metrics, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    write_whole(folder.metrics, json.dumps(signed(folder.path, summary), indent=2, allow_nan=False) + "\n")
     console.show_scores(summary, valid, scored.data, unmeasured)
     return metrics
 
 
 @rank_zero_only
 def _begin(folder: RunFolder, cfg: DictConfig, made: dict[str, Any]) -> None:
-    folder.path.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.path)
     write_whole(folder.config, OmegaConf.to_yaml(cfg, resolve=True))
     write_whole(folder.made, json.dumps(made, indent=2, allow_nan=False) + "\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any, get_args
 
 import pytorch_lightning as pl
@@ -11,13 +12,15 @@ from omegaconf import DictConfig
 from haa import build, checkpoint
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
+from haa.disk import make_folder
 from haa.errors import InputError
 from haa.evaluation.reference import cached_reference_rows
 from haa.predict.condition import Predicted
 from haa.run import console
 from haa.run.made import made_by, training
 from haa.run.results import Scored, check_difference, check_faithfulness, open_folder, write_results
-from haa.run.session import log_config, session
+from haa.run.resume import check_resumed
+from haa.run.session import equip, log_config, resumable, session
 from haa.tasks.aligned_module import AlignedModule
 
 
@@ -35,31 +38,35 @@ def train(cfg: DictConfig) -> float | None:
     """
     check_faithfulness(cfg.faithfulness)
     check_difference(cfg.get("difference"))
-    build.check(cfg, cfg.trust)
+    cfg = build.checked(cfg, cfg.trust)
+    check_resumed(cfg)
     with session(cfg):
         data = build.datamodule(cfg)
         module = build.module(cfg, build.task_class(cfg).build_vocabularies(data.dataset("train")))
         module.score_sigma = data.human_sigma("train").share
         _check_gaze(cfg, data)
         made = made_by(data, module, splits=get_args(Split) if cfg.test else ("train", "val"))
+        if cfg.cache:
+            make_folder(Path(cfg.cache))  # now, and not where a training has ended
         folder = open_folder(cfg, made)
         if isinstance(data.condition, Predicted):
             data.condition.fitted(data.dataset("train"))  # here, with a progress bar, and not in the loader's workers
         console.announce(cfg, data, folder.path, module)
         _cache_features(cfg, data, module)
         trainer = build.trainer(cfg)
+        equip(trainer)
         log_config(trainer, module)
+        with resumable(trainer, folder):
+            trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
 
-        trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
-
-        trained = training(trainer, cfg.task.monitor)
-        if cfg.test:
-            _load_best(trainer, module)
-            trainer.test(module, datamodule=data, verbose=False)
-            references = _references(cfg, data, module) if trainer.is_global_zero else {}
-            scored = Scored(trainer, module, data, "test")
-            write_results(folder, scored, cfg.faithfulness, references, made, trained)
-        return _best_value(trainer)
+            trained = training(trainer, cfg.task.monitor)
+            if cfg.test:
+                _load_best(trainer, module)
+                trainer.test(module, datamodule=data, verbose=False)
+                references = _references(cfg, data, module) if trainer.is_global_zero else {}
+                scored = Scored(trainer, module, data, "test")
+                write_results(folder, scored, cfg.faithfulness, references, made, trained)
+            return _best_value(trainer)
 
 
 def _check_gaze(cfg: DictConfig, data: DataModule) -> None:

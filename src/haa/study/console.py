@@ -76,7 +76,7 @@ class _Watch(threading.Thread):
         names = self.names()
         done = sum(RunFolder(self.folder / other).metrics.is_file() or other in self.failures for other in names)
         total = self.total or len(names)
-        started = run.overrides.stat().st_mtime
+        started = run.lock.stat().st_mtime
         seconds = path.stat().st_mtime - started
         count = f"{done:>{len(str(total))}}/{total}"
         print(f"  {count}  {name.replace(',', ' ')}  {result}  {_time(seconds)}", file=self.out, flush=True)

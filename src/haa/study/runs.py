@@ -5,60 +5,38 @@ from __future__ import annotations
 import contextlib
 import csv
 import gc
+import io
 import json
 import os
-import re
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from filelock import FileLock
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from haa.disk import write_whole
 from haa.errors import InputError
-from haa.run_folder import RunFolder, modern
+from haa.run_folder import RunFolder, check_belongs, modern, quoted
+from haa.study.config import difference, resolved
 
 State = Literal["new", "half", "finished"]
 
 PLAN = "study.json"
 """File in a study's folder that names its runs."""
 
-_BESIDE = ("hydra", "resume", "study", "output_dir", "logger", "cache", "trust", "difference")
-_LAST = ("condition", "align_weight", "seed")
-
 
 class RunFailed(Exception):
     """A run of a study failed; ``error.json`` in its folder says how."""
-
-
-def name(overrides: Sequence[str], swept: Collection[str]) -> str:
-    """Return the folder name of a run: what the study varies, and condition, weight and seed where they are given.
-
-    Args:
-        overrides: Words ``key=value`` of this run.
-        swept: Keys that the study varies.
-
-    Example:
-        >>> name(["seed=1", "++model.hidden=64", "epochs=3", "align_weight=0.5"], swept={"seed", "model.hidden"})
-        'model.hidden=64,align_weight=0.5,seed=1'
-    """
-    values = {}
-    for word in overrides:
-        key, value = word.lstrip("+").split("=", 1)
-        if key in _LAST or (key in swept and not key.startswith("hydra")):
-            values[key] = value.strip("'\"")
-    order = [*(key for key in values if key not in _LAST), *(key for key in _LAST if key in values)]
-    return re.sub(r"[^\w.,=+-]", "_", ",".join(f"{key}={values[key]}" for key in order))[:200] or "run"
 
 
 def is_baseline(cfg: DictConfig) -> bool:
     """Return whether the condition changes nothing: without a weight, unless it inserts its map.
 
     Example:
+        >>> from omegaconf import OmegaConf
         >>> is_baseline(OmegaConf.create({"align_weight": 0, "condition": {"_target_": "haa.conditions.Shuffled"}}))
         True
         >>> is_baseline(OmegaConf.create({"align_weight": 0, "condition": {"_target_": "haa.conditions.Oracle"}}))
@@ -82,17 +60,14 @@ def state(folder: Path, config: dict[str, Any]) -> State:
         InputError: If results or a checkpoint of another config are there.
     """
     run = RunFolder(folder)
-    finished, half = _read(run.metrics) is not None, run.last.is_file()
-    if not finished and not half:
+    if not run.finished and not run.last.is_file():
         return "new"
-    before, now = _essence(_config(run)), _essence(config)
-    for key in sorted({*before, *now}):
-        if before.get(key) != now.get(key):
-            raise InputError(
-                f"{folder} was made with {key}={before.get(key)}, not {now.get(key)}: "
-                "give another study=NAME, or remove that folder"
-            )
-    return "finished" if finished else "half"
+    if changed := difference(_config(run), config):
+        raise InputError(f"{folder} was made with {changed}: give another study=NAME, or remove that folder")
+    if run.finished:
+        check_belongs(folder, json.loads(run.metrics.read_bytes()))
+        return "finished"
+    return "half"
 
 
 def job(cfg: DictConfig, work: Callable[[DictConfig], float | None]) -> float | None:
@@ -111,27 +86,28 @@ def job(cfg: DictConfig, work: Callable[[DictConfig], float | None]) -> float | 
         RunFailed: With the message of what was raised; ``error.json`` holds the traceback.
     """
     run = RunFolder(Path(cfg.output_dir))
-    run.path.mkdir(parents=True, exist_ok=True)
-    # a worker that outlived a killed study may still be at it; the lock is the operating system's and goes with it
-    with FileLock(run.lock), _log(run.log), _processes():
+    # a worker that outlived a killed study may still be at it
+    with _held(run), _log(run.log), _processes():
         try:
             state_before = state(run.path, resolved(cfg))
             if state_before == "finished":
                 return best_value(run.path)
+            run.tidy()
             run.error.unlink(missing_ok=True)
             if state_before == "half":
                 cfg.resume = str(run.last)
-                sys.argv.append(f"resume='{cfg.resume}'")  # for the other processes of a distributed run
-            else:  # what an attempt left that did not come to a checkpoint may be of another config
-                for file in (run.curves, run.config, run.made):
-                    file.unlink(missing_ok=True)
+                sys.argv.append(f"resume={quoted(cfg.resume)}")  # for the other processes of a distributed run
+            else:
+                run.clear()
+                run.keep_words(_overrides())
             return work(cfg)
         except Exception as error:
             message = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
             text = traceback.format_exc()
             print(text, file=sys.stderr)
             content = {"message": message, "traceback": text, "overrides": _overrides()}
-            write_whole(run.error, json.dumps(content, indent=2) + "\n")
+            with contextlib.suppress(InputError):  # of a full disk: what failed first is what is told
+                write_whole(run.error, json.dumps(content, indent=2) + "\n")
         finally:
             _free()
     # raised out here without its cause, whose frames would keep the model (and its memory) until the study ends
@@ -156,36 +132,6 @@ def best_value(folder: Path) -> float | None:
     return (max if task["mode"] == "max" else min)(values) if values else None
 
 
-def resolved(cfg: DictConfig, folder: Path | None = None) -> dict[str, Any]:
-    """Return a composed config as plain types, as if it wrote to ``folder``."""
-    cfg = cfg.copy()
-    OmegaConf.set_struct(cfg, False)
-    for key in ("hydra", "logger"):  # which refer to what only a running job knows
-        cfg.pop(key, None)
-    if folder is not None:
-        cfg.output_dir = str(folder)
-    return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
-
-
-def _essence(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what decides the results, by path: neither where they are written nor who is told."""
-    place = str(config.get("output_dir"))
-    kept = {"faithfulness": 0, **{key: value for key, value in config.items() if key not in _BESIDE}}
-    flat = {
-        path: value.replace(place, "") if isinstance(value, str) else value for path, value in _leaves(kept) if place
-    }
-    beside = ("loader.num_workers", "callbacks.progress", "callbacks.wandb")
-    return {path: value for path, value in flat.items() if not path.startswith(beside)}
-
-
-def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict) and node:
-        for key, value in node.items():
-            yield from _leaves(value, f"{path}.{key}".lstrip("."))
-    else:
-        yield path, node
-
-
 def _read(path: Path) -> Any:
     """Return what a yaml or json file holds; None where it is not there or was cut off."""
     try:
@@ -206,8 +152,39 @@ def _overrides() -> list[str]:
 
 
 @contextlib.contextmanager
+def _held(run: RunFolder) -> Iterator[None]:
+    lock = run.lock_now(wait=True)
+    assert lock is not None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _Log(io.TextIOBase):
+    """File of what a run prints. A disk that takes no more of it does not end the run."""
+
+    def __init__(self, path: Path) -> None:
+        with contextlib.suppress(OSError):
+            self.file = path.open("ab", buffering=0)
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, AttributeError):
+            self.file.write(text.encode(errors="replace"))
+        return len(text)
+
+    def fileno(self) -> int:
+        return self.file.fileno()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            self.file.close()
+        super().close()
+
+
+@contextlib.contextmanager
 def _log(path: Path) -> Iterator[None]:
-    with path.open("a", buffering=1) as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+    with _Log(path) as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
         yield
 
 

@@ -174,30 +174,59 @@ def test_a_killed_run_leaves_nothing_that_looks_complete(tmp_path, backbone, mon
         patch.setattr(Questions, "__getitem__", interrupted)
         with pytest.raises(Killed):
             cached_features(Questions(), backbone, Transform((6, 8)), tmp_path, batch_size=1)
-    assert [path.suffix for path in folders(tmp_path)] == [".partial"]
+    assert folders(tmp_path) == []
     cache = cached_features(Questions(), backbone, Transform((6, 8)), tmp_path)
     assert folders(tmp_path) == [cache.folder]
     assert all(cache.features(index).any() for index in range(8))
 
 
-def test_truncated_files_are_computed_anew(tmp_path, backbone):
-    cache = cached_features(Questions(), backbone, Transform((6, 8)), tmp_path)
-    path = cache.folder / "features.npy"
-    path.write_bytes(path.read_bytes()[:200])
-    again = cached_features(Questions(), backbone, Transform((6, 8)), tmp_path)
-    assert again.features(7).shape == (4, 3, 4)
+def everything(dataset, backbone, directory):
+    """All that a cache gives, looked up as in a run."""
+    cache = cached_features(dataset, backbone, Transform((6, 8)), directory, flip=True)
+    values = [[cache.image(i), cache.features(i), cache.features(i, flip=True)] for i in range(8)]
+    return cache.folder, torch.cat([one.flatten() for some in values for one in some]), cache.native_size(3)
+
+
+def test_one_flipped_bit_anywhere_in_a_cache_is_an_error_that_names_the_file(tmp_path, backbone):
+    folder, expected, size = everything(Questions(), backbone, tmp_path)
+    chance = np.random.default_rng(0)
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for at in {0, 7, 80, len(whole) - 1, *chance.integers(len(whole), size=15).tolist()}:
+            damaged = bytearray(whole)
+            damaged[min(at, len(whole) - 1)] ^= 1 << int(chance.integers(8))
+            path.write_bytes(damaged)
+            with pytest.raises(InputError, match=rf"{path} .*delete the folder {folder}, it is made again"):
+                everything(Questions(), backbone, tmp_path)
+        path.write_bytes(whole)
+    _, again, size_again = everything(Questions(), backbone, tmp_path)
+    assert torch.equal(again, expected)
+    assert size_again == size == (12, 16)
+
+
+@pytest.mark.parametrize("size", [0, 3, 100, 200, -1])
+@pytest.mark.parametrize("name", ["features.npy", "images.npy.crc", "sizes.npy"])
+def test_a_file_that_lost_its_end_is_an_error_and_its_folder_deleted_the_cache_is_made_again(
+    tmp_path, backbone, name, size
+):
+    folder, expected, _ = everything(Questions(), backbone, tmp_path)
+    (folder / name).write_bytes((folder / name).read_bytes()[:size])
+    with pytest.raises(InputError, match=f"{name} .*delete the folder"):
+        everything(Questions(), backbone, tmp_path)
+    shutil.rmtree(folder)
+    assert torch.equal(everything(Questions(), backbone, tmp_path)[1], expected)
 
 
 def test_maps_travel_to_workers_by_name(tmp_path, backbone):
     cache = cached_features(Questions(), backbone, Transform((6, 8)), tmp_path)
     assert cache.features(5).equal(pickle.loads(pickle.dumps(cache)).features(5))
     assert len(pickle.dumps(cache)) < 1000
-    assert isinstance(cache._features, np.memmap)
+    assert "_features" not in cache.__getstate__()
 
 
 def test_samples_of_one_picture_share_a_row(tmp_path, backbone):
     cache = cached_features(Questions(), backbone, Transform((6, 8)), tmp_path)
-    assert len(cache._features) == 4
+    assert np.load(cache.folder / "features.npy").shape == (4, 4, 3, 4)
     assert cache.features(1).equal(cache.features(5))
     assert cache.native_size(5) == (12, 16)
 

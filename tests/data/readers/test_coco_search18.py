@@ -112,8 +112,17 @@ def test_absent_targets_are_another_condition(search, picture):
     assert gaze_of(search, "tv/31", condition="absent")[1].points.tolist() == [[31, 9]]
 
 
-@pytest.mark.parametrize("change", [{"X": [1.0]}, {"split": "dev"}, {"subject": None, "T": None}])
-def test_another_layout(search, change):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"X": [1.0]}, r"a trial of 01\.jpg has \[1, 4\] fixations"),
+        ({"split": "dev"}, "split dev"),
+        ({"subject": None, "T": None}, "'subject' is None, not a whole number"),
+        ({"X": [1.0, "2", 3.0, 4.0]}, "it has <U32 of shape"),
+        ({"name": 5}, "'name' is 5, not a text"),
+    ],
+)
+def test_another_layout(search, change, said):
     write(search, "TP_train", [*TRIALS, {**TRIALS[0], **change}])
-    with pytest.raises(InputError, match=r"TP_train_split1\.json is not laid out as COCO-Search18's"):
+    with pytest.raises(InputError, match=rf"TP_train_split1\.json.*{said}"):
         COCOSearch18(search)

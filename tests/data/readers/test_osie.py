@@ -216,7 +216,7 @@ def test_truncated_image(osie, photo):
     one_line(error)
 
 
-@pytest.mark.parametrize(("x", "y"), [(40.6, 5), (5, 30.5), (0.4, 5), (float("nan"), 5)])
+@pytest.mark.parametrize(("x", "y"), [(40.6, 5), (5, 30.5), (0.4, 5)])
 def test_fixation_out_of_bounds(tmp_path, scanpaths, x, y):
     scanpaths[TRAIN_NAME][1] = scanpath([5, x], [5, y], [100, 100])
     root = write_osie(tmp_path / "osie", scanpaths)

@@ -154,7 +154,7 @@ def test_absent_image(images):
 def test_no_json(images, content):
     (images / "annotations").mkdir()
     (images / "annotations" / "fixations_train2014.json").write_text(content)
-    with pytest.raises(InputError, match=r"fixations_train2014\.json is not JSON"):
+    with pytest.raises(InputError, match=r"fixations_train2014\.json is no JSON file"):
         SALICON(images, release=2015)
 
 

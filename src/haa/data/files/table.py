@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from haa.errors import InputError
+from haa.errors import InputError, reason
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -17,8 +18,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
         columns: Columns that it must have.
 
     Raises:
-        InputError: If the file or a column is missing, a row has too few or too many fields, or the file is no text in
-            UTF-8.
+        InputError: If the file or a column is missing, a column's name occurs twice, a row has too few or too many
+            fields, or the file is no text in UTF-8 or no csv.
 
     Example:
         >>> import tempfile
@@ -37,6 +38,9 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
                     f"{path} has no column {missing[0]!r} (there are: {', '.join(names) or 'none'}): "
                     f"its first line must name {','.join(columns)}"
                 )
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise InputError(f"{path} has two columns {twice!r}: correct its first line")
             for row in rows:
                 where = f"{path}, line {rows.line_num}"
                 if None in row or None in row.values():
@@ -46,6 +50,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
         raise InputError(f"{path} is missing: correct the name") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is no text in UTF-8: save it as that") from None
+    except (csv.Error, OSError) as error:
+        raise InputError(f"{path} is no csv file ({reason(error)}): correct it") from None
 
 
 def number(row: dict[str, str], column: str, where: str) -> float:
@@ -57,9 +63,34 @@ def number(row: dict[str, str], column: str, where: str) -> float:
         where: File and line of the row, for the error.
 
     Raises:
-        InputError: If the field is no number.
+        InputError: If the field is no finite number.
     """
     try:
-        return float(row[column])
+        value = float(row[column])
     except ValueError:
-        raise InputError(f"{where}: {column}={row[column]!r} is no number: correct it") from None
+        value = math.nan
+    if not math.isfinite(value) or "_" in row[column]:
+        raise InputError(f"{where}: {column}={row[column]!r:.80} is no number: correct it")
+    return value
+
+
+def one_value(values: dict[str, tuple[str, str]], name: str, value: str, where: str) -> None:
+    """Note a value of which each name has one; the same value may be repeated.
+
+    Args:
+        values: Values noted so far, each with its file and line.
+        name: Name of what has the value.
+        value: The value.
+        where: File and line of it.
+
+    Raises:
+        InputError: If the name has another value already.
+
+    Example:
+        >>> one_value({"a.png": ("cat", "labels.csv, line 2")}, "a.png", "dog", "labels.csv, line 9")
+        Traceback (most recent call last):
+        haa.errors.InputError: labels.csv, line 9: a.png is 'dog', and 'cat' in labels.csv, line 2: keep one of them
+    """
+    known, first = values.setdefault(name, (value, where))
+    if known != value:
+        raise InputError(f"{where}: {name} is {value!r}, and {known!r} in {first}: keep one of them")

@@ -6,6 +6,7 @@ import bisect
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from haa.errors import InputError
+from haa.data.files.image import PIXELS
+from haa.errors import InputError, reason
 from haa.gaze import Size
+
+FRAMES = 5_000_000
+"""Largest number of frames of a video: a day at 60 a second."""
 
 
 class Video:
@@ -44,14 +49,17 @@ class Video:
             base, rate = stream.time_base, stream.average_rate
             # an AVI stores no time stamps, and FFmpeg guesses wrong ones where frames are stored out of order
             counted = "avi" in container.format.name
-            stamps = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
+            packets = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+            stamps = [(packet.pts, packet.is_keyframe) for packet in islice(packets, FRAMES + 1)]
         counted = counted or any(pts is None for pts, _ in stamps)
         if counted:
             with self._opened() as (container, stream):
-                stamps = [(k, False) for k, _ in enumerate(container.decode(stream))]
+                stamps = [(k, False) for k, _ in enumerate(islice(container.decode(stream), FRAMES + 1))]
             base = 1 / rate if rate else None
         if not stamps or base is None:
             raise InputError(f"{path} does not say when its frames are shown: convert it, to mp4 for one")
+        if len(stamps) > FRAMES:
+            raise InputError(f"{path} has more than {FRAMES} frames: cut it")
         stamps.sort()
         self._pts = [pts for pts, _ in stamps]
         self._keys = [pts for pts, key in stamps if key]
@@ -80,6 +88,9 @@ class Video:
         missing = set(wanted) - pixels_by_pts.keys()
         if missing:
             pixels_by_pts |= self._one_by_one(missing)
+        sizes = {tuple(pixels.shape[-2:]) for pixels in pixels_by_pts.values()}
+        if sizes - {self.size}:
+            raise InputError(f"{self.path} has frames of {sizes | {self.size}} (height, width): give one size to all")
         return torch.stack([pixels_by_pts[self._pts[index]] for index in indices])
 
     def _by_seeking(self, wanted: list[int]) -> dict[int, Tensor]:
@@ -122,14 +133,23 @@ class Video:
             with av.open(str(self.path)) as container:
                 if not container.streams.video:
                     raise InputError(f"{self.path} holds no video: give a file that does")
+                stream = container.streams.video[0]
+                if not 0 < stream.width * stream.height <= PIXELS:
+                    raise InputError(
+                        f"{self.path} has frames of {stream.width} x {stream.height} pixels, of which it must have 1 "
+                        f"to {PIXELS}: convert it"
+                    )
+                # a frame may say that it is larger than the file says
+                stream.codec_context.options = {"max_pixels": str(PIXELS)}
                 # one thread per file is enough, because loaders run processes; it hands out frames in order
-                container.streams.video[0].thread_type = "NONE"
-                yield container, container.streams.video[0]
+                stream.thread_type = "NONE"
+                yield container, stream
+        except InputError:
+            raise
         except FileNotFoundError:
             raise InputError(f"{self.path} is missing: fetch it, or correct data.root") from None
-        except (av.FFmpegError, OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{self.path} cannot be decoded ({reason}): fetch the file again") from None
+        except Exception as error:  # of a broken file, PyAV raises any of a dozen types
+            raise InputError(f"{self.path} cannot be decoded ({reason(error)}): fetch the file again") from None
 
 
 def clips(frames: int, length: int, step: int = 1) -> list[range]:

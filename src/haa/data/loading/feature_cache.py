@@ -1,4 +1,4 @@
-"""Features of a frozen backbone on disk: computed once, memory-mapped, and never used when anything has changed."""
+"""Features of a frozen backbone on disk: computed once, mapped, and never used when anything has changed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ from haa.disk import built_once
 from haa.errors import InputError
 from haa.gaze import Size
 from haa.progress import progress
+from haa.stored import Rows, RowWriter
+
+FORMAT = 2
+"""Raised whenever the files of a cache are laid out anew, so that an old one is not read."""
 
 PLAIN = (bool, int, float, str, type(None))
 
@@ -30,9 +34,12 @@ class FeatureCache:
     """Images and features of a dataset, one row for each different picture, in a folder that `cached_features` makes.
 
     Args:
-        folder: Folder of ``images.npy`` (n, 3, h, w) uint8, ``features.npy`` (n, orientations, c, i, j) and
-            ``sizes.npy``.
+        folder: Folder of ``images.npy`` (n, 3, h, w) uint8, ``features.npy`` (n x orientations, c, i, j) and
+            ``sizes.npy`` (n, 2).
         rows: Row of each sample.
+
+    Raises:
+        InputError: Where a row is read that has changed since it was written.
     """
 
     def __init__(self, folder: Path, rows: list[int]) -> None:
@@ -41,11 +48,13 @@ class FeatureCache:
 
     def image(self, index: int) -> UInt8[Tensor, "3 h w"]:
         """Return the image of sample ``index`` as the transform gives it without augmentation."""
-        return torch.from_numpy(self._images[self.rows[index]].copy())
+        return torch.from_numpy(self._images[self.rows[index]])
 
     def features(self, index: int, flip: bool = False) -> Float[Tensor, "c i j"]:
         """Return the features of the image of sample ``index``, or of its mirror image."""
-        return torch.from_numpy(self._features[self.rows[index], int(flip)].astype(np.float32))
+        orientations = len(self._features) // len(self._images)
+        row = self._features[self.rows[index] * orientations + int(flip)]
+        return torch.from_numpy(row.astype(np.float32, copy=False))
 
     def native_size(self, index: int) -> Size:
         """Return (height, width) of the stimulus of sample ``index`` as published."""
@@ -53,16 +62,16 @@ class FeatureCache:
         return h, w
 
     @cached_property
-    def _images(self) -> np.ndarray:
-        return np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
+    def _images(self) -> Rows:
+        return Rows(self.folder / "images.npy")
 
     @cached_property
-    def _features(self) -> np.ndarray:
-        return np.load(self.folder / "features.npy", mmap_mode="r", allow_pickle=False)
+    def _features(self) -> Rows:
+        return Rows(self.folder / "features.npy")
 
     @cached_property
-    def _sizes(self) -> np.ndarray:
-        return np.load(self.folder / "sizes.npy", allow_pickle=False)
+    def _sizes(self) -> Rows:
+        return Rows(self.folder / "sizes.npy")
 
     def __getstate__(self) -> dict[str, Any]:
         # a worker maps the files itself, because a pickled memory map is a copy of the whole
@@ -103,7 +112,8 @@ def cached_features(
         description: Text beside the progress bar.
 
     Raises:
-        InputError: If the backbone is trained, the disk is too small, or a feature exceeds float16.
+        InputError: If the backbone is trained, the disk is too small, a feature exceeds float16, or the cache that is
+            there is damaged.
     """
     if not getattr(backbone, "frozen", False):
         raise InputError(
@@ -114,6 +124,7 @@ def cached_features(
     first_samples, rows = dataset.stimuli()
     pictures = _Pictures(dataset, transform, first_samples)
     key = {
+        "format": FORMAT,
         "backbone": backbone_hash(backbone),
         "size": transform.size,
         "dataset": dataset.fingerprint(),
@@ -197,14 +208,14 @@ def _forward(backbone: nn.Module, flip: bool) -> Forward:
 def _agrees(cache: FeatureCache, pictures: _Pictures, forward: Forward) -> bool:
     image, _ = pictures[0]
     expected = forward(image[None])[0]
-    try:
-        same_image = torch.equal(torch.from_numpy(cache._images[0].copy()), image)
-        cached = torch.from_numpy(cache._features[0].astype(np.float32))
-    except (OSError, ValueError):  # a file that lost its end
-        return False
+    cached = torch.stack([cache.features(0, bool(flip)) for flip in range(len(expected))])
     # another batch size or device rounds differently; changed code differs by more than this
     tolerance = 1e-2 * float(expected.square().mean().sqrt())
-    return same_image and cached.shape == expected.shape and bool((cached - expected).abs().max() <= tolerance)
+    return (
+        torch.equal(cache.image(0), image)
+        and cached.shape == expected.shape
+        and bool((cached - expected).abs().max() <= tolerance)
+    )
 
 
 def _compute(
@@ -220,18 +231,19 @@ def _compute(
     shape = tuple(forward(image[None]).shape[1:])
     needed = len(pictures) * (image.numel() + int(np.prod(shape)) * dtype.itemsize)
     free = shutil.disk_usage(folder).free
-    if needed > free:  # a memory map that outgrows its disk kills the process without a word
+    if needed > free:
         raise InputError(
             f"cache: {folder.parent} has {free / 1e9:.1f} GB left, features need {needed / 1e9:.1f} GB: "
             "name another directory, or cache=null"
         )
-    open_memmap = np.lib.format.open_memmap
-    images = open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(len(pictures), *image.shape))
-    features = open_memmap(folder / "features.npy", mode="w+", dtype=dtype, shape=(len(pictures), *shape))
-    sizes = np.zeros((len(pictures), 2), dtype=np.int64)
-    with progress() as bar:
-        task = bar.add_task(description, total=len(pictures))
-        row = 0
+    count = len(pictures)
+    with (
+        RowWriter(folder / "images.npy", count, image.shape, np.uint8) as images,
+        RowWriter(folder / "features.npy", count * shape[0], shape[1:], dtype) as features,
+        RowWriter(folder / "sizes.npy", count, (2,), np.int64) as sizes,
+        progress() as bar,
+    ):
+        task = bar.add_task(description, total=count)
         for batch, native in DataLoader(pictures, batch_size=batch_size, num_workers=num_workers):
             values = forward(batch)
             largest = float(values.abs().max())
@@ -240,10 +252,7 @@ def _compute(
                     f"cache: a feature of {largest:g} is not finite in {dtype}: "
                     + ("set dtype=float32" if dtype == np.float16 else "the backbone's weights are not sound")
                 )
-            part = slice(row, row + len(batch))
-            images[part], features[part], sizes[part] = batch.numpy(), values.numpy().astype(dtype), native.numpy()
-            row += len(batch)
-            bar.update(task, completed=row)
-    images.flush()
-    features.flush()
-    np.save(folder / "sizes.npy", sizes)
+            images.append(batch.numpy())
+            features.append(values.flatten(0, 1).numpy())
+            sizes.append(native.numpy())
+            bar.update(task, advance=len(batch))

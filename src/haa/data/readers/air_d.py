@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from haa.data.dataset import Split
-from haa.data.files.json_file import read_json
+from haa.data.files.json_file import field, read_json
 from haa.data.index import IndexedDataset, Missing
 from haa.errors import InputError
 
@@ -60,27 +60,27 @@ class AiRD(IndexedDataset):
         if not self._maps.is_dir():
             raise InputError(f"{self._maps} is missing: data.root must be the folder that holds aggregated_maps/")
         questions = read_json(self.questions)
+        if not isinstance(questions, dict):
+            raise InputError(f"{self.questions} is no object of questions by their number, as GQA's: fetch it again")
         for path in sorted(self._maps.glob("*.png")):
-            question = questions.get(path.stem)
-            if question is None:
+            if path.stem not in questions:
                 message = f"{path}: there is no question {path.stem} in {self.questions}"
                 yield {"fault": "annotation without image", "message": message}
                 continue
-            if not {"imageId", "question", "answer"} <= set(question):
-                raise InputError(
-                    f"{self.questions} is not GQA's: question {path.stem} lacks imageId, question or answer"
-                )
-            if not question["answer"].strip():
-                message = f"{self.questions}: question {path.stem} ({question['question']}) has no answer"
+            image, question, answer = (
+                field(questions[path.stem], key, str, self.questions) for key in ("imageId", "question", "answer")
+            )
+            if not answer.strip():
+                message = f"{self.questions}: question {path.stem} ({question}) has no answer"
                 yield {"fault": "question without answer", "message": message}
                 continue
             yield {
                 "id": path.stem,
-                "stimulus": question["imageId"],
-                "image": f"images/{question['imageId']}.jpg",
+                "stimulus": image,
+                "image": f"images/{image}.jpg",
                 "density": [path.relative_to(self.root).as_posix()],
-                "question": question["question"],
-                "answers": [question["answer"]],
+                "question": question,
+                "answers": [answer],
             }
 
     @property

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from haa.data.files.image import image_size
+from haa.data.files.matlab import matrix
+from haa.data.files.pickled import read_pickle
 from haa.data.files.table import read_table
 from haa.data.index import IndexedDataset
 from haa.errors import InputError
@@ -90,62 +90,11 @@ def gaze_points(path: Path) -> np.ndarray:
     """
     record = read_pickle(path)
     try:
-        eye = record["right_eye"] if int(record["dominant_eye"]) else record["left_eye"]
-        return np.array([tuple(map(float, p)) for p in eye if p is not None and len(p)], dtype=np.float64).reshape(
-            -1, 2
-        )
+        if record["dominant_eye"] not in (0, 1):
+            raise ValueError
+        eye = record["right_eye"] if record["dominant_eye"] else record["left_eye"]
+        return matrix([np.asarray(point) for point in eye if point is not None and len(point)], 2)
     except (KeyError, TypeError, ValueError):
         raise InputError(
             f"{path} is not capgaze's, a dict of left_eye, right_eye (lists of x, y) and dominant_eye: fetch it again"
         ) from None
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    """Encode text as Latin-1, which is how Python 3 pickles bytes for Python 2; refuse any other encoding."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
-    return text.encode("latin1")
-
-
-_ALLOWED = {
-    ("_codecs", "encode"): _latin1,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy", "ndarray"): np.ndarray,
-    # the two functions that build an array and a number, under the module's old name and its new one
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0] for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): np.float64(0).__reduce__()[0] for core in ("core", "_core")},
-}
-"""Functions and classes, by module and name, that plain data and arrays need; nothing else may be called."""
-
-
-class _Data(pickle.Unpickler):
-    """Unpickler that builds plain data and numpy arrays, and calls nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return _ALLOWED[module, name]
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError("it refers to something outside")
-
-
-def read_pickle(path: Path) -> Any:
-    """Return the object that a .npy file holds, if it is plain data.
-
-    Raises:
-        InputError: If the file is not such a file, or its pickle asks for anything that is not plain data.
-    """
-    content = path.read_bytes()
-    try:
-        stream = io.BytesIO(content)
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
-        if not dtype.hasobject or shape != ():
-            raise pickle.UnpicklingError("it holds numbers, not one object")
-        array = _Data(stream, encoding="latin1").load()
-        return array.item() if isinstance(array, np.ndarray) else array
-    except Exception as error:  # a broken or hostile pickle lets any type escape
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} is not read ({reason}): it must hold plain data, as capgaze's files do") from None

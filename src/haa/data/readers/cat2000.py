@@ -56,6 +56,8 @@ class CAT2000(IndexedDataset):
             path = locations / category / f"{image.stem}.mat"
             points = np.asarray(read_mat(path, "fixLocs", "CAT2000's"))
             size = image_size(image)
+            if points.dtype.kind not in "biuf" or not np.isfinite(points).all():
+                raise InputError(f"{path}: fixLocs holds something other than numbers: fetch it again")
             if points.shape != size:
                 raise InputError(f"{path}: fixLocs is {points.shape}, {image} {size} (height, width): fetch both again")
             y, x = np.nonzero(points)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from haa.data.dataset import Split
-from haa.data.files.json_file import read_json
+from haa.data.files.json_file import by_number, field, read_json
 from haa.data.index import IndexedDataset, Missing
 from haa.data.readers.coco_images import coco_folders, coco_images
 from haa.data.readers.salicon import SALICON, Release
@@ -88,9 +88,11 @@ class COCOCaptions(IndexedDataset):
         for part, path in self._official().items():
             content = read_json(path, keys=["images", "annotations"])
             captions: dict[int, list[str]] = defaultdict(list)
-            for annotation in content["annotations"]:
-                captions[annotation["image_id"]].append(annotation["caption"].strip())
-            images_by_number = {image["id"]: image for image in content["images"]}
+            for annotation in field(content, "annotations", list, path):
+                captions[field(annotation, "image_id", int, path)].append(
+                    field(annotation, "caption", str, path).strip()
+                )
+            images_by_number = by_number(field(content, "images", list, path), "id", path)
             for number in captions.keys() - images_by_number.keys():
                 yield (
                     number,
@@ -103,9 +105,9 @@ class COCOCaptions(IndexedDataset):
                 yield (
                     number,
                     {
-                        "image": f"{part}/{image['file_name']}",
-                        "height": image["height"],
-                        "width": image["width"],
+                        "image": f"{part}/{field(image, 'file_name', str, path)}",
+                        "height": field(image, "height", int, path),
+                        "width": field(image, "width", int, path),
                         "split": "train" if part.startswith("train") else "val+test",
                         "captions": captions.get(number, []),
                     },
@@ -113,15 +115,18 @@ class COCOCaptions(IndexedDataset):
 
     def _karpathy(self) -> Iterator[tuple[int, dict[str, Any]]]:
         assert self.karpathy is not None
-        for image in read_json(self.karpathy, keys=["images"])["images"]:
-            if "cocoid" not in image or image.get("split") not in KARPATHY_SPLITS:
+        path = self.karpathy
+        for image in field(read_json(path, keys=["images"]), "images", list, path):
+            if not isinstance(image, dict) or "cocoid" not in image or str(image.get("split")) not in KARPATHY_SPLITS:
                 raise InputError(f"{self.karpathy} is not Karpathy's file of COCO: it lacks cocoid and split, fetch it")
             yield (
-                image["cocoid"],
+                field(image, "cocoid", int, path),
                 {
-                    "image": f"{image.get('filepath', '')}/{image['filename']}".lstrip("/"),
-                    "split": KARPATHY_SPLITS[image["split"]],
-                    "captions": [sentence["raw"].strip() for sentence in image["sentences"]],
+                    "image": f"{image.get('filepath', '')}/{field(image, 'filename', str, path)}".lstrip("/"),
+                    "split": KARPATHY_SPLITS[str(image["split"])],
+                    "captions": [
+                        field(sentence, "raw", str, path).strip() for sentence in field(image, "sentences", list, path)
+                    ],
                 },
             )
 

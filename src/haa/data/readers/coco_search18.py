@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
+from haa.data.files.json_file import field, read_json
+from haa.data.files.matlab import vector
 from haa.data.index import IndexedDataset, Missing
 from haa.data.splits import published
-from haa.errors import InputError
+from haa.errors import InputError, reading
 
 DISPLAY = (1050, 1680)
 """Height and width to which the authors scaled and padded every image; fixations are in these pixels."""
@@ -120,16 +121,15 @@ class COCOSearch18(IndexedDataset):
 
 
 def _trials(path: Path) -> list[dict[str, Any]]:
-    try:
-        trials = json.loads(path.read_text())
+    trials = read_json(path)
+    with reading(path, "it is not laid out as COCO-Search18's, fetch it again"):
         for trial in trials:
-            lengths = {len(trial[key]) for key in ("X", "Y", "T")}
+            for key in ("name", "task", "condition", "split"):
+                field(trial, key, str, path)
+            field(trial, "subject", int, path)
+            lengths = {len(vector(field(trial, key, list, path))) for key in ("X", "Y", "T")}
             if lengths != {trial.get("length", len(trial["X"]))} or trial["split"] not in ("train", "valid", "test"):
                 raise ValueError(f"a trial of {trial['name']} has {sorted(lengths)} fixations, split {trial['split']}")
-            assert {"name", "subject", "task", "condition"} <= set(trial)
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        reason = " ".join(f"{type(error).__name__} {error}".split())[:100]
-        raise InputError(f"{path} is not laid out as COCO-Search18's ({reason}): fetch it again") from None
     return trials
 
 

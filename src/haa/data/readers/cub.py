@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
 from haa.data.index import IndexedDataset, Missing
-from haa.errors import InputError
+from haa.errors import InputError, reading
 from haa.gaze import Size
 
 LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
@@ -75,7 +76,7 @@ class CUB(IndexedDataset):
             sample: dict[str, Any] = {
                 "id": number,
                 "image": f"images/{name}",
-                "split": "train+val" if training[number] == "1" else "test",
+                "split": self._split(number, training[number]),
                 "label": numbers[labels[number]],
             }
             if number in gaze:
@@ -89,6 +90,11 @@ class CUB(IndexedDataset):
                 sample |= {**columns, "height": size[0], "width": size[1]}
             yield sample
 
+    def _split(self, number: str, training: str) -> str:
+        if training not in ("0", "1"):
+            raise InputError(f"{self.root / LISTS[2]}: image {number} has {training!r}, not 0 or 1: fetch it again")
+        return "train+val" if training == "1" else "test"
+
     def _runs(self) -> list[Path]:
         if self.gha is None:
             return []
@@ -101,7 +107,8 @@ class CUB(IndexedDataset):
     def _gaze(self) -> dict[str, tuple[Size, dict[str, list[float]]]]:
         gaze_by_image: dict[str, tuple[Size, dict[str, list[float]]]] = {}
         for subject, path in enumerate(self._runs(), 1):
-            lines = [line for line in path.read_text().splitlines() if line.strip()]
+            with reading(path, "fetch it again"):
+                lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
             layouts = {len(line.split(",")) % 3 for line in lines}
             if len(layouts) > 1 or layouts - {0, 1}:
                 raise InputError(
@@ -121,10 +128,15 @@ class CUB(IndexedDataset):
 
     def _read(self, name: str) -> dict[str, str]:
         try:
-            lines = (self.root / name).read_text().splitlines()
-            return dict(line.strip().split(" ", 1) for line in lines if line.strip())  # type: ignore[misc]
-        except (FileNotFoundError, ValueError):
+            lines = (self.root / name).read_text(encoding="utf-8").splitlines()
+            pairs = [line.strip().split(" ", 1) for line in lines if line.strip()]
+            values = dict(pairs)  # type: ignore[arg-type]
+        except (OSError, ValueError):
             raise InputError(f"{self.root / name} is missing or no list: data.root must be CUB_200_2011") from None
+        if len(values) < len(pairs):
+            twice = Counter(number for number, _ in pairs).most_common(1)[0][0]
+            raise InputError(f"{self.root / name} has two lines of {twice}: fetch the lists again")
+        return values
 
 
 def _parse(line: str, where: str) -> tuple[str, Size, np.ndarray]:
@@ -141,8 +153,10 @@ def _parse(line: str, where: str) -> tuple[str, Size, np.ndarray]:
     try:
         image = str(int(fields[0]))
         w, h, *display = (float(field) for field in fields[1:header])
+        if w != int(w) or h != int(h) or any(size <= 0 for size in (w, h, *display[:2])):
+            raise ValueError
         points = np.array([float(field) for field in fields[header:]]).reshape(-1, 3)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InputError(f"{where} holds something other than numbers: fetch it again") from None
     if display:
         shown, corner = np.array(display[:2]), np.array(display[2:])

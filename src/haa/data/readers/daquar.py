@@ -48,17 +48,23 @@ class DAQUAR(IndexedDataset):
     def scan(self) -> Iterator[dict[str, Any]]:
         splits: dict[str, str] = {}
         for name, split in LISTS.items():
-            splits |= dict.fromkeys(self._read(name).split(), split)
+            names = self._read(name).split()
+            both = next((image for image in names if image in splits), None)
+            if both is not None:
+                raise InputError(f"{self.root / name}: {both} is in both lists of images: fetch the lists again")
+            splits |= dict.fromkeys(names, split)
         count: Counter[str] = Counter()
         for name in FILES:
             rows = csv.DictReader(self._read(name).splitlines())
             if not {"question", "answer", "image_id"} <= set(rows.fieldnames or ()):
                 raise InputError(f"{self.root / name} has no columns question, answer, image_id: fetch it again")
             for row in rows:
+                if None in row or None in row.values():
+                    raise InputError(f"{self.root / name}, line {rows.line_num} has not three fields: fetch it again")
                 image, where = row["image_id"], f"{self.root / name}, line {rows.line_num}"
                 if image not in splits:
                     raise InputError(f"{where}: {image} is in neither list of images: fetch the lists again")
-                if not (row["answer"] or "").strip():
+                if not row["answer"].strip():
                     message = f"{where}: the question {row['question']!r} has no answer: correct it, or fetch the file"
                     yield {"fault": "question without answer", "message": message}
                     continue
@@ -75,5 +81,5 @@ class DAQUAR(IndexedDataset):
     def _read(self, name: str) -> str:
         try:
             return (self.root / name).read_text(encoding="utf-8")
-        except (FileNotFoundError, UnicodeDecodeError):
+        except (OSError, UnicodeDecodeError):
             raise InputError(f"{self.root / name} is missing or no text: data.root must be DAQUAR's folder") from None

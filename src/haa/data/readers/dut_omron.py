@@ -6,13 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from haa.data.files.image import image_size
-from haa.data.files.matlab import read_mat
+from haa.data.files.matlab import matrix, read_mat
 from haa.data.index import IndexedDataset
 from haa.data.readers.salient_objects import scan_masks
-from haa.errors import InputError
+from haa.errors import InputError, reading
 
 IMAGES, MASKS, FIXATIONS = "DUT-OMRON-image", "pixelwiseGT-new-PNG", "DUT-OMRON-eye-fixations/mat"
 
@@ -53,12 +51,10 @@ class DUTOMRON(IndexedDataset):
 
 
 def _fixations(path: Path, size: tuple[int, int]) -> dict[str, Any]:
-    # the file's integers are unsigned: a subtraction could wrap around
-    table = np.asarray(read_mat(path, "s", "DUT-OMRON's"), dtype=np.float64)
-    if table.size % 3 or not table.size:
-        raise InputError(f"{path}: s has shape {table.shape}, not rows of x, y, subject: fetch it again")
-    first, *rows = table.reshape(-1, 3).tolist()
+    with reading(f"{path}: s", "it must hold rows of x, y, subject, fetch it again"):
+        # as floats, because the file's integers are unsigned: a subtraction could wrap around
+        first, *rows = matrix(read_mat(path, "s", "DUT-OMRON's"), 3).tolist()
     if first[2] != 0 or sorted(first[:2]) != sorted(size):
         raise InputError(f"{path} begins with {first}, not with the size of its photo, {size[::-1]}: fetch both again")
     x, y, subject = ([row[column] for row in rows] for column in range(3))
-    return {"height": size[0], "width": size[1], "x": x, "y": y, "subject": [int(s) for s in subject]}
+    return {"height": size[0], "width": size[1], "x": x, "y": y, "subject": subject}

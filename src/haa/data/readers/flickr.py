@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from haa.data.index import IndexedDataset
-from haa.errors import InputError
+from haa.errors import InputError, reading
 
 TOKENS = ("Flickr8k.token.txt", "results_20130124.token", "results.token")
 LISTS = {
@@ -47,7 +47,9 @@ class Flickr(IndexedDataset):
     def scan(self) -> Iterator[dict[str, Any]]:
         path = self._tokens()
         captions: dict[str, list[str]] = defaultdict(list)
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        with reading(path, "fetch it again"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, 1):
             match = re.fullmatch(r"(.+)#\d+\t(.*)", line)
             if match is None:
                 raise InputError(f"{path}, line {number} is not NAME.jpg#NUMBER, a tab and a caption: fetch it again")
@@ -79,6 +81,10 @@ class Flickr(IndexedDataset):
             raise InputError(
                 f"{self.root / missing_list} is missing, and other lists of the split are there: fetch it too"
             )
-        return {
-            image: split for name, split in split_by_list.items() for image in (self.root / name).read_text().split()
-        }
+        splits: dict[str, str] = {}
+        for name, split in split_by_list.items():
+            with reading(self.root / name, "fetch it again"):
+                for image in (self.root / name).read_text(encoding="utf-8").split():
+                    if splits.setdefault(image, split) != split:
+                        raise InputError(f"{self.root / name}: {image} is in two lists of the split: fetch them again")
+        return splits

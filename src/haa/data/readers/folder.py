@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from haa.data.dataset import Split
-from haa.data.files.table import number, read_table
+from haa.data.files.table import number, one_value, read_table
 from haa.data.index import IndexedDataset, Missing
 from haa.errors import InputError
 
@@ -29,7 +29,8 @@ class Folder(IndexedDataset):
     - ``questions.csv``: ``image,question,answer``, a line for each answer. A question with several answers is repeated.
     - ``labels.csv``: ``image,label``. Without it, images that lie in sub-folders have the sub-folder's name as label.
     - ``splits.csv``: ``image,split``. Without it, sub-folders ``train``, ``val``, ``test`` give the split. The fixed
-      rule divides what they leave open (7 : 1 : 2, label by label).
+      rule divides what they leave open (7 : 1 : 2, label by label). Lines of labels and splits may be repeated, but
+      not contradict each other.
 
     Tables name an image by its path below the images' folder, with or without the ending, or by the file's name alone
     where that is unique. With questions a sample is a question, else an image.
@@ -138,11 +139,13 @@ class Folder(IndexedDataset):
             if folders and self._given("labels") is None:
                 sample["label"] = folders[-1]
         for key in ("split", "label"):
-            for named_sample, row, _ in self._lines(f"{key}s", ["image", key], samples):
-                if named_sample is None:
+            values: dict[str, tuple[str, str]] = {}
+            for image, row, where in self._lines(f"{key}s", ["image", key], samples):
+                if image is None:
                     yield row
                 else:
-                    named_sample[key] = row[key]
+                    one_value(values, image, row[key], where)
+                    samples[image][key] = row[key]
         labels = {sample["label"] for sample in samples.values() if "label" in sample}
         self.classes = sorted(labels, key=lambda label: (int(label) if label.isdecimal() else -1, label))
         numbers = {label: index for index, label in enumerate(self.classes)}
@@ -152,10 +155,11 @@ class Folder(IndexedDataset):
 
     def _add_gaze(self, samples: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
         subjects: dict[str, int] = {}
-        for sample, row, where in self._lines("fixations", ["image", "x", "y"], samples):
-            if sample is None:
+        for name, row, where in self._lines("fixations", ["image", "x", "y"], samples):
+            if name is None:
                 yield row
                 continue
+            sample = samples[name]
             for key in ("x", "y", "duration"):
                 if key in row:
                     value = number(row, key, where)
@@ -165,8 +169,8 @@ class Folder(IndexedDataset):
         for key in ("maps", "masks"):
             folder = self._given(key)
             pictures = {} if folder is None else _by_stem(folder)
-            for name, image_sample in samples.items():
-                path = pictures.pop(Path(name).with_suffix("").as_posix(), None)
+            for image, image_sample in samples.items():
+                path = pictures.pop(Path(image).with_suffix("").as_posix(), None)
                 if path is not None:
                     file = path.relative_to(self.root).as_posix()
                     image_sample |= {"density": [file]} if key == "maps" else {"mask": file}
@@ -177,26 +181,26 @@ class Folder(IndexedDataset):
                 }
 
     def _add_texts(self, samples: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for sample, row, _ in self._lines("captions", ["image", "caption"], samples):
-            if sample is None:
+        for name, row, _ in self._lines("captions", ["image", "caption"], samples):
+            if name is None:
                 yield row
             else:
-                sample.setdefault("captions", []).append(row["caption"])
-        for sample, row, where in self._lines("questions", ["image", "question", "answer"], samples):
-            if sample is None:
+                samples[name].setdefault("captions", []).append(row["caption"])
+        for name, row, where in self._lines("questions", ["image", "question", "answer"], samples):
+            if name is None:
                 yield row
             elif not row["answer"]:
                 message = f"{where}: the question {row['question']!r} has no answer: give one, or delete the line"
                 yield {"fault": "question without answer", "message": message}
             else:
-                sample.setdefault("questions", {}).setdefault(row["question"], []).append(row["answer"])
+                samples[name].setdefault("questions", {}).setdefault(row["question"], []).append(row["answer"])
 
     def _lines(
         self, key: str, columns: Sequence[str], samples: dict[str, dict[str, Any]]
-    ) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any], str]]:
-        """Yield the lines of a table as (sample of the image, line, file and line number).
+    ) -> Iterator[tuple[str | None, dict[str, Any], str]]:
+        """Yield the lines of a table as (name of the image, line, file and line number).
 
-        Where the image is absent, the sample is None, and the line is the fault.
+        Where the image is absent, its name is None, and the line is the fault.
         """
         path = self._given(key)
         if path is None:
@@ -207,7 +211,7 @@ class Folder(IndexedDataset):
             if len(images) > 1:
                 raise InputError(f"{where}: {row['image']} may be {images[0]} or {images[1]}: give the path")
             if images:
-                yield samples[images[0]], row, where
+                yield images[0], row, where
             else:
                 message = f"{where}: there is no image {row['image']!r} in {self._images}"
                 yield None, {"fault": "annotation without image", "message": message}, where
@@ -222,11 +226,13 @@ class Folder(IndexedDataset):
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    return {
-        path.relative_to(folder).with_suffix("").as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-    }
+    paths: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            first = paths.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+            if first != path:
+                raise InputError(f"{first} and {path.name} are both there, of one image: take one of them away")
+    return paths
 
 
 def _names(images: Iterable[str]) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from haa.data.dataset import Split
 from haa.data.files.image import read_map
-from haa.data.files.matlab import elements, read_mat
+from haa.data.files.matlab import elements, matrix, read_mat
 from haa.data.index import IndexedDataset, Missing
 from haa.data.readers.eye_movements import detect_fixations
 from haa.errors import InputError
@@ -144,9 +144,8 @@ def peaks(points: np.ndarray, threshold: int = 128) -> np.ndarray:
 def _trace(path: Path, name: str) -> np.ndarray:
     struct = read_mat(path, name, "MIT1003's")
     try:
-        trace = np.asarray(elements(struct["DATA"])[0]["eyeData"], dtype=np.float64)
-        trace = trace.reshape(len(trace), -1) if trace.ndim > 1 else trace.reshape(1, -1)
-        trace = trace[:, :2]
+        trace = np.asarray(elements(struct["DATA"])[0]["eyeData"])
+        trace = matrix(trace, trace.shape[-1])[:, :2]
         if trace.shape[1] != 2:
             raise ValueError
     except (KeyError, IndexError, TypeError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from haa.data.dataset import Split
-from haa.data.files.matlab import elements, read_mat
+from haa.data.files.matlab import elements, read_mat, vector
 from haa.data.index import IndexedDataset
 from haa.errors import InputError
 
@@ -53,12 +54,18 @@ class OSIE(IndexedDataset):
         path = self._fixations()
         fixations = read_mat(path, "fixations", "OSIE's")
         try:
-            gaze = {str(entry["img"]): _gaze(elements(entry["subjects"])) for entry in elements(fixations)}
+            entries = [(entry["img"], _gaze(elements(entry["subjects"]))) for entry in elements(fixations)]
+            if any(type(name) is not str for name, _ in entries):
+                raise TypeError
         except (KeyError, IndexError, TypeError, ValueError):
             raise InputError(
                 f"{path} is not laid out as OSIE's, fixations{{i}}.img and .subjects{{j}}.fix_x, fix_y, fix_duration: "
                 "fetch OSIE's own file"
             ) from None
+        gaze = dict(entries)
+        if len(gaze) < len(entries):
+            twice = Counter(name for name, _ in entries).most_common(1)[0][0]
+            raise InputError(f"{path} has {twice} twice: fetch OSIE's own file")
         for name in sorted(gaze):
             # the rule of the split takes the SHA-256 of this name, suffix and all
             stimulus = TWINS.get(name, name)
@@ -76,8 +83,8 @@ def _gaze(subjects: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     gaze: dict[str, list[Any]] = {key: [] for key in ("x", "y", "duration", "subject")}
     for number, subject in enumerate(subjects, start=1):
         # a single fixation loads as a scalar
-        x, y, duration = (np.atleast_1d(subject[key]).astype(np.float32) for key in ("fix_x", "fix_y", "fix_duration"))
-        if not x.shape == y.shape == duration.shape or x.ndim != 1:
+        x, y, duration = (vector(subject[key]).astype(np.float32) for key in ("fix_x", "fix_y", "fix_duration"))
+        if not len(x) == len(y) == len(duration):
             raise ValueError
         gaze["x"] += (x - 1).tolist()
         gaze["y"] += (y - 1).tolist()

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from haa.data.files.matlab import read_cells
 from haa.data.index import IndexedDataset
 from haa.data.readers.salient_objects import scan_masks
 from haa.errors import InputError
@@ -58,23 +57,9 @@ class PASCALS(IndexedDataset):
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    try:
-        import h5py
-    except ImportError:
-        raise InputError(f"reading {path} needs h5py: pip install 'haa[formats]'") from None
     if not path.is_file():
         raise InputError(f"{path} is missing: fetch it, or take its folder away to go on without gaze")
-    try:
-        with h5py.File(path, "r") as file:
-            cells = [file[reference] for reference in np.asarray(file["fixCell"]).ravel()]
-            # Matlab stores an empty matrix as its size
-            tables = [np.zeros((3, 0)) if cell.attrs.get("MATLAB_empty", 0) else np.asarray(cell) for cell in cells]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:80]
-        raise InputError(f"{path} is not a Matlab 7.3 file with fixCell ({reason}): fetch it again") from None
-    if any(table.ndim != 2 or len(table) != 3 for table in tables):
+    tables = read_cells(path, "fixCell")
+    if any(table.ndim != 2 or len(table) != 3 or table.dtype.kind not in "iuf" for table in tables):
         raise InputError(f"{path}: fixCell is not three columns y, x, subject: fetch it again")
-    return [
-        {"x": (x - 1.0).tolist(), "y": (y - 1.0).tolist(), "subject": subject.astype(int).tolist()}
-        for y, x, subject in tables
-    ]
+    return [{"x": (x - 1.0).tolist(), "y": (y - 1.0).tolist(), "subject": subject.tolist()} for y, x, subject in tables]

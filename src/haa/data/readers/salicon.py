@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from haa.data.dataset import Split
-from haa.data.files.matlab import elements, read_mat
+from haa.data.files.json_file import by_number, field, read_items
+from haa.data.files.matlab import elements, matrix, read_mat
 from haa.data.index import IndexedDataset, Missing
 from haa.data.splits import published
-from haa.errors import InputError
+from haa.errors import InputError, reading
 
 Release = Literal[2015, 2017]
 Points = Literal["fixations", "location"]
@@ -105,25 +106,25 @@ class SALICON(IndexedDataset):
         return files[0] if files else None
 
     def _json(self, path: Path) -> Iterator[tuple[str, dict[str, list[Any]]]]:
-        with path.open("rb") as file:
-            names = {image["id"]: image["file_name"] for image in _items(file, "images", path)}
+        images = by_number(read_items(path, "images"), "id", path)
+        names = {number: field(image, "file_name", str, path) for number, image in images.items()}
         traces: dict[int, list[tuple[int, np.ndarray]]] = {number: [] for number in names}
-        with path.open("rb") as file:
-            for entry in _items(file, "annotations", path):
-                trace = np.array(entry["fixations"], dtype=np.int32).reshape(-1, 2)
-                if entry["image_id"] not in traces:
-                    raise InputError(f"{path} annotates image {entry['image_id']} but does not list it: fetch it again")
-                traces[entry["image_id"]].append((entry["worker_id"], trace))
+        for entry in read_items(path, "annotations"):
+            number, worker = field(entry, "image_id", int, path), field(entry, "worker_id", int, path)
+            if number not in traces:
+                raise InputError(f"{path} annotates image {number} but does not list it: fetch it again")
+            with reading(f"{path}: what worker {worker} looked at in image {number}", "fetch it again"):
+                trace = matrix(field(entry, "fixations", list, path), 2).astype(np.float32)
+            traces[number].append((worker, trace))
         for number, name in names.items():
             yield name, _flat([(worker, trace[:, 1], trace[:, 0]) for worker, trace in traces.pop(number)])
 
     def _mat(self, folder: Path) -> Iterator[tuple[str, dict[str, list[Any]]]]:
         for path in sorted(folder.glob("*.mat")):
             try:
-                workers = [
-                    np.asarray(worker[self.points], dtype=np.float64).reshape(-1, 2)
-                    for worker in elements(read_mat(path, "gaze", "SALICON's"))
-                ]
+                workers = [matrix(worker[self.points], 2) for worker in elements(read_mat(path, "gaze", "SALICON's"))]
+            except InputError:
+                raise
             except (KeyError, IndexError, TypeError, ValueError):
                 raise InputError(
                     f"{path} is not laid out as SALICON's, gaze(i).{self.points} with two columns: fetch it again"
@@ -133,19 +134,6 @@ class SALICON(IndexedDataset):
 
 def _flat(traces: list[tuple[int, np.ndarray, np.ndarray]]) -> dict[str, list[Any]]:
     """Return the traces (subject, x, y), counted from 1, as flat lists, one trace after the other, counted from 0."""
-    x = [float(value) - 1 for _, xs, _ in traces for value in xs]
-    y = [float(value) - 1 for _, _, ys in traces for value in ys]
+    x = [value for _, xs, _ in traces for value in (xs - 1).tolist()]
+    y = [value for _, _, ys in traces for value in (ys - 1).tolist()]
     return {"x": x, "y": y, "subject": [subject for subject, xs, _ in traces for _ in xs]}
-
-
-def _items(file: BinaryIO, key: str, path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the elements of a JSON file's array one by one: read whole, the official file needs 10 GB of memory."""
-    try:
-        import ijson
-    except ImportError:
-        raise InputError(f"reading {path} needs ijson: pip install 'haa[formats]'") from None
-    try:
-        # as floats, which hold the file's numbers exactly: they are all integers
-        yield from ijson.items(file, f"{key}.item", use_float=True)
-    except ijson.JSONError as error:
-        raise InputError(f"{path} is not JSON ({' '.join(str(error).split())[:80]}): fetch it again") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from haa.data.dataset import Split
-from haa.data.files.table import number, read_table
+from haa.data.files.table import number, one_value, read_table
 from haa.data.readers.clips import ClipDataset, opened
 from haa.errors import InputError
 
@@ -45,8 +45,7 @@ class VideoFolder(ClipDataset):
         names = [str(path.relative_to(self.root)) for path in self._videos()]
         if not names:
             raise InputError(f"data.root={self.root} holds no videos ({', '.join(sorted(VIDEOS))})")
-        labels = {name: rows[0]["label"] for name, rows in self._table("labels", ["label"], names).items()}
-        splits = {name: rows[0]["split"] for name, rows in self._table("splits", ["split"], names).items()}
+        labels, splits = self._values("label", names), self._values("split", names)
         points = self._table("fixations", ["frame", "x", "y"], names)
         for name in names:
             folders = Path(name).parts[:-1]
@@ -69,6 +68,14 @@ class VideoFolder(ClipDataset):
     def _videos(self) -> list[Path]:
         return sorted(path for path in self.root.rglob("*") if path.suffix.lower() in VIDEOS)
 
+    def _values(self, key: str, names: list[str]) -> dict[str, str]:
+        """Return the label or split of each video that the table names; lines may be repeated, not contradict."""
+        values: dict[str, tuple[str, str]] = {}
+        for name, rows in self._table(f"{key}s", [key], names).items():
+            for row in rows:
+                one_value(values, name, row[key], row[""])
+        return {name: value for name, (value, _) in values.items()}
+
     def _table(self, table: str, columns: list[str], names: list[str]) -> dict[str, list[dict[str, str]]]:
         """Return the rows of a table by video; an empty dict where there is no such table.
 
@@ -76,8 +83,9 @@ class VideoFolder(ClipDataset):
         """
         path = self.root / f"{table}.csv"
         rows: dict[str, list[dict[str, str]]] = {}
+        known = set(names)
         for where, row in read_table(path, ["video", *columns]) if path.is_file() else ():
-            if row["video"] not in names:
+            if row["video"] not in known:
                 raise InputError(f"{where}: {self.root / row['video']} is absent: fetch it, or take the line away")
             rows.setdefault(row["video"], []).append({**row, "": where})
         return rows

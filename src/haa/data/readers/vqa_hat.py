@@ -96,7 +96,12 @@ class VQAHAT(VQAv2):
             raise InputError(
                 f"{self.mapping} does not say which question {unmapped} is in version 2: add it, or remove its map"
             )
-        return {str(version_2_numbers[number]): paths for number, paths in paths_by_question.items()}
+        numbers = {number: str(version_2_numbers[number]) for number in paths_by_question}
+        if any(not number.isdecimal() for number in numbers.values()) or len(set(numbers.values())) < len(numbers):
+            raise InputError(
+                f"{self.mapping} gives something other than numbers, or two questions the same number: correct it"
+            )
+        return {numbers[number]: paths for number, paths in paths_by_question.items()}
 
     def _parts(self) -> dict[str, tuple[Path, Path]]:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from haa.data.dataset import Split
-from haa.data.files.json_file import read_json
+from haa.data.files.json_file import by_number, field, read_json
 from haa.data.index import IndexedDataset, Missing
 from haa.data.readers.coco_images import coco_folders, coco_images
 from haa.data.readers.salicon import SALICON, Release
@@ -68,26 +68,32 @@ class VQAv2(IndexedDataset):
         has_test = any(part.startswith("test") for part in parts)
         for part, (questions, answered) in parts.items():
             split = "train" if part.startswith("train") else "test" if part.startswith("test") else "val"
-            answers = {a["question_id"]: a for a in read_json(answered, keys=["annotations"])["annotations"]}
-            for item in read_json(questions, keys=["questions"])["questions"]:
-                number, image = item["question_id"], item["image_id"]
+            content = read_json(answered, keys=["annotations"])
+            answers = by_number(field(content, "annotations", list, answered), "question_id", answered)
+            content = read_json(questions, keys=["questions"])
+            for item in field(content, "questions", list, questions):
+                number, image = field(item, "question_id", int, questions), field(item, "image_id", int, questions)
+                question = field(item, "question", str, questions)
                 annotation = answers.pop(number, None)
                 if not annotation or not annotation.get("answers"):
-                    message = f"question {number} ({item['question']}) of {questions} has no answer in {answered.name}"
+                    message = f"question {number} ({question}) of {questions} has no answer in {answered.name}"
                     yield {"fault": "question without answer", "message": f"{message}: fetch both again"}
                     continue
-                if annotation["image_id"] != image:
+                if (other := field(annotation, "image_id", int, answered)) != image:
                     raise InputError(
-                        f"question {number} is about image {image} in {questions} and about {annotation['image_id']} "
-                        f"in {answered.name}: the files do not belong together, fetch both again"
+                        f"question {number} is about image {image} in {questions} and about {other} in "
+                        f"{answered.name}: the files do not belong together, fetch both again"
                     )
                 yield {
                     "id": str(number),
                     "stimulus": str(image),
                     "image": images.get(image, f"{part}/COCO_{part}_{image:012d}.jpg"),
                     "split": "val+test" if split == "val" and not has_test else split,
-                    "question": item["question"],
-                    "answers": [answer["answer"] for answer in annotation["answers"]],
+                    "question": question,
+                    "answers": [
+                        field(answer, "answer", str, answered)
+                        for answer in field(annotation, "answers", list, answered)
+                    ],
                     **({} if gaze is None else gaze.columns(image)),
                 }
             for number in answers:
