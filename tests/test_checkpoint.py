@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import random
 import zipfile
@@ -274,3 +275,16 @@ def test_reading_leaves_what_was_written_alone(written):
     before = copy.deepcopy(torch.load(written, weights_only=True)["haa"])
     checkpoint.load(written)
     assert torch.load(written, weights_only=True)["haa"] == before
+
+
+def test_whose_predicted_gaze_it_was_trained_with_is_in_it_and_no_other_checkpoint_is_read(changed, tmp_path):
+    other = tmp_path / "other.ckpt"
+    other.write_bytes(b"of somebody else")
+
+    def change(content):
+        content["haa"]["gaze_by_digest"] = "0123"
+        content["haa"]["config"]["condition"] = {"_target_": "haa.conditions.Predicted", "checkpoint": str(other)}
+
+    path = changed(change)
+    main(["evaluate", f"checkpoint={path}", "trainer=debug", f"hydra.run.dir={tmp_path / 'evaluated'}"])
+    assert json.loads((tmp_path / "evaluated" / "metrics.json").read_text())["gaze_by_digest"] == "0123"

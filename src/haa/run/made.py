@@ -15,7 +15,6 @@ from haa import checkpoint
 from haa.conditions.condition import arm
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
-from haa.predict.cache import file_hash
 from haa.predict.condition import Predicted
 from haa.run_folder import class_name
 from haa.tasks.aligned_module import AlignedModule
@@ -48,7 +47,7 @@ def made_by(data: DataModule, module: AlignedModule, splits: Sequence[Split]) ->
         "inserts_map": module.oracle,
         "matched": bool(getattr(condition, "matched", False)),
         "attention": class_name(config["attention"]) if config.get("attention") else "native",
-        **_whose_gaze(condition),
+        **_whose_gaze(condition, module),
         "simulated_gaze": data.dataset(splits[-1]).simulated,
         "sigma": None if origin == "published maps" else share,
         "sigma_from": origin,
@@ -101,13 +100,10 @@ def with_training(config: DictConfig, trained: DictConfig) -> DictConfig:
     return kept
 
 
-def _whose_gaze(condition: object) -> dict[str, Any]:
+def _whose_gaze(condition: object, module: AlignedModule) -> dict[str, Any]:
     if not isinstance(condition, Predicted):
         return {"gaze": "own"}
-    path = Path(condition.checkpoint)
-    # an evaluation asks for no gaze of the condition's, and may outlive the predictor
-    digest = file_hash(path) if path.is_file() else None
-    return {"gaze": "predicted", "gaze_by": str(condition.checkpoint), "gaze_by_digest": digest}
+    return {"gaze": "predicted", "gaze_by": str(condition.checkpoint), "gaze_by_digest": module.gaze_by_digest}
 
 
 def _validation(metric: str | None, value: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from haa.data.loading.datamodule import DataModule
 from haa.disk import make_folder
 from haa.errors import InputError
 from haa.evaluation.reference import cached_reference_rows
+from haa.predict.cache import file_hash
 from haa.predict.condition import Predicted
 from haa.run import console
 from haa.run.made import made_by, training
@@ -45,6 +46,8 @@ def train(cfg: DictConfig) -> float | None:
         module = build.module(cfg, build.task_class(cfg).build_vocabularies(data.dataset("train")))
         module.score_sigma = data.human_sigma("train").share
         _check_gaze(cfg, data)
+        if isinstance(data.condition, Predicted):
+            module.gaze_by_digest = file_hash(data.condition.checkpoint)
         made = made_by(data, module, splits=get_args(Split) if cfg.test else ("train", "val"))
         if cfg.cache:
             make_folder(Path(cfg.cache))  # now, and not where a training has ended

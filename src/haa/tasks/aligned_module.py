@@ -95,6 +95,8 @@ class AlignedModule(pl.LightningModule, ABC):
         """
         self.align_loss_at_start: float | None = None
         """Unweighted alignment loss before the first step of training; it travels in the checkpoint."""
+        self.gaze_by_digest: str | None = None
+        """SHA-256 of the checkpoint that predicted the gaze it is trained with; it travels in the checkpoint."""
         self.samples: list[dict[str, Any]] = []
         """One row per sample of the last test: its id and every metric that has a value per sample."""
         self._optimizer, self._scheduler = optimizer, scheduler
@@ -327,10 +329,12 @@ class AlignedModule(pl.LightningModule, ABC):
             "config": self.config,
             "vocabularies": vocabularies,
             "align_loss_at_start": self.align_loss_at_start,
+            "gaze_by_digest": self.gaze_by_digest,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.align_loss_at_start = checkpoint["haa"].get("align_loss_at_start")
+        self.gaze_by_digest = checkpoint["haa"].get("gaze_by_digest")
 
     def make_attention_metrics(self) -> MetricCollection:
         """Return the metrics of the attention against human gaze."""
