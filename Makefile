@@ -3,13 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/haa
 
-.PHONY: demo test test-quick check bench clean help
+.PHONY: demo test test-quick check bench torture clean help
 
 help:
 	@echo "make demo   train with and without human attention, on the embedded data, and report (under 5 minutes)"
 	@echo "make test   run the tests"
 	@echo "make test-quick   run those that take less than five seconds each"
 	@echo "make check  lint, types and import contracts"
+	@echo "make torture   kill, damage and attack everything, and count what gets through (about an hour; TORTURE=--help)"
 	@echo "make bench  time the metrics against the field's reference implementations"
 
 .venv/installed: pyproject.toml
@@ -36,6 +37,9 @@ check: .venv/installed
 
 bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks.metrics
+
+torture: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.torture $(TORTURE)
 
 .venv-bench/installed: benchmarks/requirements.txt
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench

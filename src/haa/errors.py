@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from haa.plain import plain
+
 
 class InputError(ValueError):
     """Error of input that cannot be used.
@@ -19,6 +21,9 @@ class InputError(ValueError):
         Traceback (most recent call last):
         haa.errors.InputError: data.root=/data/osie does not exist: give the folder that holds eye/ and stimuli/
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(plain(message).replace("\n", "\\n"))  # names of files and values stand in it
 
 
 def suggest(word: str, choices: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ import yaml
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from haa.bounded import read_arrays, read_mapping
 from haa.disk import PARTIAL, make_folder, write_whole
 from haa.errors import InputError, reading, writing
 
@@ -28,7 +29,14 @@ SAMPLES = 64
 RECORDED = ("config.yaml", "made.json", "samples.parquet", "maps.npz")
 """Files of a run whose digests its metrics.json has."""
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+AGAIN = "run again, or take the folder away"
+"""What to do about a run whose folder is damaged."""
+
+_KINDS = {
+    **{"id": ("U", 1), "image": ("S", 1), "text": ("U", 1), "said": ("U", 1)},
+    **{"human": ("f", 3), "machine": ("f", 3), "words": ("f", 4)},
+}
+"""Kind and number of dimensions of the arrays of `Maps`."""
 
 MOVED = {
     "haa.callbacks": "haa.run.callbacks",
@@ -189,16 +197,16 @@ def signed(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     Path(folder, "config.yaml").touch()
+        ...     Path(folder, "made.json").touch()
         ...     list(signed(Path(folder), {"metrics": {"accuracy": 0.5}})["files"])
-        ['config.yaml', 'metrics.json']
+        ['made.json', 'metrics.json']
     """
     own = {"metrics.json": _digest_of(summary)}
     beside = {name: _digest(folder / name) for name in RECORDED if (folder / name).is_file()}
     return {**summary, "files": {**beside, **own}}
 
 
-def check_belongs(folder: Path, summary: Mapping[str, Any]) -> None:
+def check_belongs(folder: Path, summary: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> None:
     """Refuse results beside which other files lie than those that they were written with.
 
     Results of before digests were kept have none, and pass.
@@ -206,19 +214,20 @@ def check_belongs(folder: Path, summary: Mapping[str, Any]) -> None:
     Args:
         folder: The run's folder.
         summary: What its metrics.json holds.
+        config: What its config.yaml holds, where it has been read already.
 
     Raises:
         InputError: If a file has changed, or is not there.
 
     Example:
-        >>> check_belongs(Path("outputs/1"), {"files": {"config.yaml": "e3b0c442"}})
+        >>> check_belongs(Path("runs/1"), {"files": {"made.json": "e3b0c442"}})
         Traceback (most recent call last):
-        haa.errors.InputError: outputs/1/metrics.json was not made by outputs/1/config.yaml: run again, or take the ...
+        haa.errors.InputError: runs/1/metrics.json was not made by runs/1/made.json: run again, or take the folder away
     """
     digests = summary.get("files")
     if digests is None:
         return
-    cure = "run again, or take the folder away"
+    cure = AGAIN
     if not isinstance(digests, dict):
         raise InputError(f"{folder / 'metrics.json'} has no digests in its files: {cure}")
     for name, digest in digests.items():
@@ -226,19 +235,41 @@ def check_belongs(folder: Path, summary: Mapping[str, Any]) -> None:
             rest = {key: value for key, value in summary.items() if key != "files"}
             if _digest_of(rest) != digest:
                 raise InputError(f"{folder / name} has changed since the run wrote it: {cure}")
-        elif name in RECORDED and (not (folder / name).is_file() or _digest(folder / name) != digest):
+        elif name in RECORDED and (not (folder / name).is_file() or _digest(folder / name, config) != digest):
             what = "was not made by" if name in ("config.yaml", "made.json") else "was not written with"
             raise InputError(f"{folder / 'metrics.json'} {what} {folder / name}: {cure}")
 
 
-def _digest(path: Path) -> str:
-    with reading(path), path.open("rb") as file:
+def _digest(path: Path, config: Mapping[str, Any] | None = None) -> str:
+    if path.name == "config.yaml":
+        return _digest_of(_without_place(read_mapping(path, AGAIN) if config is None else config))
+    with reading(path, AGAIN), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digest_of(summary: Mapping[str, Any]) -> str:
-    plain = json.loads(json.dumps(summary))  # keys are texts, as they will be read
+def _digest_of(content: Any) -> str:
+    plain = json.loads(json.dumps(content, default=str))  # keys are texts, as they will be read
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def _without_place(config: Any) -> Any:
+    """Return what a config says of a run wherever it lies, and whether or not it was cut off in between."""
+    if not isinstance(config, dict):
+        return config
+    return {key: _inside(value, str(config.get("output_dir"))) for key, value in config.items() if key not in _PLACE}
+
+
+def _inside(node: Any, place: str) -> Any:
+    """Return a path within the run's folder, or all that a node holds, as relative to it."""
+    if isinstance(node, dict):
+        return {key: _inside(value, place) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_inside(item, place) for item in node]
+    within = isinstance(node, str) and (node == place or node.startswith(f"{place}/"))
+    return node[len(place) :] if within else node
+
+
+_PLACE = ("output_dir", "resume", "study", "cache")
 
 
 @dataclass(frozen=True)
@@ -271,9 +302,21 @@ class Maps:
 
     @classmethod
     def load(cls, path: Path) -> Maps:
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            return cls(**{**{name: file[name] for name in file.files}, "simulated": bool(file["simulated"])})
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: If it is damaged, or holds something else.
+        """
+        found = read_arrays(path, AGAIN)
+        with reading(path, AGAIN):
+            maps = cls(**{**found, "simulated": bool(found["simulated"])})  # type: ignore[arg-type]
+            for name, (kinds, dimensions) in _KINDS.items():
+                values = getattr(maps, name)
+                if values.dtype.kind not in kinds or values.ndim != dimensions or len(values) != len(maps.id):
+                    raise ValueError(f"{name} is no array of {len(maps.id)} samples as it should be")
+            if np.isinf(maps.human).any() or not all(np.isfinite(each).all() for each in (maps.machine, maps.words)):
+                raise ValueError("a map is not finite")
+        return maps
 
 
 def chosen(count: int, samples: int = SAMPLES) -> list[int]:
@@ -292,16 +335,9 @@ def read_config(path: Path) -> dict[str, Any]:
     """Read a run's config, with the names that its classes have now.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If it is damaged, or larger than any config.
     """
-    try:
-        config = yaml.load(path.read_text(), _LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read ({reason}): run again, or take the folder away") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path} holds no config: run again, or take the folder away")
-    return modern(config)
+    return modern(read_mapping(path, AGAIN))
 
 
 def modern(config: Any) -> Any:

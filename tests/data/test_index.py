@@ -225,6 +225,63 @@ def test_the_identity_is_worked_out_once(root, monkeypatch):
     assert Lines(root).identity() == before
 
 
+def read_all(root, cache):
+    """All that an index gives, looked up as in a run."""
+    opened = [Lines(root, split, cache=cache) for split in ("train", "test")]
+    some = [[*range(0, len(data), BATCH // 2), len(data) - 1] for data in opened]  # of every batch
+    return [
+        (len(data), [repr(data.record(i)) for i in rows], data.identity(), data.classes)
+        for data, rows in zip(opened, some, strict=True)
+    ]
+
+
+def test_one_flipped_bit_anywhere_in_an_index_is_an_error_that_names_the_file(tmp_path):
+    root, _ = everything(tmp_path)
+    expected = read_all(root, tmp_path / "cache")
+    (folder,) = (path for path in (tmp_path / "cache" / "index").iterdir() if path.is_dir())
+    chance = np.random.default_rng(0)
+    read = [path for path in sorted(folder.iterdir()) if path.suffix != ".parquet"]
+    names = ["files.arrow", "files.arrow.crc", "index.arrow", "index.arrow.crc", "splits.npy", "splits.npy.crc"]
+    assert [path.name for path in read] == [*names, "summary.json", "test.json", "train.json"]
+    for path in read:
+        whole = path.read_bytes()
+        for at in {len(whole) // 2, *chance.integers(len(whole) - 1, size=3).tolist()}:
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << int(chance.integers(7))]) + whole[at + 1 :])
+            try:
+                assert read_all(root, tmp_path / "cache") == expected
+                assert path.suffix == ".json"  # a blank for another
+            except InputError as error:
+                assert str(path) in str(error)  # noqa: PT017
+                assert f"delete the folder {folder}, it is made again" in str(error)  # noqa: PT017
+        path.write_bytes(whole)
+    parquet = folder / "index.parquet"
+    content = bytearray(parquet.read_bytes())
+    content[40] ^= 1
+    parquet.write_bytes(content)
+    with pytest.raises(OSError, match=r"CRC checksum verification failed|[Cc]orrupt"):
+        pq.read_table(parquet, page_checksum_verification=True)
+    assert read_all(root, tmp_path / "cache") == expected
+    shutil.rmtree(folder)
+    assert read_all(root, tmp_path / "cache") == expected
+    assert len(SCANS) == 2
+
+
+@pytest.mark.parametrize("name", ["files.arrow", "index.arrow", "index.arrow.crc", "splits.npy", "summary.json"])
+def test_a_file_that_is_short_or_gone_is_an_error_that_names_it(root, tmp_path, name):
+    before = read_all(root, tmp_path / "cache")
+    (path,) = (tmp_path / "cache" / "index").glob(f"*/{name}")
+    whole = path.read_bytes()
+    for size in (0, 2, 20, len(whole) - 3):
+        path.write_bytes(whole[:size])
+        with pytest.raises(InputError, match=f"{name}.* delete the folder"):
+            read_all(root, tmp_path / "cache")
+    path.unlink()
+    with pytest.raises(InputError, match=f"{name}.* delete the folder"):
+        read_all(root, tmp_path / "cache")
+    path.write_bytes(whole)
+    assert read_all(root, tmp_path / "cache") == before
+
+
 def test_an_image_that_arrives_is_noticed(root):
     (root / "b.png").unlink()
     assert len(Lines(root, missing="drop")) == 1

@@ -184,6 +184,26 @@ def test_pickles_are_not_executed(tmp_path):
         weights.load(str(tmp_path / "evil.pt"))
 
 
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_weights_that_are_not_finite(tmp_path, suffix):
+    state = {"one": torch.zeros(3), "count": torch.tensor(1), "two": torch.tensor([0.0, float("nan")])}
+    file = tmp_path / f"w.{suffix}"
+    save_file(state, file) if suffix == "safetensors" else torch.save(state, file)
+    with pytest.raises(InputError, match=rf"backbone\.weights={file}: two is not finite"):
+        weights.load(str(file))
+
+
+def test_a_flipped_bit_of_what_torch_wrote(tmp_path):
+    file = tmp_path / "w.pt"
+    torch.save({"x": torch.ones(100)}, file)
+    content = bytearray(file.read_bytes())
+    content[content.find(torch.ones(100).numpy().tobytes()) + 1] ^= 1
+    file.write_bytes(content)
+    assert torch.load(file, weights_only=True)["x"][0] != 1  # torch itself does not notice
+    with pytest.raises(InputError, match=rf"backbone\.weights={file} cannot be read"):
+        weights.load(str(file))
+
+
 def test_truncated_weights(tmp_path):
     save_file({"x": torch.zeros(100)}, tmp_path / "w.safetensors")
     (tmp_path / "w.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:200])

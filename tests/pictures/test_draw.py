@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from haa.pictures.draw import draw_sample, side_by_side, word_strips
+from haa.pictures.show import figure as show_figure
 
 IMAGE = torch.rand(3, 2, 3, generator=torch.Generator().manual_seed(0))
 HUMAN = torch.tensor([[4.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
@@ -64,3 +65,26 @@ def test_a_run_draws_samples_and_words(haa):
     for name in ("val", "val_words"):
         with Image.open(run / "pictures" / f"{name}.png") as picture:
             assert picture.width > 600
+
+
+TEXTS = ["$5 or 10% and $6_", "$\\undefined{$", "^_\\ {", "a" * 5000, "two\nlines\r\x00\x1b[0m", "שלום", "", "  "]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("text", TEXTS)
+def test_texts_are_drawn_as_texts(text, tmp_path):
+    """A dollar is no mathematics, also where the figure is saved later, and a long text makes no larger picture."""
+    batch = {"image": IMAGE[None], "id": [text], "question": [text], "answers": [[text]]}
+    figures = [
+        side_by_side(batch, HUMAN[None], torch.tensor([True]), MACHINE[None]),
+        draw_sample(IMAGE, MACHINE, HUMAN, words=([text], MACHINE[None]), title=text),
+        word_strips(batch, [[text]], MACHINE[None, None]),
+        show_figure([(batch, [(text, None, HUMAN), ("human", None, None)])]),
+    ]
+    for number, figure in enumerate(figures):
+        figure.savefig(tmp_path / f"{number}.png", bbox_inches="tight")
+        with Image.open(tmp_path / f"{number}.png") as picture:
+            assert max(picture.size) < 2500
+    drawn = figures[1].get_suptitle()
+    assert drawn.startswith(text.strip()[:9].split("\n")[0])
+    assert not set(drawn) & {"\r", "\x00", "\x1b"}

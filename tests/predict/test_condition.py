@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from haa.cli.overrides import conf
 from haa.conditions import Center, Corrupted, Inverted, Predicted, Random, Shuffled
 from haa.conditions.draw import sample
 from haa.data.shapes import Shapes
+from haa.errors import InputError
 from haa.gaze import counts
 from haa.predict.cache import CELLS, predicted_maps
 from haa.predict.predictor import Predictor, at_size
@@ -80,6 +82,29 @@ def test_maps_are_computed_once_and_not_for_another_checkpoint_or_dataset(salien
     other = predicted_maps(tmp_path / "other.ckpt", data, tmp_path)
     assert not torch.equal(other.map(2), first.map(2))
     assert len(list(tmp_path.glob("gaze-*/maps.npy"))) == 3
+
+
+def test_damaged_maps_are_an_error_that_names_the_file(saliency, tmp_path):
+    data = Shapes("train", task="vqa", train=4)
+
+    def everything():
+        maps = predicted_maps(saliency, data, tmp_path)
+        return torch.stack([maps.map(i) for i in range(4)]), [maps.size(i) for i in range(4)]
+
+    expected, _ = everything()
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        for at in (0, 70, len(whole) // 2, len(whole) - 1):
+            at = min(at, len(whole) - 1)
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+            with pytest.raises(InputError, match=rf"{path}.*: delete the folder {folder}, it is made again"):
+                everything()
+        path.write_bytes(whole)
+    shutil.rmtree(folder)
+    again, sizes = everything()
+    assert torch.equal(again, expected)
+    assert sizes == [(64, 64)] * 4
 
 
 def test_predicting_draws_nothing_from_the_runs_generator(saliency, tmp_path):

@@ -134,9 +134,53 @@ def test_other_tasks_write_their_attention(images, predict, tmp_path, tmp_path_f
         (["images=."], "output is missing"),
         (["images=.", "output=maps", "format=tiff"], "there are png, npz"),
         (["images=.", "output=maps", "imges=x"], "did you mean images"),
+        (["images=.", "output=maps", "batch_size=two"], "batch_size=two: give a whole number from 1 on"),
+        (["images=.", "output=maps", "num_workers=-1"], "num_workers=-1: give a whole number from 0 on"),
     ],
 )
 def test_what_is_wrong_is_named(saliency, predict, overrides, message):
     more = ["output=maps"] if overrides == ["images=nowhere"] else []
     with pytest.raises(SystemExit, match=message):
         predict(f"checkpoint={saliency}", *overrides, *more)
+
+
+def test_a_folder_whose_note_is_damaged_says_so(saliency, images, predict, tmp_path):
+    (tmp_path / "maps").mkdir()
+    for content in ("{", "[" * 100_000, "[1]", '{"checkpoint": NaN}'):
+        (tmp_path / "maps" / "predict.json").write_text(content)
+        with pytest.raises(SystemExit, match=r"predict\.json cannot be read \(.*give another folder"):
+            predict(f"checkpoint={saliency}", f"images={images}", "output=maps", "device=cpu")
+
+
+def test_what_cannot_be_written_is_one_line(saliency, images, predict, tmp_path):
+    (tmp_path / "file").touch()
+    words = (f"checkpoint={saliency}", f"images={images}", "device=cpu")
+    with pytest.raises(SystemExit, match=r"file/maps cannot be written \(Not a directory\)"):
+        predict(*words, "output=file/maps")
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "attention").touch()
+    with pytest.raises(SystemExit, match="attention cannot be written"):
+        predict(*words, "output=maps")
+
+
+def test_images_of_odd_names_are_written_and_those_skipped_are_named(saliency, predict, tmp_path, capsys):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = ["$a_^.png", "[bold]x.png", "\x1b[31mred.png", "two\nlines.png", "ü😀.png", "a.b.c.png", "-=1.png"]
+    for name in names:
+        Image.new("RGB", (8, 6)).save(folder / name)
+    for number in range(12):
+        (folder / f"[b]{number}\x07.jpg").write_bytes(b"no image")
+    words = (f"checkpoint={saliency}", "images=odd", "output=maps", "device=cpu", "on_error=skip")
+    predict(*words)
+    for name in names:
+        assert (tmp_path / "maps" / "saliency" / name).is_file()
+    said = capsys.readouterr().out
+    assert not set(said) & {"\x1b", "\x07"}
+    assert "    [b]0\\x07.jpg" in said
+    assert "and 2 more" in said
+    assert len(json.loads((tmp_path / "maps" / "skipped.json").read_text())) == 12
+    for path in folder.glob("*.jpg"):
+        path.unlink()
+    predict(*words)
+    assert not (tmp_path / "maps" / "skipped.json").exists()  # it would tell of an earlier call

@@ -137,6 +137,7 @@ def test_a_run_that_had_stopped_early_trains_no_further_when_it_is_taken_up(haa,
     run_folder = haa("train", *stops)
     epochs = {row["epoch"] for row in csv.DictReader((run_folder / "metrics.csv").open()) if row["train/loss"]}
     assert epochs == {"0", "1", "2"}
+    (run_folder / "metrics.json").unlink()
     haa("train", f"resume={run_folder}")
     again = [row["epoch"] for row in csv.DictReader((run_folder / "metrics.csv").open()) if row["train/loss"]]
     assert again == ["0", "1", "2"]

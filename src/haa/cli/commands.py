@@ -14,6 +14,7 @@ from typing import Any
 from haa.cli.overrides import conf, modern, open_signatures
 from haa.cli.words import parse, split, usage, wants_help
 from haa.errors import InputError, suggest
+from haa.plain import plain
 
 REPORT = {
     "metric": "Metric that the answer is about. Default: the one that the task selects checkpoints by.",
@@ -52,15 +53,17 @@ def report(argv: list[str]) -> None:
         return
     words, values = parse("report", argv, REPORT)
     folders = _folders(words)
+    from haa.report.collect import read
     from haa.report.page import write
     from haa.report.table import show
 
     difference = _number("difference", values["difference"]) if "difference" in values else None
     if difference is not None and difference <= 0:
         raise InputError(f"difference={values['difference']}: give a positive number, in units of the metric")
-    show(folders)
+    found = read(folders, none_finished=True)
+    show(folders, found=found)
     output = Path(values["output"]) if "output" in values else folders[0] / "report"
-    print(f"page: {write(folders, output, values.get('metric'), difference)}")
+    print(plain(f"page: {write(folders, output, values.get('metric'), difference, found)}"))
 
 
 def study_plan(argv: list[str]) -> None:
@@ -183,12 +186,12 @@ def wandb_dashboard(argv: list[str]) -> None:
     import yaml
 
     monitor = yaml.safe_load((conf() / "task" / f"{task}.yaml").read_text())["task"]["monitor"]
-    from haa.report.dashboard import workspace
+    from haa.report.dashboard import save, workspace
 
     entity, _, project = words[0].partition("/")
     name = f"{values.get('name', 'haa')} {task}"
     attention = values.get("attention", "attention_nss")
-    print(workspace(entity, project, monitor.removeprefix("val/"), attention, name).save().url)
+    print(save(workspace(entity, project, monitor.removeprefix("val/"), attention, name)))
 
 
 def _folders(words: list[str]) -> list[Path]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from haa.disk import check_zip
 from haa.errors import InputError, reason
 
 _read_weights: ContextVar[bool] = ContextVar("read_weights", default=True)
@@ -57,25 +58,43 @@ def efficientnet_lite0() -> dict[str, Tensor]:
 def load(path: str) -> dict[str, Tensor]:
     """Read a state dict from a safetensors file, or from one that ``torch.load(weights_only=True)`` reads.
 
+    What torch writes is held against its checksums; a safetensors file has none.
+
     Raises:
-        InputError: If the file is missing, damaged, or a pickle of something other than tensors.
+        InputError: If the file is missing, damaged, a pickle of something other than tensors, or has weights that are
+            not finite.
     """
     file = Path(path).expanduser()
     if not file.is_file():
         raise InputError(f"backbone.weights={path} is not a file: give a safetensors file or a state dict of tensors")
+    state = _read(file, path)
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"backbone.weights={path} is not a state dict: save the model's state_dict() alone")
+    _check_finite(state, path)
+    return state
+
+
+def _read(file: Path, path: str) -> Any:
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        with file.open("rb") as content:
+            zipped = content.read(2) == b"PK"
+        if zipped:
+            check_zip(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file fails in a dozen ways
         problem = f"cannot be read ({reason(error)})"
         raise InputError(f"backbone.weights={path} {problem}: give a safetensors file or a state dict") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"backbone.weights={path} is not a state dict: save the model's state_dict() alone")
-    return state
+
+
+def _check_finite(state: Mapping[str, Tensor], path: str) -> None:
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"backbone.weights={path}: {name} is not finite (NaN or infinite): give other weights")
 
 
 def in_order(tensors: Mapping[str, Tensor], names: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,17 +12,25 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
 from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from haa.batch import Batch, text_of
+from haa.plain import short
 
 COLUMNS = 8
 """Number of words in a row of a strip."""
+TEXT, WORD = 300, 24
+"""Characters of the longest text, and of the longest word, that is drawn."""
+
+as_texts = matplotlib.rc_context({"text.parse_math": False})
+"""Decorates what draws: dollars in its texts are no mathematics."""
 
 
+@as_texts
 def side_by_side(
     batch: Batch,
     human: Float[Tensor, "b h w"],
@@ -50,11 +58,12 @@ def side_by_side(
     for i, line in enumerate(axes):
         points = batch["fixations"][i] if "fixations" in batch else None
         _row(line, batch["image"][i], human[i] if has_human[i] else None, machine[i], points)
-        line[0].set_ylabel(textwrap.fill(caption(batch, i), 34), fontsize=7, rotation=0, ha="right", va="center")
+        line[0].set_ylabel(wrapped(caption(batch, i), 34), fontsize=7, rotation=0, ha="right", va="center")
     _headings(axes[0], origin or ("simulated" if simulated else ""))
     return figure
 
 
+@as_texts
 def draw_sample(
     image: Float[Tensor, "3 h w"],
     machine: Float[Tensor, "i j"],
@@ -94,10 +103,11 @@ def draw_sample(
     if words is not None and lines:
         _strip(strips[0], image, *words, lines)
     if title:
-        figure.suptitle(textwrap.fill(title, 110), fontsize=9)
+        figure.suptitle(wrapped(title, 110), fontsize=9)
     return figure
 
 
+@as_texts
 def word_strips(
     batch: Batch,
     words: Sequence[Sequence[str]],
@@ -158,7 +168,7 @@ def _strip(part: Any, image: Tensor, words: Sequence[str], maps: Tensor, lines: 
     for axis, word, density in zip(axes, words, densities, strict=False):
         _show(axis, image)
         overlay(axis, density)
-        axis.set_title(word, fontsize=8, pad=2)
+        axis.set_title(short(word, WORD), fontsize=8, pad=2)
 
 
 def _headings(axes: Any, origin: str) -> None:
@@ -186,6 +196,16 @@ def overlay(axis: Any, values: Float[Tensor, "h w"]) -> None:
     """Lay a map over the image of an axis; the map's largest value is the brightest."""
     share = (values / values.amax().clamp_min(1e-30)).numpy()
     axis.imshow(share, cmap="inferno", alpha=0.25 + 0.6 * share, vmin=0, vmax=1)
+
+
+def wrapped(text: str, width: int) -> str:
+    r"""Return a text in lines of so many characters, for a figure; of a very long one, the beginning.
+
+    Example:
+        >>> wrapped("what colour is the star?", 12)
+        'what colour\nis the star?'
+    """
+    return textwrap.fill(short(text, TEXT), width)
 
 
 def caption(batch: Batch, i: int) -> str:

@@ -15,8 +15,9 @@ from haa.batch import Batch, human_maps, image_size, in_unit_range, middle
 from haa.data.dataset import Split
 from haa.data.loading.collate import collate
 from haa.data.loading.samples import Samples
+from haa.disk import make_folder, write_whole
 from haa.errors import InputError
-from haa.pictures.draw import caption, overlay
+from haa.pictures.draw import as_texts, caption, overlay, wrapped
 from haa.tasks.aligned_module import AlignedModule
 
 Column = tuple[str, Tensor | None, Tensor | None]
@@ -56,11 +57,13 @@ def show(cfg: DictConfig) -> Path:
     sigma = data.human_sigma(cfg.split).share
     rows = [_row(samples, control, module, index, dataset.simulated, sigma) for index in indices]
     path = Path(cfg.output_dir) / "show.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure(rows).savefig(path, dpi=130, bbox_inches="tight")
+    make_folder(path.parent)
+    drawn = figure(rows)
+    write_whole(path, lambda file: drawn.savefig(file, format="png", dpi=130, bbox_inches="tight"))
     return path
 
 
+@as_texts
 def figure(rows: list[tuple[Batch, list[Column]]]) -> Figure:
     """Draw one row per sample, with its columns laid over its image.
 
@@ -78,7 +81,7 @@ def figure(rows: list[tuple[Batch, list[Column]]]) -> Figure:
             axis.set_xticks([])
             axis.set_yticks([])
             if number == 0:
-                axis.set_title(heading, fontsize=9)
+                axis.set_title(wrapped(heading, 36), fontsize=9)
             if values is not None:
                 overlay(axis, values)
             if points is not None:
@@ -88,7 +91,8 @@ def figure(rows: list[tuple[Batch, list[Column]]]) -> Figure:
             if points is None and values is None:
                 axis.set_xlabel("no gaze", fontsize=7)
         text = caption(batch, 0)
-        line[0].set_xlabel(batch["id"][0] if text == batch["id"][0] else f"{batch['id'][0]}\n{text}", fontsize=7)
+        texts = dict.fromkeys([batch["id"][0], text])
+        line[0].set_xlabel("\n".join(wrapped(each, 48) for each in texts), fontsize=7)
     return drawn
 
 

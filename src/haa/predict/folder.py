@@ -11,17 +11,20 @@ from typing import Any, Literal
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
-from rich.console import Console
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from haa.bounded import read_object
+from haa.console import Console
 from haa.data.files.image import read_image
-from haa.disk import write_whole
-from haa.errors import InputError
+from haa.disk import make_folder, write_whole
+from haa.errors import InputError, writing
 from haa.predict.cache import file_hash
 from haa.predict.predictor import Predictor, at_size
 from haa.progress import progress
 
+LISTED = 10
+"""Number of images that are named on the console."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
 
 
@@ -38,7 +41,7 @@ def predict(cfg: DictConfig) -> dict[str, int]:
         InputError: If the checkpoint, the folders or, with ``on_error=stop``, an image cannot be used.
     """
     _check(cfg)
-    source, target = Path(cfg.images).expanduser(), Path(cfg.output).expanduser()
+    source, target = Path(str(cfg.images)).expanduser(), Path(str(cfg.output)).expanduser()
     names = _images(source, target)
     predictor = Predictor(cfg.checkpoint, cfg.question, cfg.device, cfg.trust)
     _claim(target, {"checkpoint": file_hash(cfg.checkpoint), "format": cfg.format, "question": cfg.question})
@@ -61,13 +64,22 @@ def predict(cfg: DictConfig) -> dict[str, int]:
             bar.update(task, advance=len(part))
     counts = {"written": written, "there": len(there), "skipped": len(skipped)}
     before = f", {len(there)} were there" if there else ""
-    console.print(f"{' and '.join(kinds)} of {written} images in {target}{before}", highlight=False)
-    if skipped:
-        write_whole(target / "skipped.json", json.dumps(skipped, indent=2))
-        console.print(f"{len(skipped)} could not be read, see {target / 'skipped.json'}:", highlight=False)
-        for name in list(skipped)[:10]:
-            console.print(f"    {name}", highlight=False, markup=False)
+    console.print(f"{' and '.join(kinds)} of {written} images in {target}{before}")
+    _tell_skipped(target / "skipped.json", skipped, console)
     return counts
+
+
+def _tell_skipped(path: Path, skipped: dict[str, str], console: Console) -> None:
+    if not skipped:
+        with writing(path):
+            path.unlink(missing_ok=True)  # an earlier call's
+        return
+    write_whole(path, json.dumps(skipped, indent=2))
+    console.print(f"{len(skipped)} could not be read, see {path}:")
+    for name in list(skipped)[:LISTED]:
+        console.print(f"    {name}")
+    if len(skipped) > LISTED:
+        console.print(f"    and {len(skipped) - LISTED} more")
 
 
 class _Images(Dataset[tuple[str, Tensor | str]]):
@@ -94,8 +106,9 @@ def _check(cfg: DictConfig) -> None:
     for key, choices in (("format", ("png", "npz")), ("on_error", ("stop", "skip"))):
         if cfg[key] not in choices:
             raise InputError(f"{key}={cfg[key]}: there are {', '.join(choices)}")
-    if cfg.batch_size < 1:
-        raise InputError(f"batch_size={cfg.batch_size}: give a positive number")
+    for key, least in (("batch_size", 1), ("num_workers", 0)):
+        if type(cfg[key]) is not int or cfg[key] < least:
+            raise InputError(f"{key}={cfg[key]}: give a whole number from {least} on")
 
 
 def _images(source: Path, target: Path) -> list[str]:
@@ -120,17 +133,13 @@ def _images(source: Path, target: Path) -> list[str]:
 def _claim(target: Path, made_by: dict[str, Any]) -> None:
     """Write into the folder what its maps are made by; refuse a folder of other maps."""
     note = target / "predict.json"
-    if note.is_file():
-        try:
-            before = json.loads(note.read_text())
-        except ValueError:
-            before = None
-        if before != made_by:
+    if note.exists():
+        if read_object(note, "give another folder, or take this one away") != made_by:
             raise InputError(
                 f"output={target} holds maps of another checkpoint, format or question: give another folder"
             )
         return
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     write_whole(note, json.dumps(made_by, indent=2))
 
 
@@ -142,14 +151,16 @@ def _paths(target: Path, name: str, kinds: Sequence[str], form: Literal["png", "
 
 def _write(target: Path, name: str, maps: dict[str, Tensor], size: Any, form: Literal["png", "npz"]) -> None:
     sized = {kind: at_size(kind, values, tuple(size)).numpy() for kind, values in maps.items()}
+    if not all(np.isfinite(values).all() for values in sized.values()):
+        raise InputError(f"{name}: the checkpoint's map of it is not finite; take another checkpoint")
     if form == "npz":
         (path,) = _paths(target, name, (), form)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_whole(path, lambda file: np.savez_compressed(file, allow_pickle=False, **sized))
         return
     for kind, values in sized.items():
         (path,) = _paths(target, name, (kind,), form)
         peak = max(float(values.max()), float(np.finfo(np.float32).tiny))
         levels = np.round(values / peak * 65535).astype(np.uint16)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_whole(path, partial(Image.fromarray(levels).save, format="PNG"))

@@ -73,7 +73,7 @@ def answer(study: Study, claims: list[Claim], studies: int = 1) -> tuple[str, li
     sentences = [_sentence(study, first)]
     sentences += _about_controls(study, first)
     sentences += _how_far(study, first)
-    sentences += _lost(first)
+    sentences += _lost(study, first)
     sentences += _chosen(study, first, studies)
     sentences += [_short(study, claim) for claim in claims[1:]]
     return _headline(study, first), sentences
@@ -185,16 +185,18 @@ def _how_far(study: Study, claim: Claim) -> list[str]:
     return sentences
 
 
-def _lost(claim: Claim) -> list[str]:
+def _lost(study: Study, claim: Claim) -> list[str]:
     arms = [claim.arm, *(own.other for own in claim.controls)]
     arms += [claim.baseline.other] if claim.baseline else []
     metric = claim.baseline.metric if claim.baseline else None
     gone = {arm.label: arm.missing(metric) for arm in arms if metric}
     names = [f"{label} (seed {', '.join(map(str, seeds))})" for label, seeds in gone.items() if seeds]
+    if study.astray:
+        names.append(f"{len(study.astray)} damaged, of any condition")
     if not names:
         return []
     could = "could overturn" if claim.overturned else "were counted at their worst, and do not change"
-    return [f"Runs that failed or did not finish {could} the answer: {'; '.join(names)}."]
+    return [f"Runs that failed, did not finish or are damaged {could} the answer: {'; '.join(names)}."]
 
 
 def _chosen(study: Study, claim: Claim, studies: int) -> list[str]:

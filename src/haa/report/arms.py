@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from haa.errors import InputError, suggest
+from haa.plain import plain
 from haa.report.collect import Run, Unfinished
 from haa.report.settings import could_be, differing, flat
+from haa.report.whole import ROLES
 from haa.run_folder import class_name
 
 FAITHFULNESS = tuple(f"attention_{name}" for name in ("deletion", "insertion", "comprehensiveness", "sufficiency"))
 """Metrics of attention that ask the model, and no gaze."""
-_ORDER = ("baseline", "treatment", "control", "less gaze", "oracle")
 _Key = tuple[float, str, str, str]
 
 
@@ -99,6 +100,8 @@ class Study:
     """Runs left out because a later one has the same condition, weight and seed, each with that one."""
     difference: float | None = None
     """Smallest difference worth having, in units of the metric; None where the runs name none, or several."""
+    astray: list[str] = field(default_factory=list)
+    """Damaged runs of which nothing says whether they are of this study, and of which arm."""
 
     @property
     def baseline(self) -> Arm | None:
@@ -185,7 +188,8 @@ def studies(runs: Sequence[Run], metric: str | None = None, unfinished: Sequence
     Args:
         runs: Finished runs.
         metric: Metric that the verdict is about; None is the one by which checkpoints were selected (``task.monitor``).
-        unfinished: Runs that failed or were cut off. Each is told of in the arm that it would have been part of.
+        unfinished: Runs that failed, were cut off or are damaged. Each is told of in the arm that it would have been
+            part of; a damaged one that fits into no study may be of any arm of each.
 
     Raises:
         InputError: If no run has the metric, or nothing says which way it is better.
@@ -197,10 +201,19 @@ def studies(runs: Sequence[Run], metric: str | None = None, unfinished: Sequence
     alike: dict[str, list[dict[str, str]]] = {}
     for key, members in groups.items():
         alike.setdefault(_subject(members[0]), []).append(dict(key))
+    astray = [
+        str(broken.folder)
+        for broken in unfinished
+        if broken.damaged and not any(_could_be(broken, dict(key)) for key in groups)
+    ]
     return [
-        _study(dict(key), members, differing(alike[_subject(members[0])]), metric, unfinished)
+        _study(dict(key), members, differing(alike[_subject(members[0])]), metric, unfinished, astray)
         for key, members in groups.items()
     ]
+
+
+def _could_be(broken: Unfinished, settings: dict[str, str]) -> bool:
+    return broken.run is not None and could_be(broken.run.settings, settings)
 
 
 def _study(
@@ -209,6 +222,7 @@ def _study(
     apart: list[str],
     metric: str | None,
     unfinished: Sequence[Unfinished],
+    astray: list[str],
 ) -> Study:
     arms: dict[_Key, dict[int, Run]] = {}
     repeated = []
@@ -219,10 +233,12 @@ def _study(
         seeds[run.seed] = run
     lost: dict[_Key, dict[int, str]] = {}
     for broken in unfinished:
-        if broken.run is not None and could_be(broken.run.settings, settings):
+        if broken.run is not None and _could_be(broken, settings):
             key = _arm_of(broken.run)
             if broken.run.seed not in arms.get(key, {}):
-                lost.setdefault(key, {})[broken.run.seed] = broken.error or "cut off, or still running"
+                lost.setdefault(key, {})[broken.run.seed] = (
+                    "damaged" if broken.damaged else broken.error or "cut off, or still running"
+                )
                 arms.setdefault(key, {})
     named = [*runs, *(broken.run for broken in unfinished if broken.run is not None)]
     roles = {_arm_of(run): run.role for run in reversed(named)}
@@ -232,10 +248,10 @@ def _study(
         Arm(roles[key], key[1], key[0], *key[2:], _label(key, losses, predictors), by_seed, lost.get(key, {}))
         for key, by_seed in arms.items()
     ]
-    made.sort(key=lambda arm: (_ORDER.index(arm.role), arm.condition, arm.weight, arm.loss, arm.predictor))
+    made.sort(key=lambda arm: (ROLES.index(arm.role), arm.condition, arm.weight, arm.loss, arm.predictor))
     known = sorted({name for run in runs for name in run.summary["metrics"]})
     task = runs[0].config["task"]
-    chosen = metric or task["monitor"].removeprefix("val/")
+    chosen = plain(metric or task["monitor"].removeprefix("val/"))
     if chosen not in known:
         raise InputError(f"metric={chosen} is in no run's metrics.json: {suggest(chosen, known)}")
     if not _sign(runs, chosen):
@@ -245,7 +261,7 @@ def _study(
         )
     given = [run.config.get("difference") for run in runs]
     difference = given[0] if all(value == given[0] for value in given) else None
-    return Study(_title(runs[0], settings, apart), settings, made, chosen, repeated, difference)
+    return Study(_title(runs[0], settings, apart), settings, made, chosen, repeated, difference, astray)
 
 
 def _arm_of(run: Run) -> _Key:
@@ -298,4 +314,4 @@ def _title(run: Run, settings: dict[str, str], apart: list[str]) -> str:
     values = {key: settings[key].rsplit(".", 1)[-1] if "_target_" in key else settings[key] for key in rest}
     words = [f"{key.removesuffix('._target_')}={value}" for key, value in values.items()]
     words += [f"{key} {settings[key][:6]}" for key in apart if key.startswith(digests) and key in settings][:1]
-    return ", ".join([_subject(run), *words])
+    return plain(", ".join([_subject(run), *words]))

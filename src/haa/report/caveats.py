@@ -63,11 +63,17 @@ def overall(studies: Sequence[Study], unfinished: Sequence[Unfinished]) -> list[
             "All answers are corrected together (Holm), so that any false one is said on 5 % of such pages."
         )
         out += _apart(studies)
-    out += [f"Failed: {_place(run)}: {run.error}" for run in unfinished if run.error]
+    out += damaged(unfinished)
+    out += [f"Failed: {_place(run)}: {run.error}" for run in unfinished if run.error and not run.damaged]
     cut_off = [_place(run) for run in unfinished if not run.error]
     if cut_off:
         out.append(f"Without metrics, still running or cut off: {_some(cut_off)}.")
     return out
+
+
+def damaged(unfinished: Sequence[Unfinished]) -> list[str]:
+    """Return a line for each damaged run: what is wrong with it, and what to do."""
+    return [f"Damaged, and not compared: {_place(run)}: {run.error}" for run in unfinished if run.damaged]
 
 
 def _apart(studies: Sequence[Study]) -> list[str]:
@@ -117,7 +123,13 @@ def _lost(study: Study) -> list[str]:
         for arm in study.arms
         for seed, why in sorted(arm.missing(study.metric).items())
     ]
-    return [f"Failed, diverged or unfinished, and counted in the answer at their worst: {_some(gone)}."] if gone else []
+    out = [f"Failed, diverged or unfinished, and counted in the answer at their worst: {_some(gone)}."] if gone else []
+    if study.astray:
+        out.append(
+            f"Damaged, and nothing says of which condition: {_some(study.astray)}. They count in the answer as if they "
+            "were of any, at their worst."
+        )
+    return out
 
 
 def _repeated(study: Study) -> list[str]:

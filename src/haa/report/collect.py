@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from haa.errors import InputError
+from haa.bounded import read_mapping, read_object
+from haa.errors import InputError, reading
+from haa.plain import plain
 from haa.report import version_0_1
+from haa.report.columns import read_curves, read_samples
 from haa.report.settings import NOT_RECORDED, SCORES_SIGMA, TEST_SAMPLES, flat, settings
-from haa.run_folder import RunFolder, read_config
+from haa.report.whole import check_config, check_made, check_summary
+from haa.run_folder import AGAIN, RunFolder, check_belongs, modern, read_config
 
 _FILES = RunFolder(Path())
 CONFIG, METRICS, ERROR = _FILES.config.name, _FILES.metrics.name, _FILES.error.name
-NAMES = ("id", "stimulus")
-"""Columns of a run's samples that are no metrics."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Run:
     def condition(self) -> str:
         """Name of its arm: baseline where nothing was aligned, else what the condition calls itself."""
         label = self.summary["label"] if "label" in self.summary else version_0_1.label(self.config, self.role)
+        label = plain(label)
         return f"{label} (upper bound)" if self.role == "oracle" else label
 
     @property
@@ -65,7 +67,7 @@ class Run:
             return version_0_1.higher_is_better(metric)
         better = self.summary["higher_is_better"].get(metric)
         task = self.config["task"]
-        if better is None and task["monitor"] == f"val/{metric}":
+        if better is None and plain(task["monitor"]) == f"val/{metric}":
             return task["mode"] == "max"
         return better
 
@@ -80,7 +82,8 @@ class Run:
         if self.weight == 0:
             return ""
         rest = {key: value for key, value in (self.config.get("alignment") or {}).items() if key != "weight"}
-        return ", ".join(f"{key}={value}" for key, value in sorted(flat(rest).items()) if not key.endswith("_partial_"))
+        told = sorted((key, value) for key, value in flat(rest).items() if not key.endswith("_partial_"))
+        return plain(", ".join(f"{key}={value}" for key, value in told))
 
     @cached_property
     def predictor(self) -> str:
@@ -139,106 +142,175 @@ class Run:
         Runs of version 0.1 do not say which samples share a stimulus, and have no such column.
         """
         path = RunFolder(self.folder).samples
-        if not path.is_file():
-            return {}
-        import pyarrow.parquet as pq
-
-        table = pq.read_table(path)
-        names = {name: np.array(table[name].to_pylist()) for name in table.column_names if name in NAMES}
-        return names | {name: table[name].to_numpy().astype(float) for name in table.column_names if name not in NAMES}
+        return read_samples(path, self.summary["samples"]) if path.exists() else {}
 
     @cached_property
     def history(self) -> dict[str, dict[int, float]]:
         """Curves of metrics.csv: for each column its value by epoch."""
         path = RunFolder(self.folder).curves
-        if not path.is_file():
-            return {}
-        curves: dict[str, dict[int, float]] = {}
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                for name, value in row.items():
-                    if value and name.startswith(("train/", "val/")):
-                        curves.setdefault(name, {})[int(row["epoch"])] = float(value)
-        return curves
+        return read_curves(path) if path.exists() else {}
+
+
+class Begun(Run):
+    """A run as far as it came: of what it may have written of its results, nothing is read."""
+
+    @property
+    def samples(self) -> dict[str, NDArray[Any]]:  # type: ignore[override]
+        """None."""
+        return {}
+
+    @property
+    def history(self) -> dict[str, dict[int, float]]:  # type: ignore[override]
+        """None."""
+        return {}
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run without metrics: its error, or None where it was cut off, is still going on, or was told not to test."""
+    """A run without results: its error, or None where it was cut off, is still going on, or was told not to test."""
 
     folder: Path
     error: str | None
     run: Run | None = None
     """What it would have been, as far as its folder says: its config and made.json; None where they are not there."""
+    damaged: bool = False
+    """Whether it had results that cannot be read, or that do not belong to its config; the error says which."""
+
+
+Found = tuple[list[Run], list[Unfinished]]
+"""Finished runs, and those that gave no results."""
 
 
 def collect(folders: Iterable[Path]) -> list[Run]:
-    """Return all finished runs in these folders and below, each once.
+    """Return all finished runs in these folders and below, each once; those that are damaged count as `unfinished`.
 
     Raises:
-        InputError: If a folder is not there, holds something else, or no run in any of them has finished.
+        InputError: If a folder is not there, or no run in any of them has finished.
     """
-    folders = list(folders)
-    runs = {}
-    for path in _find(folders, METRICS):
-        run = RunFolder(path.parent)
-        if not run.config.is_file():
-            raise InputError(f"{run.path} holds {METRICS} and no {run.config.name}: it is not a run of haa")
-        try:
-            summary = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(f"{path} is not valid JSON ({error}): run again, or take the folder away") from None
-        runs[run.path.resolve()] = Run(run.path, read_config(run.config), summary)
-    if not runs:
-        errors = [f"{run.folder} failed: {run.error}" for run in unfinished(folders) if run.error]
-        why = f"; {errors[0]}" if errors else ""
-        raise InputError(f"no finished run in {', '.join(map(str, folders))}: a finished run has a metrics.json{why}")
-    return list(runs.values())
+    return read(folders)[0]
 
 
 def unfinished(folders: Iterable[Path]) -> list[Unfinished]:
-    """Return the runs in these folders and below that have a config and no metrics."""
-    runs = {}
-    for path in _find(folders, CONFIG):
-        run = RunFolder(path.parent)
-        if run.path.name != run.overrides.parent.name and not run.metrics.is_file():
-            runs[run.path.resolve()] = Unfinished(run.path, _error(run.error), _begun(run))
-    for path in _find(folders, ERROR):
-        if not RunFolder(path.parent).metrics.is_file():
-            runs[path.parent.resolve()] = Unfinished(path.parent, _error(path), _begun(RunFolder(path.parent)))
-    return list(runs.values())
+    """Return the runs in these folders and below that have no results, or damaged ones."""
+    return read(folders, none_finished=True)[1]
+
+
+def read(folders: Iterable[Path], none_finished: bool = False) -> Found:
+    """Return the finished runs in these folders and below, each once, and those without results, or with damaged ones.
+
+    Args:
+        folders: Run folders, or folders that hold some.
+        none_finished: Whether it is right that none has finished.
+
+    Raises:
+        InputError: If a folder is not there, or no run in any of them has finished.
+    """
+    folders = list(folders)
+    runs: dict[str, Run] = {}
+    lost: dict[str, Unfinished] = {}
+    for name in (METRICS, CONFIG, ERROR):
+        for path in _find(folders, name):
+            folder, place = RunFolder(path.parent), os.path.realpath(path.parent)
+            if place in runs or place in lost or folder.path.name == folder.overrides.parent.name:
+                continue
+            if name != METRICS:
+                lost[place] = Unfinished(folder.path, _error(folder.error), _begun(folder))
+                continue
+            try:
+                runs[place] = _finished(folder)
+            except InputError as error:
+                lost[place] = Unfinished(folder.path, str(error), _begun(folder), damaged=True)
+    if not runs and not none_finished:
+        raise nothing(folders, list(lost.values()))
+    return list(runs.values()), list(lost.values())
+
+
+def nothing(folders: Iterable[Path], lost: Iterable[Unfinished]) -> InputError:
+    """Return the error of folders without a finished run."""
+    errors = [f"{run.folder} {'is damaged' if run.damaged else 'failed'}: {run.error}" for run in lost if run.error]
+    why = f"; {errors[0]}" if errors else ""
+    return InputError(f"no finished run in {', '.join(map(str, folders))}: a finished run has a metrics.json{why}")
+
+
+def _finished(folder: RunFolder) -> Run:
+    """Return a run all of whose files that the report reads are whole, and belong together."""
+    if not folder.config.is_file():
+        raise InputError(f"{folder.path} holds {METRICS} and no {CONFIG}: {AGAIN}")
+    summary = read_object(folder.metrics, AGAIN)
+    with reading(folder.path, AGAIN):
+        stored = read_mapping(folder.config, AGAIN)
+        check_belongs(folder.path, summary, stored)
+        config = modern(stored)
+        check_config(config)
+        check_summary(summary, config)
+        begun, run = (kind(folder.path, config, _plain(summary)) for kind in (Begun, Run))
+        _check_derived(begun)
+        _ = run.samples, run.history, run.validation
+    return run
 
 
 def _begun(folder: RunFolder) -> Run | None:
-    if not folder.config.is_file():
-        return None
+    """Return what a run would have been; None where nothing says it."""
     try:
-        made = json.loads(folder.made.read_text()) if folder.made.is_file() else {}
-        return Run(folder.path, read_config(folder.config), {"split": "test", "metrics": {}, **made})
-    except (InputError, ValueError):
+        with reading(folder.path, AGAIN):
+            config = read_config(folder.config)
+            check_config(config)
+            made = _made(folder)
+            check_made(made, config)
+            run = Begun(folder.path, config, _plain({"split": "test", **made, "metrics": {}, "samples": 0}))
+            _check_derived(run)
+            return run
+    except InputError:
         return None
+
+
+def _check_derived(run: Run) -> None:
+    """Ask for what is derived of a run, which can fail where a config of version 0.1 is strange."""
+    _ = run.condition, run.loss, run.predictor, run.matched, run.settings
+
+
+def _made(folder: RunFolder) -> dict[str, Any]:
+    """Return what made.json says; where it is damaged, metrics.json, which repeats it."""
+    if not folder.made.exists():
+        return {}
+    try:
+        return read_object(folder.made, AGAIN)
+    except InputError:
+        return read_object(folder.metrics, AGAIN)
+
+
+def _plain(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run says of itself with names that can be printed and drawn."""
+    named = ("metrics", "higher_is_better", "undefined", "references")
+    return {
+        key: plain(value)
+        if isinstance(value, str)
+        else {plain(name): _plain(of) if isinstance(of, dict) else of for name, of in value.items()}
+        if key in named
+        else value
+        for key, value in summary.items()
+    }
 
 
 def _find(folders: Iterable[Path], name: str) -> list[Path]:
     paths = []
     for folder in folders:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise InputError(f"{folder} is not a folder: give a run's folder, or a sweep's")
         paths += sorted(folder.glob(f"**/{name}"), key=_natural)
     return paths
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in path.parts]
+    return [(int(part), "") if part.isdecimal() and len(part) < 20 else (-1, part) for part in path.parts]
 
 
 def _error(path: Path) -> str | None:
-    if not path.is_file():
+    if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text())
-    except ValueError:
-        return "error.json cannot be read"
-    content = content if isinstance(content, dict) else {"error": content}
+        content = read_object(path, AGAIN)
+    except InputError:
+        return f"{path.name} cannot be read"
     text = str(content.get("error") or content.get("message") or content)
-    return (text.strip().splitlines() or ["unknown error"])[-1]
+    return plain((text.strip().splitlines() or ["unknown error"])[-1][:1000])

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from haa.errors import InputError
+from haa.errors import InputError, reason
+from haa.plain import plain
+
+
+def save(built: Any) -> str:
+    """Save a workspace, and return its address.
+
+    Raises:
+        InputError: If Weights & Biases refuses it, or cannot be reached.
+    """
+    try:
+        return plain(str(built.save().url))
+    except Exception as error:  # of its client, of the network, of what answers
+        raise InputError(f"the workspace was not saved ({reason(error)}): see wandb login, and the project") from error
 
 
 def workspace(entity: str, project: str, metric: str, attention: str = "attention_nss", name: str = "haa") -> Any:

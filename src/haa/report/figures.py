@@ -11,10 +11,14 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from haa.disk import make_folder
+from haa.errors import writing
+from haa.plain import plain, short
 from haa.report import statistics
 from haa.report.arms import Arm, Study
 from haa.report.compare import Row
@@ -23,8 +27,11 @@ from haa.report.pays.relation import runs, two_way
 COLOURS = ("#7c7c7c", "#2f7fc1", "#c8641b", "#2b8a5a", "#a35bc4", "#b8860b", "#c2476b", "#3f8f93")
 """Colours of the conditions as they appear, the baseline first; each has a contrast of 3 to light and dark paper."""
 MARKERS = "osD^vP*X"
+NAME = 60
+"""Characters of the longest name in a figure."""
 _INK, _FAINT = "#1c2026", "#8a929b"
 _STYLE: Any = {
+    "text.parse_math": False,
     "font.size": 9.5,
     "font.family": "sans-serif",
     "svg.fonttype": "none",
@@ -68,9 +75,9 @@ def differences(study: Study, rows: Sequence[Row]) -> Figure | None:
                 axis.plot([d.low, d.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
             axis.plot(d.mean, y, _marker(study, row.arm), color=colour, markersize=6)
         axis.axvline(0, color=_INK, linewidth=1)
-        axis.set_yticks(range(len(compared)), [row.arm.label for row in compared])
+        axis.set_yticks(range(len(compared)), [short(row.arm.label, NAME) for row in compared])
         axis.set_ylim(len(compared) - 0.4, -0.6)
-        axis.set_xlabel(f"{study.metric}, difference to baseline")
+        axis.set_xlabel(f"{short(study.metric, NAME)}, difference to baseline")
     return figure
 
 
@@ -99,7 +106,7 @@ def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, f
                 high = np.array([e.mean if e.high is None else e.high for _, e in estimates])
                 colour, marker = _colour(study, arms[-1]), _marker(study, arms[-1])
                 axis.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
-                axis.plot(x, y, f"-{marker}", color=colour, label=name, markersize=5)
+                axis.plot(x, y, f"-{marker}", color=colour, label=_told(name), markersize=5)
             _references(axis, metric, references)
             for arm in [arm for arm in study.arms if arm.oracle and arm.values(metric)]:
                 bound = statistics.mean(list(arm.values(metric).values())).mean
@@ -107,11 +114,11 @@ def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, f
                 if low - (high - low) < bound < high + (high - low):
                     _line(axis, bound, arm.condition, "-.")
                 else:
-                    note = f"{arm.condition} {bound:.3g}, off the axis"
+                    note = f"{short(arm.condition, NAME)} {bound:.3g}, off the axis"
                     axis.text(0.98, 0.98, note, fontsize=8, ha="right", va="top", transform=axis.transAxes)
             axis.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
             axis.set_xlim(-0.15, len(weights) - 0.85)
-            axis.set_ylabel(metric)
+            axis.set_ylabel(short(metric, NAME))
         axes[-1].set_xlabel("align_weight (0 is the baseline)")
         _legend(figure, axes)
     return figure
@@ -133,13 +140,13 @@ def consistency(study: Study) -> Figure | None:
             named: set[str] = set()
             for place in np.unique(arms):
                 arm = study.arms[place]
-                name = "_" if _name(arm) in named else _name(arm)  # all weights share one line of the legend
-                named.add(name)
+                name = "_" if _name(arm) in named else _told(_name(arm))  # all weights share one line of the legend
+                named.add(_name(arm))
                 own, colour, marker = arms == place, _colour(study, arm), _marker(study, arm)
                 axis.plot(across[own], up[own], marker, ls="none", color=colour, label=name, markersize=5, alpha=0.85)
             axis.set_title(heading, loc="left", fontsize=10)
-            axis.set_xlabel(study.attention)
-        axes[0].set_ylabel(study.metric)
+            axis.set_xlabel(short(study.attention, NAME))
+        axes[0].set_ylabel(short(study.metric, NAME))
         _legend(figure, axes)
     return figure
 
@@ -165,8 +172,8 @@ def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
                 values = np.array([[curve[epoch] for epoch in epochs] for curve in by_seed])
                 colour = _colour(study, arm)
                 axis.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.12, linewidth=0)
-                axis.plot(epochs, values.mean(0), color=colour, label=arm.label, linewidth=1.6)
-            axis.set_ylabel(name)
+                axis.plot(epochs, values.mean(0), color=colour, label=_told(arm.label), linewidth=1.6)
+            axis.set_ylabel(short(name, NAME))
         axes[-1].set_xlabel("epoch")
         axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         _legend(figure, axes)
@@ -175,8 +182,8 @@ def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write the figure as NAME.svg and NAME.png, on white."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    make_folder(folder)
+    with writing(folder), matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", facecolor="white", dpi=150)
 
@@ -197,11 +204,7 @@ def inline(figure: Figure, name: str, description: str) -> str:
     markup = file.getvalue()
     markup = markup[markup.index("<svg") :]
     markup = re.sub(r"<metadata>.*?</metadata>", "", markup, flags=re.S)
-    markup = re.sub(r'\bid="', f'id="{name}-', markup)
-    markup = re.sub(r"url\(#", f"url(#{name}-", markup)
-    markup = re.sub(r'xlink:href="#', f'href="#{name}-', markup)
-    markup = markup.replace(_INK, "var(--ink)").replace(_FAINT, "var(--faint)")
-    markup = re.sub(r"font(-family)?: ?([\d.]+px )?[^;\"]*sans-serif[^;\"]*", _font, markup)
+    markup = re.sub(r"<[^>]*>", lambda tag: _own(tag.group(), name), markup)
     opening = re.match(r"<svg[^>]*>", markup)
     assert opening is not None
     view_box = re.search(r'viewBox="[^"]*"', opening.group())
@@ -209,15 +212,25 @@ def inline(figure: Figure, name: str, description: str) -> str:
     new_opening = (
         f'<svg role="img" aria-labelledby="{name}-title" {view_box.group()} xmlns="http://www.w3.org/2000/svg">'
     )
-    return f'{new_opening}<title id="{name}-title">{_escape(description)}</title>{markup[opening.end() :]}'
+    return f'{new_opening}<title id="{name}-title">{escape(plain(description))}</title>{markup[opening.end() :]}'
+
+
+def _own(tag: str, name: str) -> str:
+    """Return a tag with ids, colours and font of the page; what is between tags is text, and stays."""
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    tag = re.sub(r"url\(#", f"url(#{name}-", tag)
+    tag = re.sub(r'xlink:href="#', f'href="#{name}-', tag)
+    tag = tag.replace(_INK, "var(--ink)").replace(_FAINT, "var(--faint)")
+    return re.sub(r"font(-family)?: ?([\d.]+px )?[^;\"]*sans-serif[^;\"]*", _font, tag)
+
+
+def _told(name: str) -> str:
+    """Return a name as the legend takes it, which leaves out those that begin with an underscore."""
+    return short(f" {name}" if name.startswith("_") else name, NAME)
 
 
 def _font(found: re.Match[str]) -> str:
     return f"font-size: {found.group(2).strip()}" if found.group(2) else "font-family: inherit"
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _lines(study: Study) -> dict[str, list[Arm]]:
@@ -254,7 +267,9 @@ def _references(axis: Axes, metric: str, references: dict[str, dict[str, float]]
 
 def _line(axis: Axes, height: float, name: str, style: str) -> None:
     axis.axhline(height, color=_FAINT, linewidth=1, linestyle=style)
-    axis.annotate(name, (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
+    axis.annotate(
+        short(name, NAME), (1, height), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
+    )
 
 
 def _legend(figure: Figure, axes: Any) -> None:

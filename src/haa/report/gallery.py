@@ -12,12 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from haa.errors import InputError, reading
+from haa.plain import short
 from haa.report.answer import number
 from haa.report.arms import Arm, Study
-from haa.run_folder import Maps, RunFolder
+from haa.run_folder import AGAIN, Maps, RunFolder
 
 EACH = 4
 """Number of samples that each rule chooses."""
+PIXELS = 1_000_000
+"""Largest number of pixels of a picture that a run kept."""
+TEXT = 1_000
+"""Characters of the longest text below a picture."""
 SIDE = 160
 """Longer side of a picture in the gallery, in pixels."""
 
@@ -50,8 +56,8 @@ class Section:
     samples: list[Shown]
 
 
-def gallery(study: Study, arms: Sequence[Arm], treatment: Arm | None) -> list[Section]:
-    """Return the samples of a study that are worth a look, from the maps that its runs kept.
+def gallery(study: Study, arms: Sequence[Arm], treatment: Arm | None) -> tuple[list[Section], list[str]]:
+    """Return the samples of a study that are worth a look, from the maps that its runs kept, and what is left out.
 
     All arms are shown by one seed: the lowest that they have in common. The samples are chosen from the
     runs of that seed: some at random (drawn once and for all), others because they gained or lost the most from the
@@ -66,16 +72,19 @@ def gallery(study: Study, arms: Sequence[Arm], treatment: Arm | None) -> list[Se
     arms = [arm for arm, seeds in zip(arms, seeds_with_maps, strict=True) if seeds]
     seeds = set.intersection(*filter(None, seeds_with_maps)) if arms else set()
     if not seeds:
-        return []
+        return [], []
     seed = min(seeds)
-    maps_by_label = {arm.label: Maps.load(RunFolder(arm.runs[seed].folder).maps) for arm in arms}
+    maps_by_label, damaged = _maps(arms, seed)
+    arms = [arm for arm in arms if arm.label in maps_by_label]
+    if not arms:
+        return [], damaged
     ids = [
         name
         for name in next(iter(maps_by_label.values())).id
         if all(name in maps.id for maps in maps_by_label.values())
     ]
     if not ids:
-        return []
+        return [], damaged
     rng = np.random.default_rng(0)
     random_ids = [ids[i] for i in sorted(rng.permutation(len(ids))[:EACH])]
     chosen = [("At random", "drawn once and for all, the same in every report", random_ids)]
@@ -91,7 +100,30 @@ def gallery(study: Study, arms: Sequence[Arm], treatment: Arm | None) -> list[Se
     return [
         Section(heading, rule, [_shown(study, arms, maps_by_label, name, seed) for name in names])
         for heading, rule, names in chosen
-    ]
+    ], damaged
+
+
+def _maps(arms: Sequence[Arm], seed: int) -> tuple[dict[str, Maps], list[str]]:
+    """Return the maps of each arm, and what is wrong with those that are damaged."""
+    found, damaged = {}, []
+    for arm in arms:
+        try:
+            path = RunFolder(arm.runs[seed].folder).maps
+            maps = Maps.load(path)
+            with reading(path, AGAIN):
+                for content in maps.image:
+                    _picture(content)
+            found[arm.label] = maps
+        except InputError as error:
+            damaged.append(str(error))
+    return found, damaged
+
+
+def _picture(content: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(content), formats=["JPEG"])
+    if picture.width * picture.height > PIXELS:
+        raise ValueError(f"a picture has more than {PIXELS} pixels")
+    return picture.convert("RGB")
 
 
 def _gains(study: Study, treatment: Arm | None, seed: int, ids: Sequence[str]) -> list[NDArray[np.float64]] | None:
@@ -117,8 +149,8 @@ def _values(arm: Arm, metric: str, seed: int) -> dict[str, float]:
 def _shown(study: Study, arms: Sequence[Arm], kept: dict[str, Maps], name: str, seed: int) -> Shown:
     first_maps = next(iter(kept.values()))
     row = list(first_maps.id).index(name)
-    text = str(first_maps.text[row])
-    picture = Image.open(io.BytesIO(first_maps.image[row])).convert("RGB")
+    text = short(str(first_maps.text[row]), TEXT)
+    picture = _picture(first_maps.image[row])
     description = text or f"sample {name}"
     cells = [Cell("image", _uri(picture), f"The image: {description}", "")]
     human_name = "simulated human map" if first_maps.simulated else "human map"
@@ -129,7 +161,7 @@ def _shown(study: Study, arms: Sequence[Arm], kept: dict[str, Maps], name: str, 
     for arm in arms:
         maps = kept[arm.label]
         arm_row = list(maps.id).index(name)
-        output = str(maps.said[arm_row])
+        output = short(str(maps.said[arm_row]), TEXT)
         scores = [f"{m} {number(_values(arm, m, seed).get(name, np.nan), 2)}" for m in _told(study, arm, seed)]
         caption = ", ".join([*([f"“{output}”"] if output else []), *scores])
         overlay = _overlay(picture, maps.machine[arm_row].astype(float))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +15,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import haa
+from haa.disk import make_folder, write_whole
+from haa.plain import cell, plain
 from haa.report import figures
 from haa.report.answer import answer, interval, number, p_value, signed
 from haa.report.arms import Arm, Study, studies
 from haa.report.caveats import caveats, overall
-from haa.report.collect import collect, unfinished
+from haa.report.collect import Found, nothing, read
 from haa.report.compare import Row, rows
 from haa.report.gallery import gallery
 from haa.report.pays.answer import CAPTION, HEADINGS, SAMPLE_HEADINGS, cells, pays, sample_cells, sentences
@@ -66,7 +69,13 @@ class Drawing:
     first: bool = False
 
 
-def write(folders: Sequence[Path], output: Path, metric: str | None = None, difference: float | None = None) -> Path:
+def write(
+    folders: Sequence[Path],
+    output: Path,
+    metric: str | None = None,
+    difference: float | None = None,
+    found: Found | None = None,
+) -> Path:
     """Write index.html, summary.csv and figures/ for the runs in some folders.
 
     Args:
@@ -74,26 +83,29 @@ def write(folders: Sequence[Path], output: Path, metric: str | None = None, diff
         output: Folder to write to; the files of an earlier report in it are replaced.
         metric: Metric that the verdict is about; None is the one by which each task selects its checkpoint.
         difference: Smallest difference worth having, in units of the metric; None is what the runs were given.
+        found: What is in the folders, where it has been read already.
 
     Returns:
         Path of the page.
 
     Raises:
-        InputError: If there is no finished run, or none has the metric.
+        InputError: If there is no finished run (a page still tells of damaged ones), none has the metric, or the disk refuses the page.
     """
-    lost = unfinished(folders)
-    study_list = studies(collect(folders), metric, lost)
+    runs, lost = found or read(folders, none_finished=True)
+    if not runs and not any(run.damaged for run in lost):
+        raise nothing(folders, lost)
+    study_list = studies(runs, metric, lost)
     if difference is not None:
         study_list = [replace(study, difference=difference) for study in study_list]
     claim_lists = family(study_list)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     views, csv_lines = [], []
     for k, (study, study_claims) in enumerate(zip(study_list, claim_lists, strict=True)):
         prefix = "" if len(study_list) == 1 else f"study{k + 1}_"
         view, study_lines = _study(study, study_claims, len(study_list), output, f"study{k + 1}", prefix)
         views.append(view)
         csv_lines += study_lines
-    heading = "haa report" if len(study_list) == 1 else f"haa report: {len(study_list)} studies"
+    heading = "haa report" if len(study_list) <= 1 else f"haa report: {len(study_list)} studies"
     title = f"haa report: {study_list[0].title}" if len(study_list) == 1 else heading
     page = (
         _environment()
@@ -111,9 +123,11 @@ def write(folders: Sequence[Path], output: Path, metric: str | None = None, diff
             harmless=", ".join(HARMLESS),
         )
     )
-    (output / "summary.csv").write_text(_csv(csv_lines))
+    write_whole(output / "summary.csv", _csv(csv_lines))
     path = output / "index.html"
-    path.write_text(page)
+    write_whole(path, page)
+    if not runs:
+        raise nothing(folders, lost)
     return path
 
 
@@ -125,6 +139,7 @@ def _study(
     treatment = study_claims[0].arm if study_claims else None
     drawn_arms = _told(study, treatment)
     claim_by_label = {claim.arm.label: claim for claim in study_claims}
+    sections, left_out = gallery(study, drawn_arms, treatment)
     view = {
         "id": name,
         "title": study.title,
@@ -138,7 +153,8 @@ def _study(
         ],
         "figures": _figures(study, by_metric[study.metric], drawn_arms, output, name, prefix),
         "pays": _pays(study, study_claims, output, name, prefix),
-        "gallery": gallery(study, drawn_arms, treatment),
+        "gallery": sections,
+        "pictures": left_out,
     }
     return view, [_line(study, row, claim_by_label) for lines in by_metric.values() for row in lines]
 
@@ -268,20 +284,25 @@ def _csv(table: list[list[Any]]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([f"{cell:.9g}" if isinstance(cell, float) else cell for cell in line] for line in table)
+    writer.writerows([_shown(value) for value in line] for line in table)
     return file.getvalue()
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:.9g}" if isinstance(value, float) and math.isfinite(value) else cell(value)
 
 
 def _count(found: Sequence[Study]) -> str:
     runs = sum(len(study.runs) for study in found)
     seeds = {seed for study in found for arm in study.arms for seed in arm.runs}
-    return f"{runs} runs, {len(seeds)} seeds" if len(seeds) > 1 else f"{runs} runs, 1 seed"
+    return f"{runs} runs, 1 seed" if len(seeds) == 1 else f"{runs} runs, {len(seeds)} seeds"
 
 
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("haa.report", "."),
         autoescape=True,
+        finalize=lambda value: plain(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from haa.console import Console
 from haa.errors import InputError
+from haa.plain import plain, short
 from haa.progress import progress
 from haa.report import power
 from haa.report.arms import Arm, Study, studies
-from haa.report.collect import collect
+from haa.report.caveats import damaged
+from haa.report.collect import read
 from haa.report.compare import by_stimulus
 from haa.report.crossed import PRIOR, Floats, over_stimuli
 from haa.report.verdict import LEVEL
@@ -77,15 +80,16 @@ def show(
     power.check(difference, wanted, alpha)
     difference = abs(difference)
     console = console or Console()
-    for study in studies(collect(folders), metric):
+    runs, lost = read(folders)
+    for study in studies(runs, metric, lost):
         treatments = study.of("treatment")
         if study.baseline is None or not treatments:
             raise InputError(
                 f"{study.title}: a plan needs runs of weight 0 and runs with human or predicted gaze, of the same seeds"
             )
         pilots = [pilot(study, arm) for arm in treatments]
-        heading = f"\n[bold]{study.title}[/]: seeds for a difference of {difference:g} in {study.metric}"
-        console.print(heading, highlight=False)
+        wanted_of = f": seeds for a difference of {difference:g} in {plain(study.metric)}"
+        console.print(Text.assemble((f"\n{plain(study.title)}", "bold"), wanted_of))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("to be shown", no_wrap=True)
         for name in ("sd", "seeds", "power", "power\nat worst", "seeds\nat worst"):
@@ -96,7 +100,9 @@ def show(
         console.print(table)
         told = [text for each in pilots for text in _told(each, difference, wanted, alpha)]
         for text in [*told, *_legend(study, pilots, difference)]:
-            console.print(text, highlight=False)
+            console.print(text)
+    for line in damaged(lost):
+        console.print(line, soft_wrap=True)
 
 
 def pilot(study: Study, arm: Arm) -> Pilot:
@@ -249,4 +255,4 @@ def _legend(study: Study, pilots: Sequence[Pilot], difference: float) -> list[st
 
 
 def _name(arm: Arm) -> str:
-    return arm.label.replace(", weight", "")
+    return short(arm.label.replace(", weight", ""), 80)

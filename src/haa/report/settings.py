@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from haa.plain import plain
+
 HARMLESS: Mapping[str, str] = {
     "output_dir": "where results are written",
     "cache": "where features are kept",
@@ -63,8 +65,8 @@ def settings(config: Mapping[str, Any], summary: Mapping[str, Any], recorded: Ma
     for key, value in flat({name: node for name, node in config.items() if name not in ARM}).items():
         if _harmless(key) or _is_the_seed(key, value, seed):
             continue
-        text = str(value)
-        found[key] = text.replace(place, "") if place else text
+        within = isinstance(value, str) and place and (value == place or value.startswith(f"{place}/"))
+        found[key] = plain(value[len(place) :] if within else str(value))
     if data := summary.get("data"):
         found = {key: value for key, value in found.items() if key.split(".")[-1] != "root"}
         found |= {f"data {key}": str(value) for key, value in flat(data).items()}

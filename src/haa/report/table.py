@@ -7,33 +7,44 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from haa.console import Console
+from haa.plain import plain, short
 from haa.report.arms import Arm, Study, studies
-from haa.report.collect import collect
+from haa.report.caveats import damaged
+from haa.report.collect import Found, read
+
+LABEL = 80
+"""Characters of the longest name in a table."""
+MEANS = ": mean ± standard deviation over seeds, test split"
 
 
-def show(folders: Sequence[Path], console: Console | None = None) -> None:
+def show(folders: Sequence[Path], console: Console | None = None, found: Found | None = None) -> None:
     """Print mean and standard deviation over seeds for every arm of every study.
 
     Args:
         folders: Run folders, or folders that hold some.
         console: Where to print.
+        found: What is in the folders, where it has been read already.
     """
     console = console or Console()
-    for study in studies(collect(folders)):
+    runs, lost = found or read(folders, none_finished=True)
+    for study in studies(runs):
         gaze = ", simulated gaze" if study.simulated else ""
-        heading = f"\n[bold]{study.title}{gaze}[/]: mean ± standard deviation over seeds, test split"
-        console.print(heading, highlight=False)
+        heading = Text.assemble(("\n" + plain(study.title) + gaze, "bold"), MEANS)
+        console.print(heading)
         for table in _tables(study, console.width):
             console.print(table)
         never = [name for name in _all_metrics(study) if name not in study.metrics]
         if never:
             names = ", ".join(never)
-            console.print(f"[dim]undefined in every run, mostly for want of recorded gaze: {names}[/]", highlight=False)
+            console.print(f"undefined in every run, mostly for want of recorded gaze: {names}", style="dim")
         if any(arm.predicted for arm in study.arms):
-            console.print("[dim]predicted gaze: a saliency model's, where nobody's was recorded[/]", highlight=False)
+            console.print("predicted gaze: a saliency model's, where nobody's was recorded", style="dim")
+    for line in damaged(lost):
+        console.print(line, soft_wrap=True)
 
 
 def _all_metrics(study: Study) -> list[str]:
@@ -58,10 +69,10 @@ def _table(arms: list[Arm], names: list[str]) -> Table:
     table.add_column("metric", no_wrap=True)
     for arm in arms:
         # a word a line: a column is as wide as its numbers
-        heading = arm.label.replace(", ", ",\n")
+        heading = short(arm.label, LABEL).replace(", ", ",\n")
         table.add_column(heading.replace(" ", "\n", heading.count(" predicted")), justify="right", no_wrap=True)
     for name in names:
-        table.add_row(name, *(_spread(arm, name) for arm in arms))
+        table.add_row(short(name, LABEL), *(_spread(arm, name) for arm in arms))
     table.add_row("seeds", *(str(len(arm.runs)) for arm in arms))
     return table
 

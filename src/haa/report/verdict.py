@@ -254,7 +254,7 @@ def _at_worst(study: Study, claim: Claim, matched: Sequence[bool], untold: bool)
     """Return the p-values with each lost run worse, or better, than any other: whichever speaks against the word."""
     assert claim.baseline is not None
     involved = [claim.baseline, *claim.controls, *claim.gains]
-    if not any(c.arm.missing(c.metric) or c.other.missing(c.metric) for c in involved):
+    if not study.astray and not any(c.arm.missing(c.metric) or c.other.missing(c.metric) for c in involved):
         return dict(claim.p_values)
     sides = []
     for direction in (1, -1):
@@ -280,10 +280,11 @@ def _filled(study: Study, comparison: Comparison, direction: int) -> Comparison:
     own, theirs = comparison.arm.values(metric), comparison.other.values(metric)
     gone, gone_too = comparison.arm.missing(metric), comparison.other.missing(metric)
     lost = {*gone, *gone_too} & {*own, *gone} & {*theirs, *gone_too}
-    if not lost:
+    if not lost and not study.astray:
         return comparison
     seeds = [*comparison.seeds, *sorted(lost)]
     differences = [own.get(seed, against) - theirs.get(seed, for_) for seed in seeds]
+    differences += [against - for_] * len(study.astray)  # which may be of either arm
     seen = comparison.contrast
     found = contrast(differences, others_on_seeds(study, comparison.arm, comparison.other, metric, comparison.seeds))
     # the test split's part of the uncertainty stays what it was

@@ -28,7 +28,11 @@ class Signals(pl.Callback):
     def on_train_batch_end(self, *rest: Any) -> None:
         check_stopped()
 
-    on_test_batch_end = on_validation_batch_end = on_train_batch_end
+    def on_validation_batch_end(self, *rest: Any) -> None:
+        check_stopped()
+
+    def on_test_batch_end(self, *rest: Any) -> None:
+        check_stopped()
 
 
 class EpochSeed(pl.Callback):

@@ -8,15 +8,19 @@ from typing import Any, get_args
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from haa.console import Console
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
+from haa.plain import plain, short
 from haa.predict.condition import Predicted
 from haa.run_folder import class_name
 from haa.tasks.aligned_module import AlignedModule
 
+NAME = 80
+"""Characters of the longest name in a table."""
 ORACLE = (
     "oracle: the human map is the attention, at test time too: an upper bound, no model; its attention metrics are the "
     "human map's own"
@@ -36,14 +40,15 @@ def announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedMod
     source = f" attention={class_name(cfg.attention)}" if cfg.get("attention") else ""
     choice = f"align_weight={cfg.align_weight} condition={data.condition.label}{source}"  # type: ignore[union-attr]
     console = Console()
-    console.print(f"[bold]haa[/] {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})", highlight=False)
+    line = f" {cfg.task.name} {choice} seed={cfg.seed} ({gaze}; {counts})"
+    console.print(Text.assemble(("haa", "bold"), plain(line)))
     for note in data.dataset("train").notes:
-        console.print(f"    {note}", highlight=False, markup=False)
+        console.print(f"    {note}")
     if module.oracle:
-        console.print(f"    {ORACLE}", highlight=False)
+        console.print(f"    {ORACLE}")
     if isinstance(data.condition, Predicted):
-        console.print(f"    {_predicted_by(data.condition)}", highlight=False)
-    console.print(f"    writes to {folder}", highlight=False)
+        console.print(f"    {_predicted_by(data.condition)}")
+    console.print(f"    writes to {folder}")
 
 
 def show_scores(summary: dict[str, Any], valid: dict[str, int], data: DataModule, unmeasured: str = "") -> None:
@@ -63,28 +68,25 @@ def show_scores(summary: dict[str, Any], valid: dict[str, int], data: DataModule
     table.add_column("samples", justify="right")
     references = summary.get("references", {})
     for reference in references:
-        table.add_column(reference, justify="right", style="dim")
+        table.add_column(short(reference, NAME), justify="right", style="dim")
     looked = data.some_gaze(split)
     for name, value in summary["metrics"].items():
         if value is None and not looked and name.startswith("attention_"):
             continue  # told below
         beside = [f"{row[name]:.4f}" if name in row else "" for row in references.values()]
         shown = "undefined" if value is None else f"{value:.4f}"
-        table.add_row(name, shown, str(valid.get(name, summary["samples"])), *beside)
+        table.add_row(short(name, NAME), shown, str(valid.get(name, summary["samples"])), *beside)
     console = Console()
-    console.print(f"\n[bold]{summary['split']} split[/], {summary['samples']} samples{gaze}", highlight=False)
+    console.print(Text.assemble((f"\n{summary['split']} split", "bold"), f", {summary['samples']} samples{gaze}"))
     console.print(table)
     if summary["inserts_map"]:
-        console.print(ORACLE, highlight=False)
+        console.print(ORACLE)
     if isinstance(data.condition, Predicted):
-        console.print(_predicted_by(data.condition), highlight=False)
+        console.print(_predicted_by(data.condition))
     if not looked:
-        console.print(
-            f"nobody's gaze was recorded in the {split} split: attention_nss and its like are undefined",
-            highlight=False,
-        )
+        console.print(f"nobody's gaze was recorded in the {split} split: attention_nss and its like are undefined")
     if unmeasured:
-        console.print(f"faithfulness was not measured: {unmeasured}", highlight=False)
+        console.print(f"faithfulness was not measured: {unmeasured}")
 
 
 def _predicted_by(condition: Predicted) -> str:

@@ -114,7 +114,16 @@ class _Watch(threading.Thread):
             return  # nothing had begun
         how = f"study={self.folder.relative_to('studies')}" if self.folder.is_relative_to("studies") else None
         how = how or f"hydra.sweep.dir={self.folder}"
-        print(f"haa: the study was cut off; the same command with {how} goes on with it", file=self.out, flush=True)
+        at = ", ".join(self.begun())
+        where = f" in {at}" if at else ""
+        line = f"haa: the study was cut off{where}; the same command with {how} goes on with it"
+        print(line, file=self.out, flush=True)
+
+    def begun(self) -> list[str]:
+        """Return the runs that have begun since the study has, and not ended."""
+        runs = [RunFolder(self.folder / name) for name in self.names()]
+        begun = [run for run in runs if run.lock.is_file() and run.lock.stat().st_mtime >= self.since]
+        return [run.path.name for run in begun if not (run.finished or run.error.is_file())]
 
 
 def _time(seconds: float) -> str:

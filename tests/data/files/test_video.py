@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from haa.data.files import video as module
 from haa.data.files.video import Video, clips
 from haa.errors import InputError
 
@@ -109,3 +110,35 @@ def test_clips_cover_the_video(frames, length, step):
 def test_a_video_shorter_than_a_clip_is_refused():
     with pytest.raises(InputError, match="21 frames"):
         clips(21, 8, 3)
+
+
+def test_a_list_that_names_other_files_is_no_video(encoded, tmp_path):
+    text = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{encoded}\n#EXT-X-ENDLIST\n"
+    (tmp_path / "list.mp4").write_text(text)
+    with pytest.raises(InputError, match=r"list\.mp4 cannot be decoded"):
+        Video(tmp_path / "list.mp4")
+
+
+def test_frames_and_their_number_are_bounded(encoded, monkeypatch):
+    monkeypatch.setattr(module, "PIXELS", 64 * 48 - 1)
+    with pytest.raises(InputError, match=r"clip\.mp4 has frames of 64 x 48 pixels"):
+        Video(encoded)
+    monkeypatch.setattr(module, "PIXELS", 64 * 48)
+    monkeypatch.setattr(module, "FRAMES", 29)
+    with pytest.raises(InputError, match=r"clip\.mp4 has more than 29 frames"):
+        Video(encoded)
+
+
+def test_damaged_videos_are_refused_or_read(encoded, tmp_path):
+    good, refused = encoded.read_bytes(), []
+    for seed in range(40):
+        rng = random.Random(seed)
+        content, at = bytearray(good), len(good) - 1 - rng.randrange(1500)
+        content[at : at + 4] = rng.choice([b"\xff\xff\xff\xff", b"\0\0\0\x80", rng.randbytes(4)])
+        (tmp_path / "a.mp4").write_bytes(content)
+        try:
+            Video(tmp_path / "a.mp4").frames([0])
+        except InputError as error:
+            refused.append(str(error))
+    assert 0 < len(refused) < 40
+    assert all("a.mp4" in said for said in refused)

@@ -184,7 +184,8 @@ def everything(dataset, backbone, directory):
     """All that a cache gives, looked up as in a run."""
     cache = cached_features(dataset, backbone, Transform((6, 8)), directory, flip=True)
     values = [[cache.image(i), cache.features(i), cache.features(i, flip=True)] for i in range(8)]
-    return cache.folder, torch.cat([one.flatten() for some in values for one in some]), cache.native_size(3)
+    sizes = [cache.native_size(i) for i in range(8)]
+    return cache.folder, torch.cat([one.flatten() for some in values for one in some]), sizes
 
 
 def test_one_flipped_bit_anywhere_in_a_cache_is_an_error_that_names_the_file(tmp_path, backbone):
@@ -201,10 +202,10 @@ def test_one_flipped_bit_anywhere_in_a_cache_is_an_error_that_names_the_file(tmp
         path.write_bytes(whole)
     _, again, size_again = everything(Questions(), backbone, tmp_path)
     assert torch.equal(again, expected)
-    assert size_again == size == (12, 16)
+    assert size_again == size == [(12, 16)] * 8
 
 
-@pytest.mark.parametrize("size", [0, 3, 100, 200, -1])
+@pytest.mark.parametrize("size", [0, 3, 50, -1])
 @pytest.mark.parametrize("name", ["features.npy", "images.npy.crc", "sizes.npy"])
 def test_a_file_that_lost_its_end_is_an_error_and_its_folder_deleted_the_cache_is_made_again(
     tmp_path, backbone, name, size

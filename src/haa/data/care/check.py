@@ -12,10 +12,10 @@ from typing import get_args
 import numpy as np
 import torch
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from haa.console import Console
 from haa.data.build_index import EXAMPLES
 from haa.data.care.near_identical import near_identical, thumbnail
 from haa.data.care.overlays import overlay_page
@@ -131,12 +131,13 @@ def check(make: Make, against: Make | None = None, picture: Path | None = None) 
     _print(console, datasets, counts_by_split, faults, [*pair_notes, *overlap_notes])
     if picture is not None and datasets:
         drawn_count = _draw(datasets, picture)
-        console.print(f"{drawn_count} samples with what is recorded of them: {picture}", highlight=False)
+        console.print(f"{drawn_count} samples with what is recorded of them: {picture}")
     return not faults.counts
 
 
 def _open(make: Make, faults: Faults) -> Iterator[tuple[Split, GazeDataset]]:
     noted: set[str] = set()
+    indexed = False  # the splits of an index share its faults
     for split in get_args(Split):
         try:
             with collecting_faults():
@@ -146,7 +147,7 @@ def _open(make: Make, faults: Faults) -> Iterator[tuple[Split, GazeDataset]]:
                 faults.add("cannot be read", str(error))
             noted.add(str(error))
             continue
-        if isinstance(data, IndexedDataset) and not noted:
+        if isinstance(data, IndexedDataset) and not indexed:
             for kind, fault in data.faults.items():
                 for message in fault["examples"]:
                     faults.add(kind, message, 0)
@@ -155,7 +156,7 @@ def _open(make: Make, faults: Faults) -> Iterator[tuple[Split, GazeDataset]]:
                     faults.add(
                         EXCHANGED, f"{fault['exchanged']} of {fault['count']} fixations outside would lie inside"
                     )
-            noted.add("index")
+            indexed = True
         yield split, data
 
 
@@ -313,18 +314,18 @@ def _print(
         table.add_row(split, *map(str, numbers), people)
     if datasets:
         first = next(iter(datasets.values()))
-        console.print(f"\n[bold]{type(first).__name__}[/]{' (simulated gaze)' if first.simulated else ''}")
+        console.print(f"\n{type(first).__name__}{' (simulated gaze)' if first.simulated else ''}", style="bold")
         console.print(table)
     repeated = sum(counts.repeated for counts in found.values())
     repeated_notes = [f"{repeated} fixations lie where another one of the same picture lies"] if repeated else []
     for note in [_sizes(sum((counts.sizes for counts in found.values()), Counter())), *repeated_notes, *notes]:
-        console.print(note, highlight=False, markup=False)
+        console.print(note)
     for kind, count in faults.counts.most_common():
-        console.print(f"[bold red]{count} x {kind}[/]", highlight=False)
+        console.print(f"{count} x {kind}", style="bold red")
         for message in faults.examples[kind][:3]:
-            console.print(f"    {message}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"    {message}", soft_wrap=True)
         if count > 3:
-            console.print(f"    ... and {count - 3} more", highlight=False)
+            console.print(f"    ... and {count - 3} more")
     console.print("no faults found" if not faults.counts else f"{len(faults.counts)} kinds of faults", style="bold")
 
 

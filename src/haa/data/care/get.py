@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pooch
-import requests
-import urllib3
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from haa.data.care.download import check, download
 from haa.data.care.sources import SOURCES, File
 from haa.data.care.unpack import is_archive, unpack
-from haa.data.files.json_file import read_json
-from haa.errors import InputError, suggest
+from haa.data.files import json_file
+from haa.disk import locked, make_folder, remove_partial
+from haa.errors import InputError, reading, suggest, writing
+from haa.stored import CHECKSUM, read_json, write_json
 
 RECORD = "haa-downloads.json"
 """Name of the file in the target folder that holds the SHA-256 and size of each fetched file, by address.
 
 A later fetch must agree with it.
 """
+
+LOCK = ".haa-downloads.lock"
+"""Name of the file in the target folder whose lock is held by who fetches into it."""
+
+Record = dict[str, dict[str, Any]]
 
 
 def get(name: str, root: Path, sources: Mapping[str, Sequence[File]] = SOURCES) -> None:
@@ -48,82 +45,89 @@ def get(name: str, root: Path, sources: Mapping[str, Sequence[File]] = SOURCES) 
     """
     if name not in sources:
         raise InputError(f"there is no data set {name} to fetch: {suggest(name, sorted(sources))}")
-    root.mkdir(parents=True, exist_ok=True)
-    pooch.get_logger().setLevel("WARNING")  # the progress bar says what is fetched
-    record = _read_record(root)
-    files = [file for file in sources[name] if not _done(file, root, record)]
+    make_folder(root)
+    console = Console(stderr=True)
+    with locked(root / LOCK, lambda: console.print(f"another haa data get is at work in {root}: waiting for it")):
+        remove_partial(root)
+        record = _read_record(root, console)
+        done = {file for file in sources[name] if _done(file, root, record)}
+        for file in done:  # where a kill left it, unpacked
+            _drop_archive(file, root)
+        files = [file for file in sources[name] if file not in done]
+        _check_room(name, files, root)
+        columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+            for file in files:
+                _get(file, root, record, progress)
+
+
+def _check_room(name: str, files: Sequence[File], root: Path) -> None:
     # an archive needs its own size, and about as much again when it is unpacked: photos hardly shrink
     needed = sum(file.size * (2 if is_archive(file.name) else 1) for file in files)
     free = shutil.disk_usage(root).free
     if needed > free:
         raise InputError(f"{root} has {free / 1e9:.1f} GB left, {name} needs {needed / 1e9:.1f} GB: name another root")
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        for file in files:
-            task = progress.add_task(file.name, total=file.size)
-            folder = root / file.to
-            path = _fetch(file, folder, record.get(file.url, {}).get("sha256"), progress, task)
-            file_record = {"sha256": pooch.file_hash(str(path)), "bytes": path.stat().st_size}
-            if is_archive(path.name):
-                progress.update(task, description=f"unpacking {file.name}")
-                unpack(path, folder)
-                path.unlink()
-            record[file.url] = file_record
-            (root / RECORD).write_text(json.dumps(record, indent=1) + "\n")
-            progress.remove_task(task)
 
 
-def _read_record(root: Path) -> dict[str, dict[str, Any]]:
-    return read_json(root / RECORD) if (root / RECORD).exists() else {}
+def _get(file: File, root: Path, record: Record, progress: Progress) -> None:
+    task = progress.add_task(file.name, total=file.size)
+    path = root / file.to / file.name
+    known = record.get(file.url)
+    expected = file.hash or (f"sha256:{known['sha256']}" if known else None)
+    with reading(path):
+        sha256 = check(path, expected) if path.is_file() else None
+    if sha256 is None:
+        sha256 = download(
+            file.url,
+            path,
+            expected,
+            f"delete {root / RECORD}, archives are then fetched again" if known and not file.hash else "look there",
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    with reading(path):
+        record[file.url] = {"sha256": sha256, "bytes": path.stat().st_size}
+    if is_archive(path.name):
+        progress.update(task, description=f"unpacking {file.name}")
+        unpack(path, path.parent)
+    write_json(root / RECORD, record)
+    _drop_archive(file, root)
+    progress.remove_task(task)
 
 
-def _done(file: File, root: Path, record: Mapping[str, Mapping[str, Any]]) -> bool:
+def _drop_archive(file: File, root: Path) -> None:
+    if is_archive(file.name):
+        with writing(root / file.to):
+            (root / file.to / file.name).unlink(missing_ok=True)
+
+
+def _read_record(root: Path, console: Console) -> Record:
+    path = root / RECORD
+    if not path.exists():
+        return {}
+    try:
+        content = json_file.read_json(path)
+        if isinstance(content, dict) and CHECKSUM in content:  # it had none once
+            content = read_json(path, "delete it")
+        if isinstance(content, dict) and all(map(_is_sound, content.values())):
+            return content
+    except InputError:
+        pass
+    console.print(f"{path} is damaged, and begun anew: files that are there are kept, archives are fetched again")
+    return {}
+
+
+def _is_sound(entry: Any) -> bool:
+    sound = isinstance(entry, dict) and entry.keys() == {"sha256", "bytes"} and type(entry["bytes"]) is int
+    return sound and isinstance(entry["sha256"], str) and re.fullmatch("[0-9a-f]{64}", entry["sha256"]) is not None
+
+
+def _done(file: File, root: Path, record: Record) -> bool:
     if file.url not in record:
         return False
     path = root / file.to / file.name
-    return is_archive(file.name) or (path.exists() and path.stat().st_size == record[file.url]["bytes"])
-
-
-def _fetch(file: File, folder: Path, recorded: str | None, progress: Progress, task: TaskID) -> Path:
-    partial = folder / f"{file.name}.partial"
-
-    def download(url: str, output: str, _: Any) -> None:
-        _resume(url, partial, progress, task)
-        partial.replace(output)
-
-    expected_hash = file.hash or (f"sha256:{recorded}" if recorded else None)
-    try:
-        # pooch checks the hash, and puts the file in place when it is complete
-        return Path(pooch.retrieve(file.url, expected_hash, fname=file.name, path=folder, downloader=download))
-    # `_resume` reads the raw stream, which raises urllib3's own errors
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{file.url} cannot be fetched ({reason}): give the command again, it goes on there") from None
-    except ValueError:
-        raise InputError(
-            f"{file.url} has not the hash {expected_hash} that its publisher states or that it had before: it was "
-            "cut or changed on the way (give the command again), or its publisher changed it "
-            f"(then delete it from {RECORD})"
-        ) from None
-
-
-def _resume(url: str, path: Path, progress: Progress, task: TaskID) -> None:
-    """Append what is left of ``url`` to ``path``."""
-    bytes_done = path.stat().st_size if path.exists() else 0
-    with requests.get(
-        url, stream=True, timeout=30, headers={"Range": f"bytes={bytes_done}-"} if bytes_done else {}
-    ) as answer:
-        if answer.status_code == 416 and answer.headers.get("Content-Range", "").endswith(f"/{bytes_done}"):
-            return  # the file is complete
-        answer.raise_for_status()
-        if answer.status_code != 206:  # a server that does not know ranges starts anew
-            bytes_done = 0
-        bytes_left = int(answer.headers.get("Content-Length", 0))
-        progress.update(task, total=bytes_done + bytes_left or None, completed=bytes_done)
-        with path.open("ab" if bytes_done else "wb") as out:
-            # read raw, or requests would unpack an archive that the server calls compressed
-            while part := answer.raw.read(1 << 16):
-                out.write(part)
-                progress.advance(task, len(part))
-    if bytes_left and path.stat().st_size < bytes_done + bytes_left:
-        raise requests.ConnectionError(f"{path.stat().st_size} of {bytes_done + bytes_left} bytes came")
+    if is_archive(file.name):
+        return True
+    known = record[file.url]
+    with reading(path):
+        same = path.is_file() and path.stat().st_size == known["bytes"]
+        return same and check(path, f"sha256:{known['sha256']}") is not None

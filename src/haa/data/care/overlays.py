@@ -6,14 +6,17 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from haa.data.dataset import GazeDataset
+from haa.plain import plain, short
 
 COLUMNS = 4
 
 
+@matplotlib.rc_context({"text.parse_math": False})
 def overlay_page(datasets: Sequence[GazeDataset], indices: Sequence[Sequence[int]], title: str) -> Figure:
     """Draw one field per sample: its picture, fixations (numbered in order, one colour a person), mask and texts.
 
@@ -25,7 +28,7 @@ def overlay_page(datasets: Sequence[GazeDataset], indices: Sequence[Sequence[int
     samples = [data[index] for data, chosen in zip(datasets, indices, strict=True) for index in chosen]
     rows = max(1, -(-len(samples) // COLUMNS))
     figure = Figure(figsize=(3.4 * COLUMNS, 3.1 * rows + 0.5), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(short(title, 100), fontsize=11)
     for axis in figure.subplots(rows, COLUMNS, squeeze=False).ravel()[len(samples) :]:
         axis.axis("off")
     for axis, sample in zip(figure.axes, samples, strict=False):
@@ -40,7 +43,7 @@ def _draw(axis: Any, sample: dict[str, Any]) -> None:
     axis.set_xticks([0, width - 1])
     axis.set_yticks([0, height - 1])
     axis.tick_params(labelsize=6)
-    axis.set_title(textwrap.shorten(sample["id"], 40), fontsize=7)
+    axis.set_title(short(sample["id"], 40), fontsize=7)
     if "mask" in sample:
         axis.contour(np.asarray(sample["mask"]) > 127, levels=[0.5], colors="cyan", linewidths=0.8)
     if "density" in sample and sample["density"].any():
@@ -75,4 +78,4 @@ def _text(sample: dict[str, Any]) -> str:
     if "question" in sample:
         lines.append(f"{sample['question']} {sample['answers'][0]}")
     lines += sample.get("captions", [])[:1]
-    return "\n".join(textwrap.shorten(line, 60) for line in lines)
+    return "\n".join(textwrap.shorten(plain(line), 60) for line in lines)

@@ -147,7 +147,7 @@ class _Scanner:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
-                if end < len(self._text) or not self._more():  # a number might go on
+                if end + 2 < len(self._text) or not self._more():  # a number might go on, by e-9
                     self._at = end
                     return value
             except json.JSONDecodeError:
@@ -189,7 +189,7 @@ def field(record: Any, key: str, kind: type[T], path: Path) -> T:
         haa.errors.InputError: a.json: 'id' is None, not a whole number from 0, in {'id': None}: fetch it again
     """
     value: Any = record.get(key, _ABSENT) if type(record) is dict else _ABSENT
-    if type(value) is kind and not (kind is int and value < 0):
+    if type(value) is kind and (type(value) is not int or value >= 0):
         return value
     record = reprlib.repr(record)
     if value is _ABSENT:

@@ -22,6 +22,11 @@ from haa.gaze import Size
 FRAMES = 5_000_000
 """Largest number of frames of a video: a day at 60 a second."""
 
+FORMATS = "mov,avi,matroska,mpeg,mpegvideo,mpegts,asf,flv,ogg,gif,m4v,h264,hevc"
+"""Formats that are read, under FFmpeg's names; FFmpeg knows others, such as playlists, that name further files."""
+
+_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+
 
 class Video:
     """Video file whose k-th frame is the k-th to be shown, whatever the order in the file.
@@ -32,7 +37,7 @@ class Video:
     ``pip install haa[video]``.
 
     Args:
-        path: Any file that FFmpeg reads.
+        path: A file of one of the `FORMATS`.
 
     Raises:
         InputError: If the file is missing, damaged or holds no video, or PyAV is not installed.
@@ -130,7 +135,7 @@ class Video:
         except ImportError:
             raise InputError("reading video needs PyAV: run `pip install haa[video]`") from None
         try:
-            with av.open(str(self.path)) as container:
+            with av.open(str(self.path), options=_OPTIONS) as container:
                 if not container.streams.video:
                     raise InputError(f"{self.path} holds no video: give a file that does")
                 stream = container.streams.video[0]

@@ -1,0 +1,102 @@
+"""The folder of one run: chosen, held and refused before anything in it is touched."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, read_write
+
+from haa.cli.overrides import stop
+from haa.errors import InputError
+from haa.run.stopping import rank
+from haa.run_folder import RunFolder
+
+_held: list[FileLock] = []
+
+
+class OwnFolder(Callback):
+    """Give a run a folder of its own before Hydra writes into it, and hold it while the run lasts.
+
+    The default folder is named by the second; where it is taken, ``_2`` follows. One that the user names is refused if
+    it holds a run. The other processes of a distributed run write to the folder of the first.
+
+    Args:
+        results: Whether results are written into it, which nothing may be mixed with.
+    """
+
+    def __init__(self, results: bool = True) -> None:
+        self.results = results
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with read_write(config):
+            if rank() > 0:
+                config.hydra.output_subdir = None
+                return
+            try:
+                path, given = _named(config)
+                run = _given(path) if given else _new(path)
+                if self.results and given:
+                    self._prepare(run, config)
+            except InputError as error:
+                stop(error)
+            config.hydra.run.dir = str(run.path)
+
+    def _prepare(self, run: RunFolder, config: DictConfig) -> None:
+        """Refuse a folder that holds a run; make one ready that holds what was left of an attempt."""
+        requeued = "resume" in config and _requeued() and not run.finished and run.last.is_file()
+        if requeued:
+            config.resume = str(run.last.absolute())
+        resumed = config.get("resume") is not None
+        if run.finished:
+            raise InputError(f"{run.path} holds a finished run: give another folder, or take it away")
+        if run.begun and not resumed:
+            cure = f"haa train resume={run.path} goes on with it; or give another folder"
+            raise InputError(f"{run.path} holds a half-done run: {cure}")
+        run.tidy()
+        if not resumed:
+            run.clear()
+
+
+def release() -> None:
+    """Give up the folders that this process holds."""
+    while _held:
+        _held.pop().release()
+
+
+def _named(config: DictConfig) -> tuple[Path, bool]:
+    """Return the folder of a run, and whether the user named it: by ``output_dir`` or ``hydra.run.dir``."""
+    if any(word.lstrip("+").startswith("output_dir=") for word in config.hydra.overrides.task):
+        return Path(config.output_dir), True
+    text = OmegaConf.to_container(config.hydra.run, resolve=False)["dir"]  # type: ignore[index,call-overload]
+    return Path(config.hydra.run.dir), "${now:" not in str(text)
+
+
+def _given(path: Path) -> RunFolder:
+    run = RunFolder(path)
+    if (lock := run.lock_now()) is None:
+        raise InputError(f"{path} is being written by another process: wait, or give another folder")
+    _held.append(lock)
+    return run
+
+
+def _new(path: Path) -> RunFolder:
+    """Return a folder that holds nothing, for this process alone."""
+    for number in count(1):
+        run = RunFolder(path if number == 1 else path.with_name(f"{path.name}_{number}"))
+        if (lock := run.lock_now()) is None:
+            continue
+        if all(file == run.lock for file in run.path.iterdir()):
+            _held.append(lock)
+            return run
+        lock.release()
+    raise AssertionError
+
+
+def _requeued() -> bool:
+    """Return whether a queue gives the same command a second time, after it had stopped it."""
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
