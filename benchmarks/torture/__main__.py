@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import random
 import shutil
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -98,16 +100,16 @@ def _run(
     until: float,
     tick: Callable[[Tally], None],
 ) -> Tally:
-    import importlib
-
-    module = importlib.import_module(f"benchmarks.torture.{'equal' if part == 'evaluate' else part}")
+    module = _module(part)
     return module.run(seed, count, place, workers, module.named(kinds), until, tick)
 
 
 def _one(part: str, seed: int, kind: str, case: int, place: Path) -> int:
-    import importlib
+    return _module(part).repeat(seed, kind, case, place)
 
-    return importlib.import_module(f"benchmarks.torture.{part}").repeat(seed, kind, case, place)
+
+def _module(part: str) -> Any:
+    return importlib.import_module(f"benchmarks.torture.{'equal' if part == 'evaluate' else part}")
 
 
 def _parser() -> argparse.ArgumentParser:

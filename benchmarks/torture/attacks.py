@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import itertools
 import json
 import resource
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.torture import archives, command, crew, stores
+from benchmarks.torture import archives, command, crew, planted, stores
 from benchmarks.torture.crew import Chunk, Tally
 from benchmarks.torture.payloads import (
     CALLS,
@@ -34,7 +35,6 @@ from benchmarks.torture.payloads import (
 from benchmarks.torture.watch import Watch
 
 LIMIT_S = 180.0
-MOST_PROCESSES = 8
 
 Make = Callable[[Random, int, Traps, Path, Path], tuple[str, Callable[[], Any]]]
 """From a draw, the case's number, the traps, an empty folder and the materials to a name, and what runs the attack."""
@@ -70,8 +70,6 @@ def _from_checkpoint(draw: Random, folder: Path, path: Path) -> list[str]:
 def _config(draw: Random, number: int, traps: Traps, folder: Path, made: Path) -> tuple[str, Callable[[], Any]]:
     import torch
 
-    from benchmarks.torture import planted
-
     content = torch.load(made / "study/one/checkpoints/best.ckpt", weights_only=True)
     config = content["haa"]["config"]
     everything: list[tuple[str, Any]] = [
@@ -102,8 +100,6 @@ def _config(draw: Random, number: int, traps: Traps, folder: Path, made: Path) -
 def _content(draw: Random, number: int, traps: Traps, folder: Path, made: Path) -> tuple[str, Callable[[], Any]]:
     """A checkpoint whose rest is not what it should be: pickles, weights, states that name files."""
     import torch
-
-    from benchmarks.torture import planted
 
     content = torch.load(made / "study/one/checkpoints/best.ckpt", weights_only=True)
     weights = content["state_dict"]
@@ -179,8 +175,9 @@ def _report(draw: Random, number: int, traps: Traps, folder: Path, made: Path) -
     config = yaml.safe_load((run / "config.yaml").read_text())
     markup = f"<script>{SECRET}</script>"
     escape = f"../../../outside/{'PWNED'}"
+    letters = "abcdefghijklm"
     laughs = "a: &a [x, x]\n" + "".join(
-        f"{chr(98 + n)}: &{chr(98 + n)} [{('*' + chr(97 + n) + ', ') * 9}]\n" for n in range(12)
+        f"{other}: &{other} [{f'*{one}, ' * 9}]\n" for one, other in itertools.pairwise(letters)
     )
     strange = np.empty((), dtype=object)
     strange[()] = Touch(traps.canary)
@@ -278,10 +275,9 @@ def run(
     for name in names:
         number = max(1, round(count * GROUPS[name][0] / total))
         jobs += [Chunk(name, start, min(start + 4, number)) for start in range(0, number, 4)]
-    crew.run(
-        crew.in_time(jobs, until), lambda kind, folder: cases(seed, kind, folder, made), place, workers, tally,
-        lambda: tick(tally), limit_s=LIMIT_S + 20,
-    )  # fmt: skip
+    prepare = lambda kind, folder: cases(seed, kind, folder, made)  # noqa: E731
+    jobs_in_time = crew.in_time(jobs, until)
+    crew.run(jobs_in_time, prepare, place, workers, tally, lambda: tick(tally), limit_s=LIMIT_S + 20)
     return tally
 
 
@@ -339,8 +335,8 @@ def _judge(child: command.Child, status: int, own: Path, before: dict[str, bytes
         return "executed", "; ".join(noticed[:3])
     if "IN THE PAGE" in said:
         return "executed", "its text is markup or a formula in the page"
-    leaks = [path for path in own.rglob("*") if path.is_file() and path.name != "evil.ckpt" and _holds(path)]
-    leaks = [path for path in leaks if "study" not in path.parts]
+    written = [path for path in own.rglob("*") if path.is_file() and path.name != "evil.ckpt"]
+    leaks = [path for path in written if "study" not in path.parts and SECRET.encode() in path.read_bytes()]
     if leaks or SECRET in said.replace(f"<script>{SECRET}", ""):
         return "executed", f"the environment is in {leaks[0].relative_to(own) if leaks else 'what it says'}"
     if resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10 > crew.peak() + crew.LIMIT_BYTES:
@@ -351,7 +347,3 @@ def _judge(child: command.Child, status: int, own: Path, before: dict[str, bytes
     if "MemoryError" in said or "can't allocate memory" in said:
         return "memory", said.strip().splitlines()[-1][:200]
     return ("refused" if status else "changed"), said.strip().splitlines()[-1][:200] if said.strip() else ""
-
-
-def _holds(path: Path) -> bool:
-    return SECRET.encode() in path.read_bytes()

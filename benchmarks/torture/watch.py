@@ -42,7 +42,7 @@ class Watch:
     Args:
         own: Folders in which files may be written and deleted.
         secret: Folders in which nothing may be opened at all.
-        allowed: Says of a program's arguments whether it may be started.
+        allowed: Says of what a program is started with, or connected to, whether it may be.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Watch:
             return None if self.allowed(args) else f"{event} {args!r}"
         if event in CONNECTIONS:
             local = event == "socket.connect" and isinstance(args[1], str)
-            return None if local else f"{event} {args[1:]!r}"
+            return None if local or self.allowed(args) else f"{event} {args!r}"
         if event in CHANGES:
             places = [isinstance(number, int) and number >= 0 and f"/proc/self/fd/{number}" for number in args[-2:]]
             within = next((place for place in places if place), "") if event in AT else ""

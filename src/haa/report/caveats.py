@@ -86,7 +86,9 @@ def _apart(studies: Sequence[Study]) -> list[str]:
             f"{key} ({_said(studies[nearest].settings.get(key))}, here {_said(study.settings.get(key))})"
             for key in keys[nearest]
         ]
-        out.append(f"Study {k + 1} differs from study {nearest + 1} in {_some(values)}.")
+        data = any(key.startswith("data ") or key == TEST_SAMPLES for key in keys[nearest])
+        more = " It is of other data." if data else ""
+        out.append(f"Study {k + 1} differs from study {nearest + 1} in {_some(values)}.{more}")
     return out
 
 

@@ -89,7 +89,8 @@ def write(
         Path of the page.
 
     Raises:
-        InputError: If there is no finished run (a page still tells of damaged ones), none has the metric, or the disk refuses the page.
+        InputError: If there is no finished run, in which case a page tells of damaged ones; if none has the metric; or
+            if the disk refuses the page.
     """
     runs, lost = found or read(folders, none_finished=True)
     if not runs and not any(run.damaged for run in lost):

@@ -160,6 +160,18 @@ def test_an_archive_that_lost_its_end(tmp_path, target, name):
             assert list(target.iterdir()) == []
 
 
+@pytest.mark.parametrize("at", [28, 30, 32])  # lengths of the name, of what is extra, of the comment
+def test_a_zip_whose_list_hides_a_member(tmp_path, target, at):
+    path = zipped(tmp_path / "a.zip", {str(n): b"x" * 50 for n in range(4)})
+    content = bytearray(path.read_bytes())
+    second = content.find(b"PK\x01\x02", content.find(b"PK\x01\x02") + 1)
+    content[second + at] += 47  # the length of the next entry
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        unpack(path, target)
+    assert everything(target) == {}
+
+
 def test_an_encrypted_zip(tmp_path, target):
     path = zipped(tmp_path / "a.zip", {"x": b"y" * 100})
     content = bytearray(path.read_bytes())

@@ -149,7 +149,11 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _of_zip(path: Path) -> Iterator[Member]:
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        # a damaged length in the list hides what follows it, which zipfile does not notice
+        listed = zipfile._EndRecData(file)[4]  # type: ignore[attr-defined]
+        if (listed - len(archive.infolist())) % (1 << 16):  # some write no more than two bytes of the number
+            raise ValueError(f"{len(archive.infolist())} of {listed} members are listed")
         for info in archive.infolist():
             if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f"{info.filename} is encrypted, or packed in an unusual way")
