@@ -23,6 +23,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
+        if "\nOriginal Traceback" in message:  # torch raises a loader's error anew, with where it came from
+            message = message.rpartition("InputError: ")[2].strip()
         super().__init__(plain(message).replace("\n", "\\n"))  # names of files and values stand in it
 
 

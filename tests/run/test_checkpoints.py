@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import random
+import signal
 import tempfile
+import time
 
 import pytest
 import pytorch_lightning as pl
@@ -13,6 +17,7 @@ from pytorch_lightning.plugins.io import AsyncCheckpointIO
 
 from haa.errors import InputError
 from haa.run.checkpoints import WholeCheckpoints, keep_whole
+from haa.run_folder import RunFolder
 
 
 def content(value: float) -> dict[str, object]:
@@ -46,7 +51,7 @@ def test_the_one_before_survives_a_disk_that_takes_no_more(tmp_path, monkeypatch
 def test_a_training_that_diverged_ends_and_the_checkpoint_before_stays(tmp_path, value):
     path = tmp_path / "last.ckpt"
     WholeCheckpoints().save_checkpoint(content(1.0), path)
-    with pytest.raises(InputError, match=r"the training diverged in epoch 4: a has NaN or infinite values.*lower learning rate"):
+    with pytest.raises(InputError, match=r"diverged in epoch 4: a has NaN or infinite values.*lower learning rate"):
         WholeCheckpoints().save_checkpoint(content(value), path)
     assert torch.load(path, weights_only=True)["state_dict"]["a"][0] == 1.0
 
@@ -76,3 +81,25 @@ def test_a_diverging_run_is_one_line(haa):
         haa("train", *words, "callbacks.pictures=null", "optimizer=sgd", "lr=1e30")
     assert "in epoch 0: lower" in str(stop.value)
     assert "\n" not in str(stop.value)
+
+
+def test_at_any_moment_of_a_kill_there_is_a_whole_checkpoint(tmp_path):
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    weights = {"state_dict": {"a": torch.ones(500_000)}}
+    WholeCheckpoints().save_checkpoint({**weights, "epoch": 0}, path)
+    draw = random.Random(0)
+    kept = 0
+    for _ in range(25):
+        if (child := os.fork()) == 0:
+            for epoch in itertools.count(kept + 1):
+                WholeCheckpoints().save_checkpoint({**weights, "epoch": epoch}, path)
+        time.sleep(draw.uniform(0.001, 0.06))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        found = torch.load(path, weights_only=True)
+        assert found["epoch"] >= kept
+        assert bool((found["state_dict"]["a"] == 1).all())
+        kept = found["epoch"]
+    assert kept > 0
+    RunFolder(tmp_path).tidy()
+    assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]

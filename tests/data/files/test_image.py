@@ -139,3 +139,20 @@ def test_damaged_pictures_are_refused_or_read(tmp_path, name):
         for read in (read_image, read_map):
             with contextlib.suppress(InputError):
                 read(tmp_path / name)
+
+
+@pytest.mark.parametrize("read", [read_image, read_map])
+def test_a_png_whose_end_is_lost_is_refused(tmp_path, read):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 32), dtype=np.uint8)).save(path)
+    whole = path.read_bytes()
+    before = read(path)
+    path.write_bytes(whole[:-4])  # which only says that nothing follows
+    assert read(path).equal(before)
+    for lost in (9, 12, 13, 16):  # IEND has 12 bytes, the checksum of the pixels before it 4
+        path.write_bytes(whole[:-lost])
+        with pytest.raises(InputError, match=r"a\.png cannot be decoded"):
+            read(path)
+    path.write_bytes(whole[:60] + bytes([whole[60] ^ 1]) + whole[61:])
+    with pytest.raises(InputError, match=r"a\.png cannot be decoded"):
+        read(path)
