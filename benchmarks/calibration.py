@@ -28,7 +28,7 @@ import numpy as np
 from scipy import special, stats
 from tests.report.simulated import Drawn, config
 
-from haa.progress import progress
+from haa.printing.progress import progress
 from haa.report.arms import studies
 from haa.report.crossed import Contrast, Floats, Rest, Units, contrast, over_stimuli, rest
 from haa.report.verdict import LEVEL, Word, claims, decide, evidence

@@ -22,7 +22,7 @@ from rich.table import Table
 from tests.report.simulated import Drawn, study_runs
 
 from benchmarks import calibration
-from haa.progress import progress
+from haa.printing.progress import progress
 from haa.report import power
 from haa.report.arms import studies
 from haa.report.plan import pilot

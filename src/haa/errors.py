@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from haa.plain import plain
+from haa.printing.plain import plain
 
 
 class InputError(ValueError):

@@ -19,8 +19,8 @@ import yaml
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from haa.bounded import read_arrays, read_mapping
 from haa.disk import PARTIAL, make_folder, write_whole
+from haa.disk.bounded import read_arrays, read_mapping
 from haa.errors import InputError, reading, writing
 
 SAMPLES = 64

@@ -9,11 +9,11 @@ import torch
 from torchmetrics import MetricCollection
 
 from haa.data.dataset import GazeDataset
+from haa.disk.stored import write_json
 from haa.errors import InputError
 from haa.evaluation.reference import cached_reference_rows, centre_prior, reference_rows, split_people
 from haa.gaze import Gaze
 from haa.metrics import NSS
-from haa.stored import write_json
 
 
 class Points(GazeDataset):

@@ -17,8 +17,8 @@ import yaml
 from tests.report.simulated import study_runs, write
 
 from haa.cli.main import main
-from haa.console import Console
 from haa.errors import InputError
+from haa.printing.console import Console
 from haa.report import plan, table
 from haa.report.arms import studies
 from haa.report.caveats import caveats, damaged, overall

@@ -12,7 +12,7 @@ from tests.report.looked_at import asks_for_nothing
 from tests.report.simulated import study_runs, write
 
 from haa.cli.main import main
-from haa.console import Console
+from haa.printing.console import Console
 from haa.report import page, plan, table
 from haa.run_folder import Maps
 

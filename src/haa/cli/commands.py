@@ -14,7 +14,7 @@ from typing import Any
 from haa.cli.overrides import conf, modern, open_signatures
 from haa.cli.words import parse, split, usage, wants_help
 from haa.errors import InputError, suggest
-from haa.plain import plain
+from haa.printing.plain import plain
 
 REPORT = {
     "metric": "Metric that the answer is about. Default: the one that the task selects checkpoints by.",

@@ -16,16 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from haa import stored
 from haa.data import scan
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
 from haa.data.scan import COLUMNS, Scannable, record_batch, scanned, sources
 from haa.data.splits import assign_splits, same_picture
-from haa.disk import built_once
+from haa.disk import built_once, stored
+from haa.disk.stored import Pieces, RowWriter, seal, write_json
 from haa.errors import InputError, reading, writing
-from haa.progress import progress
-from haa.stored import Pieces, RowWriter, seal, write_json
+from haa.printing.progress import progress
 
 MAPPED = "index.arrow"
 """Name of the file that is mapped, in the index's folder; a record batch is a piece of it, after its schema."""

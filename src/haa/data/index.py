@@ -25,9 +25,9 @@ from haa.data.dataset import GazeDataset, Identity, Split
 from haa.data.files.image import read_image, read_map, read_mask
 from haa.data.scan import BATCH
 from haa.data.splits import SHARES
+from haa.disk.stored import Rows, read_json, write_json
 from haa.errors import InputError
 from haa.gaze import Gaze, Size
-from haa.stored import Rows, read_json, write_json
 
 Missing = Literal["raise", "drop"]
 

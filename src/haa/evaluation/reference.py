@@ -17,11 +17,11 @@ from torchmetrics import MetricCollection
 from haa.conditions import Shuffled
 from haa.data.dataset import SIGMA, GazeDataset
 from haa.disk import built_once
+from haa.disk.stored import read_json, write_json
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, density, pad, resize
 from haa.metrics.saliency import saliency_metrics
 from haa.metrics.scoring import score
-from haa.stored import read_json, write_json
 
 Row = dict[str, float]
 _TOGETHER = 16

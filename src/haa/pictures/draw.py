@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from haa.batch import Batch, text_of
-from haa.plain import short
+from haa.printing.plain import short
 
 COLUMNS = 8
 """Number of words in a row of a strip."""

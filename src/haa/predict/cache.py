@@ -16,11 +16,11 @@ from torch import Tensor
 
 from haa.data.dataset import GazeDataset
 from haa.disk import built_once
+from haa.disk.stored import Rows, RowWriter
 from haa.errors import InputError, reading, writing
 from haa.gaze import Size
 from haa.predict.predictor import Predictor, at_size
-from haa.progress import progress
-from haa.stored import Rows, RowWriter
+from haa.printing.progress import progress
 
 FORMAT = 2
 """Raised whenever the files of a cache are laid out anew, so that an old one is not read."""

@@ -14,14 +14,14 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from haa.bounded import read_object
-from haa.console import Console
 from haa.data.files.image import read_image
 from haa.disk import make_folder, write_whole
+from haa.disk.bounded import read_object
 from haa.errors import InputError, writing
 from haa.predict.cache import file_hash
 from haa.predict.predictor import Predictor, at_size
-from haa.progress import progress
+from haa.printing.console import Console
+from haa.printing.progress import progress
 
 LISTED = 10
 """Number of images that are named on the console."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from haa.errors import InputError, suggest
-from haa.plain import plain
+from haa.printing.plain import plain
 from haa.report.collect import Run, Unfinished
 from haa.report.settings import could_be, differing, flat
 from haa.report.whole import ROLES

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from haa.bounded import read_mapping, read_object
+from haa.disk.bounded import read_mapping, read_object
 from haa.errors import InputError, reading
-from haa.plain import plain
+from haa.printing.plain import plain
 from haa.report import version_0_1
 from haa.report.columns import read_curves, read_samples
 from haa.report.settings import NOT_RECORDED, SCORES_SIGMA, TEST_SAMPLES, flat, settings

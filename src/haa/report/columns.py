@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from haa.bounded import ARRAYS, content
+from haa.disk.bounded import ARRAYS, content
 from haa.errors import reading
-from haa.plain import plain
+from haa.printing.plain import plain
 from haa.report.whole import finite
 from haa.run_folder import AGAIN
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from haa.errors import InputError, reason
-from haa.plain import plain
+from haa.printing.plain import plain
 
 
 def save(built: Any) -> str:

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from haa.disk import make_folder
 from haa.errors import writing
-from haa.plain import plain, short
+from haa.printing.plain import plain, short
 from haa.report import statistics
 from haa.report.arms import Arm, Study
 from haa.report.compare import Row

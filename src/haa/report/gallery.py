@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from haa.errors import InputError, reading
-from haa.plain import short
+from haa.printing.plain import short
 from haa.report.answer import number
 from haa.report.arms import Arm, Study
 from haa.run_folder import AGAIN, Maps, RunFolder

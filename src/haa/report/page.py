@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import haa
 from haa.disk import make_folder, write_whole
-from haa.plain import cell, plain
+from haa.printing.plain import cell, plain
 from haa.report import figures
 from haa.report.answer import answer, interval, number, p_value, signed
 from haa.report.arms import Arm, Study, studies

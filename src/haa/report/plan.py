@@ -14,10 +14,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from haa.console import Console
 from haa.errors import InputError
-from haa.plain import plain, short
-from haa.progress import progress
+from haa.printing.console import Console
+from haa.printing.plain import plain, short
+from haa.printing.progress import progress
 from haa.report import power
 from haa.report.arms import Arm, Study, studies
 from haa.report.caveats import damaged

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from haa.plain import plain
+from haa.printing.plain import plain
 
 HARMLESS: Mapping[str, str] = {
     "output_dir": "where results are written",

@@ -10,8 +10,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from haa.console import Console
-from haa.plain import plain, short
+from haa.printing.console import Console
+from haa.printing.plain import plain, short
 from haa.report.arms import Arm, Study, studies
 from haa.report.caveats import damaged
 from haa.report.collect import Found, read

@@ -11,11 +11,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from haa.console import Console
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
-from haa.plain import plain, short
 from haa.predict.condition import Predicted
+from haa.printing.console import Console
+from haa.printing.plain import plain, short
 from haa.run_folder import class_name
 from haa.tasks.aligned_module import AlignedModule
 

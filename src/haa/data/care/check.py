@@ -15,7 +15,6 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
-from haa.console import Console
 from haa.data.build_index import EXAMPLES
 from haa.data.care.near_identical import near_identical, thumbnail
 from haa.data.care.overlays import overlay_page
@@ -23,7 +22,8 @@ from haa.data.dataset import GazeDataset, Split
 from haa.data.index import IndexedDataset, collecting_faults
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, valid
-from haa.progress import progress
+from haa.printing.console import Console
+from haa.printing.progress import progress
 
 Make = Callable[..., GazeDataset]
 

@@ -16,8 +16,8 @@ from haa.data.care.sources import SOURCES, File
 from haa.data.care.unpack import is_archive, unpack
 from haa.data.files import json_file
 from haa.disk import locked, make_folder, remove_partial
+from haa.disk.stored import CHECKSUM, read_json, write_json
 from haa.errors import InputError, reading, suggest, writing
-from haa.stored import CHECKSUM, read_json, write_json
 
 RECORD = "haa-downloads.json"
 """Name of the file in the target folder that holds the SHA-256 and size of each fetched file, by address.

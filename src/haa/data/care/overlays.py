@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from haa.data.dataset import GazeDataset
-from haa.plain import plain, short
+from haa.printing.plain import plain, short
 
 COLUMNS = 4
 

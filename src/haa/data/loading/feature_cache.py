@@ -19,10 +19,10 @@ from torch.utils.data import DataLoader, Dataset
 from haa.data.dataset import GazeDataset
 from haa.data.loading.transforms import Transform
 from haa.disk import built_once
+from haa.disk.stored import Rows, RowWriter
 from haa.errors import InputError
 from haa.gaze import Size
-from haa.progress import progress
-from haa.stored import Rows, RowWriter
+from haa.printing.progress import progress
 
 FORMAT = 2
 """Raised whenever the files of a cache are laid out anew, so that an old one is not read."""

@@ -9,9 +9,9 @@ import pickle
 import pytest
 from rich.table import Table
 
-from haa.console import Console
 from haa.errors import InputError
-from haa.plain import cell, plain, short
+from haa.printing.console import Console
+from haa.printing.plain import cell, plain, short
 
 TEXTS = ["", "accuracy", "$5 and $6_^\\", "two\nlines\tand a tab", "שלום", "😀 ü", "[bold]x[/]"]
 

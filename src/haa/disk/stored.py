@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from haa.disk import reserve, write_whole
+from haa.disk.whole import reserve, write_whole
 from haa.errors import InputError, reading, writing
 
 CHECKSUM = "crc32"

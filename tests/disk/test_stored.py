@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from haa.disk.stored import Pieces, Rows, RowWriter, read_json, seal, write_json
 from haa.errors import InputError
-from haa.stored import Pieces, Rows, RowWriter, read_json, seal, write_json
 
 CONTENT = {"text": 'ä\n"x"', "numbers": [1, -0.1, 1e-300, float("inf"), None, True], "nested": {"a": {}}, "": []}
 

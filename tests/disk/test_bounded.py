@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from haa.bounded import DEPTH, NODES, read_arrays, read_mapping, read_object
+from haa.disk.bounded import DEPTH, NODES, read_arrays, read_mapping, read_object
 from haa.errors import InputError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import rich.console
 from rich.text import Text
 
-from haa.plain import plain
+from haa.printing.plain import plain
 
 
 class Console(rich.console.Console):
