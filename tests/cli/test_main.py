@@ -139,6 +139,11 @@ def test_a_checkpoint_that_cannot_be_used_is_named(haa, tmp_path, kind):
         torch.save({"state_dict": {}}, path)
     with pytest.raises(SystemExit) as stop:
         haa("evaluate", f"checkpoint={path}")
-    message = {"absent": "is not a file", "truncated": "truncated", "pickle": "pickle", "foreign": "not written by haa"}
+    message = {
+        "absent": "is not a file",
+        "truncated": "cannot be read",
+        "pickle": "pickle",
+        "foreign": "not written by haa",
+    }
     assert str(path) in str(stop.value)
     assert message[kind] in str(stop.value)

@@ -169,3 +169,9 @@ def test_a_zip_with_a_flipped_bit(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.ckpt cannot be read"):
         check_zip(path)
+
+
+@pytest.mark.parametrize("name", ["a" * 250, "ä" * 125, "图" * 83])
+def test_the_longest_names_are_written(tmp_path, name):
+    write_whole(tmp_path / name, "whole")
+    assert (tmp_path / name).read_text() == "whole"

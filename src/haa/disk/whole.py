@@ -42,7 +42,8 @@ def write_whole(path: Path, content: str | bytes | Callable[[IO[bytes]], object]
         ...     [path.name for path in Path(folder).iterdir()], (Path(folder) / "a.txt").read_text()
         (['a.txt'], 'whole')
     """
-    partial = path.with_name(f".{path.name[:200]}.{os.getpid()}.{threading.get_ident()}")
+    name = os.fsencode(path.name)[:200].decode(errors="ignore")  # a name has 255 bytes at most
+    partial = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
     with writing(path):
         try:
             with partial.open("wb") as file:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from haa.data.care.download import check, download
@@ -18,6 +17,7 @@ from haa.data.files import json_file
 from haa.disk import locked, make_folder, remove_partial
 from haa.disk.stored import CHECKSUM, read_json, write_json
 from haa.errors import InputError, reading, suggest, writing
+from haa.printing.console import Console
 
 RECORD = "haa-downloads.json"
 """Name of the file in the target folder that holds the SHA-256 and size of each fetched file, by address.
