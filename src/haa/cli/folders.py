@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from haa.cli.overrides import stop
 from haa.errors import InputError
 from haa.run.stopping import rank
-from haa.run_folder import RunFolder
+
+if TYPE_CHECKING:  # it loads numpy, which --help does without
+    from filelock import FileLock
+
+    from haa.run_folder import RunFolder
 
 _held: list[FileLock] = []
 
@@ -77,6 +80,8 @@ def _named(config: DictConfig) -> tuple[Path, bool]:
 
 
 def _given(path: Path) -> RunFolder:
+    from haa.run_folder import RunFolder
+
     run = RunFolder(path)
     if (lock := run.lock_now()) is None:
         raise InputError(f"{path} is being written by another process: wait, or give another folder")
@@ -86,6 +91,8 @@ def _given(path: Path) -> RunFolder:
 
 def _new(path: Path) -> RunFolder:
     """Return a folder that holds nothing, for this process alone."""
+    from haa.run_folder import RunFolder
+
     for number in count(1):
         run = RunFolder(path if number == 1 else path.with_name(f"{path.name}_{number}"))
         if (lock := run.lock_now()) is None:

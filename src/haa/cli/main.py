@@ -18,7 +18,6 @@ from haa.cli.overrides import conf, open_signatures, shown, stop
 from haa.cli.resume import resumed
 from haa.errors import InputError, suggest
 from haa.run.stopping import rank, stoppable
-from haa.run_folder import RunFolder, quoted
 
 USAGE = """\
 haa: train vision models to look where people look, and measure honestly whether it helped.
@@ -95,6 +94,8 @@ def composed(name: str, argv: list[str]) -> None:
 
     @hydra.main(version_base="1.3", config_path=str(conf()), config_name=name)
     def job(cfg: Any) -> Any:
+        from haa.run_folder import RunFolder, quoted  # which loads numpy
+
         # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone
         own = [f"{key}={quoted(cfg[key])}" for key in ("output_dir", "resume") if cfg.get(key)]
         command = [] if Path(program).stem == name else [name]

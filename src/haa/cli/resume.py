@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from haa.cli.overrides import modern
 from haa.errors import InputError, reading
-from haa.run_folder import RunFolder, quoted
+
+if TYPE_CHECKING:  # it loads numpy, which --help does without
+    from haa.run_folder import RunFolder
 
 MOST_BYTES, MOST_WORDS, LONGEST = 65_536, 256, 4_096
 """Bounds of the words that a folder keeps."""
@@ -33,6 +36,8 @@ def resumed(overrides: Sequence[str]) -> list[str]:
     values = {_key(word): word.partition("=")[2] for word in words if "=" in word}
     if values.get("resume") in (None, "", "null"):
         return words
+    from haa.run_folder import RunFolder, quoted
+
     path = Path(_unquoted(values["resume"])).expanduser()
     checkpoint = RunFolder(path).last if path.is_dir() else path
     run = RunFolder(path if path.is_dir() else path.absolute().parent.parent)
