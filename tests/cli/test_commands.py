@@ -15,7 +15,8 @@ def calls(monkeypatch):
     """Put a recorder in the place of what the commands call."""
     calls = []
     for place in ("page.write", "table.show", "plan.show"):
-        monkeypatch.setattr(f"haa.report.{place}", lambda *given: calls.append(given))
+        monkeypatch.setattr(f"haa.report.{place}", lambda *given, **named: calls.append((*given, *named.values())))
+    monkeypatch.setattr("haa.report.collect.read", lambda folders, **named: f"read of {len(folders)}")
     monkeypatch.setattr("haa.data.care.get.get", lambda *given: calls.append(given))
     monkeypatch.setattr("haa.data.care.check.check", lambda *given: calls.append(given) or True)
     return calls
@@ -25,7 +26,7 @@ def calls(monkeypatch):
 def test_report(calls, line):
     commands.report(line.split())
     folders = [Path("a"), Path("b")]
-    assert calls == [(folders,), (folders, Path("page"), "cider", None)]
+    assert calls == [(folders, "read of 2"), (folders, Path("page"), "cider", None, "read of 2")]
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "much"])
@@ -37,7 +38,7 @@ def test_a_difference_that_is_none_is_refused(calls, given):
 
 def test_report_without_keys(calls):
     commands.report(["a", "b"])
-    assert calls[1] == ([Path("a"), Path("b")], Path("a/report"), None, None)
+    assert calls[1] == ([Path("a"), Path("b")], Path("a/report"), None, None, "read of 2")
 
 
 @pytest.mark.parametrize(
