@@ -37,8 +37,8 @@ def read(path: str | Path) -> dict[str, Any]:
         here = f"; there is {', '.join(str(f) for f in found[:3])}" if found else ""
         raise InputError(f"checkpoint={path} is not a file{here}: give the path of a .ckpt that haa train wrote")
     cure = "it is truncated, damaged or no checkpoint: copy it again or train anew"
+    check_zip(path, cure)
     with reading(f"checkpoint={path}", cure):
-        check_zip(path)
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:

@@ -186,18 +186,19 @@ def _flush(folder: Path) -> None:
                 os.fsync(file.fileno())
 
 
-def check_zip(path: Path) -> None:
+def check_zip(path: Path, cure: str = "copy it again") -> None:
     """Hold every member of a zip file, such as a checkpoint, against its checksum.
 
     What reads a checkpoint maps its members and does not look at the checksums that are written with them.
 
     Args:
         path: A file whose members are stored as they are, so that it cannot be larger when it is read.
+        cure: What to do about one that is damaged.
 
     Raises:
         InputError: If it is no such file, or a member is damaged.
     """
-    with reading(path):
+    with reading(path, cure):
         with zipfile.ZipFile(path) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise ValueError("its members are compressed")
