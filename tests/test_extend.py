@@ -229,6 +229,7 @@ def outcomes(study: Path, gains: dict[str, dict[str, float]]) -> None:
             label, right = drawn.summary["label"], drawn.columns["accuracy"]
             config, summary = real[label]
             summary = {**summary, "samples": len(right), "metrics": dict(summary["metrics"])}
+            summary.pop("files", None)  # digests of what the run itself wrote
             columns = {"id": drawn.columns["id"]}
             blank = replace(drawn, config={**config, "seed": drawn.seed}, summary=summary, columns=columns)
             run = runs.setdefault((label, drawn.seed), blank)
