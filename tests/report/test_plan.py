@@ -102,7 +102,6 @@ def test_promised_power_is_that_of_normal_luck(seeds, controls, gain):
 
 
 JUDGED = [
-    Case("right or wrong", 10, 1, answers=200, sd_run=0.015),
     Case("pictures on", 8, pictures=1.0, word=power.SAME),
 ]
 
