@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from haa import build, text
 from haa.disk import check_zip
+from haa.disk.bounded import check_extent
 from haa.errors import InputError, reading, reason
-from haa.models.weights import weights_come_later
+from haa.models.weights import not_finite, weights_come_later
 from haa.run_folder import modern
 from haa.tasks.aligned_module import AlignedModule
 
@@ -118,30 +119,19 @@ def _rebuilt(content: dict[str, Any], trust: Sequence[str]) -> tuple[AlignedModu
 
 def _from_elsewhere(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config from elsewhere, which has to be plain, of a sane size, and without interpolation."""
-    count = 0
-
-    def walk(node: Any, key: str, depth: int) -> None:
-        nonlocal count
-        count += 1
-        if count > MOST_VALUES or depth > DEEPEST:
-            raise InputError("its config is too large or too deep: it was not written by haa train")
-        if isinstance(node, dict):
-            for name, value in node.items():
-                walk(name, f"a key of {key}", depth + 1)
-                walk(value, f"{key}.{name}".lstrip("."), depth + 1)
-        elif isinstance(node, list):
-            for value in node:
-                walk(value, key, depth + 1)
-        elif isinstance(node, str):
-            if "${" in node or len(node) > LONGEST:
+    try:
+        check_extent(config, MOST_VALUES, DEEPEST)
+    except ValueError as error:
+        raise InputError(f"its config is too large or too deep ({error}): it was not written by haa train") from error
+    for key, value in build.leaves(config):
+        if isinstance(value, str):
+            if "${" in value or len(value) > LONGEST:
                 raise InputError(
                     f"{key} of its config holds ${{, or a very long text, which haa train does not write: it was "
                     "changed, and is not used"
                 )
-        elif not (node is None or isinstance(node, bool | int | float)):
-            raise InputError(f"{key} of its config is a {type(node).__name__}, no plain value")
-
-    walk(config, "", 0)
+        elif not (value is None or isinstance(value, bool | int | float)):
+            raise InputError(f"{key} of its config is a {type(value).__name__}, no plain value")
     return config
 
 
@@ -153,11 +143,11 @@ def _check_weights(path: Path, weights: Any) -> None:
             continue
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise InputError(f"checkpoint={path}: {name} claims to be larger than the file is: copy it again")
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(
-                f"checkpoint={path}: {name} is not finite (NaN or infinite): the training diverged; train again with a "
-                "lower learning rate, lr=..., or a smaller align_weight"
-            )
+    if (name := not_finite(weights)) is not None:
+        raise InputError(
+            f"checkpoint={path}: {name} is not finite (NaN or infinite): the training diverged; train again with a "
+            "lower learning rate, lr=..., or a smaller align_weight"
+        )
 
 
 def _at(home: Path, name: Any) -> str:

@@ -81,8 +81,12 @@ def writing(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = error.strerror or reason(error)
-        raise InputError(f"{path} cannot be written ({why}): give another place, or make room") from error
+        raise not_written(path, error) from error
+
+
+def not_written(path: str | Path, error: OSError) -> InputError:
+    """Return the error which says that the disk refuses a file, and the cure."""
+    return InputError(f"{path} cannot be written ({error.strerror or reason(error)}): give another place, or make room")
 
 
 def reason(error: Exception) -> str:

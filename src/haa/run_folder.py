@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -19,15 +18,12 @@ import yaml
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from haa.disk import PARTIAL, make_folder, write_whole
+from haa.disk import make_folder, remove_partial, write_whole
 from haa.disk.bounded import read_arrays, read_mapping
-from haa.errors import InputError, reading, writing
+from haa.errors import reading, writing
 
 SAMPLES = 64
 """Test samples whose maps a run keeps."""
-
-RECORDED = ("config.yaml", "made.json", "samples.parquet", "maps.npz")
-"""Files of a run whose digests its metrics.json has."""
 
 AGAIN = "run again, or take the folder away"
 """What to do about a run whose folder is damaged."""
@@ -121,9 +117,7 @@ class RunFolder:
     def tidy(self) -> None:
         """Delete what writers that were killed left half-written. Only who holds the folder may."""
         for folder in (self.path, self.last.parent, self.pictures):
-            for file in folder.glob(".*"):
-                if PARTIAL.fullmatch(file.name):
-                    file.unlink(missing_ok=True)
+            remove_partial(folder)
 
     @property
     def config(self) -> Path:
@@ -189,87 +183,6 @@ class RunFolder:
     def overrides(self) -> Path:
         """Words of the command line that began the run, where Hydra keeps them."""
         return self.path / ".hydra" / "overrides.yaml"
-
-
-def signed(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what metrics.json holds with ``files``: the digest of every file beside it, and of the results themselves.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     Path(folder, "made.json").touch()
-        ...     list(signed(Path(folder), {"metrics": {"accuracy": 0.5}})["files"])
-        ['made.json', 'metrics.json']
-    """
-    own = {"metrics.json": _digest_of(summary)}
-    beside = {name: _digest(folder / name) for name in RECORDED if (folder / name).is_file()}
-    return {**summary, "files": {**beside, **own}}
-
-
-def check_belongs(folder: Path, summary: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> None:
-    """Refuse results beside which other files lie than those that they were written with.
-
-    Results of before digests were kept have none, and pass.
-
-    Args:
-        folder: The run's folder.
-        summary: What its metrics.json holds.
-        config: What its config.yaml holds, where it has been read already.
-
-    Raises:
-        InputError: If a file has changed, or is not there.
-
-    Example:
-        >>> check_belongs(Path("runs/1"), {"files": {"made.json": "e3b0c442"}})
-        Traceback (most recent call last):
-        haa.errors.InputError: runs/1/metrics.json was not made by runs/1/made.json: run again, or take the folder away
-    """
-    digests = summary.get("files")
-    if digests is None:
-        return
-    cure = AGAIN
-    if not isinstance(digests, dict):
-        raise InputError(f"{folder / 'metrics.json'} has no digests in its files: {cure}")
-    for name, digest in digests.items():
-        if name == "metrics.json":
-            rest = {key: value for key, value in summary.items() if key != "files"}
-            if _digest_of(rest) != digest:
-                raise InputError(f"{folder / name} has changed since the run wrote it: {cure}")
-        elif name in RECORDED and (not (folder / name).is_file() or _digest(folder / name, config) != digest):
-            what = "was not made by" if name in ("config.yaml", "made.json") else "was not written with"
-            raise InputError(f"{folder / 'metrics.json'} {what} {folder / name}: {cure}")
-
-
-def _digest(path: Path, config: Mapping[str, Any] | None = None) -> str:
-    if path.name == "config.yaml":
-        return _digest_of(_without_place(read_mapping(path, AGAIN) if config is None else config))
-    with reading(path, AGAIN), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest_of(content: Any) -> str:
-    plain = json.loads(json.dumps(content, default=str))  # keys are texts, as they will be read
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
-def _without_place(config: Any) -> Any:
-    """Return what a config says of a run wherever it lies, and whether or not it was cut off in between."""
-    if not isinstance(config, dict):
-        return config
-    return {key: _inside(value, str(config.get("output_dir"))) for key, value in config.items() if key not in _PLACE}
-
-
-def _inside(node: Any, place: str) -> Any:
-    """Return a path within the run's folder, or all that a node holds, as relative to it."""
-    if isinstance(node, dict):
-        return {key: _inside(value, place) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_inside(item, place) for item in node]
-    within = isinstance(node, str) and (node == place or node.startswith(f"{place}/"))
-    return node[len(place) :] if within else node
-
-
-_PLACE = ("output_dir", "resume", "study", "cache")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class StudySweeper(BasicSweeper):
         from haa.disk import make_folder, write_whole
         from haa.errors import InputError
         from haa.study import runs as study
-        from haa.study.config import difference, resolved
+        from haa.study.config import difference
 
         assert self.config is not None
         assert self.launcher is not None
@@ -52,8 +52,7 @@ class StudySweeper(BasicSweeper):
                 if study.is_baseline(cfg):
                     words = [word for word in words if word.lstrip("+").split("=")[0].split(".")[0] != "condition"]
                     cfg = self._compose(words)
-                name, state = _place(folder, words, swept, cfg)
-                config = resolved(cfg, (folder / name).absolute())
+                name, state, config = _place(folder, words, swept, cfg)
                 if name in jobs and (changed := difference(configs[name], config)):
                     raise InputError(f"two runs would be named {folder / name}, with {changed}: give them two studies")
                 configs.setdefault(name, config)
@@ -75,8 +74,12 @@ class StudySweeper(BasicSweeper):
         return self.hydra_context.config_loader.load_sweep_config(self.config, words)
 
 
-def _place(folder: Path, words: Sequence[str], swept: Collection[str], cfg: DictConfig) -> tuple[str, str]:
-    """Return the name of a run's folder, and what it holds: one of an earlier name if it is this run's, else today's.
+def _place(
+    folder: Path, words: Sequence[str], swept: Collection[str], cfg: DictConfig
+) -> tuple[str, str, dict[str, Any]]:
+    """Return the name of a run's folder, what it holds, and the run's config there.
+
+    The name is an earlier version's where a folder of it is this run's, else today's.
 
     Raises:
         InputError: If what is there is another run's.
@@ -90,6 +93,8 @@ def _place(folder: Path, words: Sequence[str], swept: Collection[str], cfg: Dict
     for old in names_before(words, swept):
         if old != today and not (folder / today).is_dir():
             with contextlib.suppress(InputError):
-                if (found := state(folder / old, resolved(cfg, (folder / old).absolute()))) != "new":
-                    return old, found
-    return today, state(folder / today, resolved(cfg, (folder / today).absolute()))
+                config = resolved(cfg, (folder / old).absolute())
+                if (found := state(folder / old, config)) != "new":
+                    return old, found, config
+    config = resolved(cfg, (folder / today).absolute())
+    return today, state(folder / today, config), config

@@ -17,6 +17,7 @@ import yaml
 from tests.report.simulated import study_runs, write
 
 from haa.cli.main import main
+from haa.digests import signed
 from haa.errors import InputError
 from haa.printing.console import Console
 from haa.report import plan, table
@@ -26,7 +27,7 @@ from haa.report.collect import collect, read
 from haa.report.gallery import gallery
 from haa.report.page import write as write_page
 from haa.report.verdict import claims
-from haa.run_folder import Maps, signed
+from haa.run_folder import Maps
 
 HUMAN, SHUFFLED = (0.5, "human"), (0.5, "shuffled")
 MADE = ("haa", "role", "label", "matched", "data", "sigma")

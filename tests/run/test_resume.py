@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from haa.digests import check_belongs, signed
 from haa.errors import InputError
 from haa.run import results
 from haa.run.loggers import csv
 from haa.run.resume import check_data
-from haa.run_folder import RunFolder, check_belongs, signed
+from haa.run_folder import RunFolder
 
 TINY = ("task=vqa", "trainer=cpu", "epochs=2", "data.train=8", "data.val=8", "data.test=8", "loader.batch_size=4")
 TINY += ("callbacks.pictures=null",)

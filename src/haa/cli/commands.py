@@ -153,7 +153,7 @@ def _dataset(words: list[str]) -> Callable[..., Any]:
 
     from haa import build
 
-    node = build.checked(OmegaConf.create({"data": OmegaConf.to_container(cfg.data, resolve=True)}), cfg.trust)
+    node = build.checked(OmegaConf.create({"data": build.plain(cfg.data)}), cfg.trust)
     return build.make(build.data_node(node), _partial_=True)
 
 

@@ -87,12 +87,14 @@ def scanned(dataset: Scannable, schema: pa.Schema, note: Note) -> Iterator[pa.Re
         InputError: If the reader fails, whatever the reason; it names the folder where the reader names no file.
         ValueError: If a sample has a key that is no column, which is the reader's mistake.
     """
-    samples, where = _named_once(dataset, note), _where(dataset)
+    samples = _named_once(dataset, note)
+    where: str | None = None
     rows: list[dict[str, Any]] = []
     while block := list(islice(samples, BATCH - len(rows))):
         rows += block
         batch = _checked(rows, schema, type(dataset).__name__)
         if isinstance(batch, str):
+            where = where or _where(dataset)
             faults = [_checked([row], schema, type(dataset).__name__) for row in rows]
             for row, fault in zip(rows, faults, strict=True):
                 if isinstance(fault, str):

@@ -108,20 +108,29 @@ def read_mapping(path: Path, cure: str) -> dict[str, Any]:
         found = yaml.load(content(path, YAML).decode(), _Loader)
         if not isinstance(found, dict):
             raise ValueError("it holds no config")
-        _check_extent(found)
+        check_extent(found)
     return found
 
 
-def _check_extent(tree: Any) -> None:
-    """Refuse what is too large once its aliases are followed, and what contains itself."""
+def check_extent(tree: Any, nodes: int = NODES, depth: int = DEPTH) -> None:
+    """Refuse what is too large once its aliases are followed, and what contains itself.
+
+    Args:
+        tree: Dicts and lists.
+        nodes: Most keys and values that it may have.
+        depth: How deep they may lie in each other.
+
+    Raises:
+        ValueError: If it has more, or deeper ones.
+    """
     level, count = [tree], 0
-    for _ in range(DEPTH):
+    for _ in range(depth):
         below: list[Any] = []
         for node in level:
             inside = [*node.keys(), *node.values()] if isinstance(node, dict) else node
             count += len(inside)
-            if count > NODES:
-                raise ValueError(f"it has more than {NODES} values")
+            if count > nodes:
+                raise ValueError(f"it has more than {nodes} values")
             below += [item for item in inside if isinstance(item, dict | list)]
         level = below
         if not level:

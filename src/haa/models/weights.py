@@ -71,7 +71,8 @@ def load(path: str) -> dict[str, Tensor]:
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"backbone.weights={path} is not a state dict: save the model's state_dict() alone")
-    _check_finite(state, path)
+    if (name := not_finite(state)) is not None:
+        raise InputError(f"backbone.weights={path}: {name} is not finite (NaN or infinite): give other weights")
     return state
 
 
@@ -91,10 +92,15 @@ def _read(file: Path, path: str) -> Any:
         raise InputError(f"backbone.weights={path} {problem}: give a safetensors file or a state dict") from error
 
 
-def _check_finite(state: Mapping[str, Tensor], path: str) -> None:
-    for name, tensor in state.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(f"backbone.weights={path}: {name} is not finite (NaN or infinite): give other weights")
+def not_finite(state: Mapping[str, Any]) -> str | None:
+    """Return the name of the first tensor that holds NaN or infinite values; None where there is none.
+
+    Example:
+        >>> not_finite({"steps": torch.tensor(3), "weight": torch.tensor([1.0, torch.nan])})
+        'weight'
+    """
+    tensors = ((name, value) for name, value in state.items() if isinstance(value, Tensor))
+    return next((name for name, t in tensors if t.is_floating_point() and not bool(torch.isfinite(t).all())), None)
 
 
 def in_order(tensors: Mapping[str, Tensor], names: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from haa.digests import check_belongs
 from haa.disk.bounded import read_mapping, read_object
 from haa.errors import InputError, reading
 from haa.printing.plain import plain
@@ -20,7 +21,7 @@ from haa.report import version_0_1
 from haa.report.columns import read_curves, read_samples
 from haa.report.settings import NOT_RECORDED, SCORES_SIGMA, TEST_SAMPLES, flat, settings
 from haa.report.whole import check_config, check_made, check_summary
-from haa.run_folder import AGAIN, RunFolder, check_belongs, modern, read_config
+from haa.run_folder import AGAIN, RunFolder, modern, read_config
 
 _FILES = RunFolder(Path())
 CONFIG, METRICS, ERROR = _FILES.config.name, _FILES.metrics.name, _FILES.error.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from haa.digests import within
 from haa.printing.plain import plain
 
 HARMLESS: Mapping[str, str] = {
@@ -65,8 +66,7 @@ def settings(config: Mapping[str, Any], summary: Mapping[str, Any], recorded: Ma
     for key, value in flat({name: node for name, node in config.items() if name not in ARM}).items():
         if _harmless(key) or _is_the_seed(key, value, seed):
             continue
-        within = isinstance(value, str) and place and (value == place or value.startswith(f"{place}/"))
-        found[key] = plain(value[len(place) :] if within else str(value))
+        found[key] = plain(str(within(value, place)))
     if data := summary.get("data"):
         found = {key: value for key, value in found.items() if key.split(".")[-1] != "root"}
         found |= {f"data {key}": str(value) for key, value in flat(data).items()}

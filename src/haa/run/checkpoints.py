@@ -14,6 +14,7 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 from haa import checkpoint
 from haa.disk import make_folder, write_whole
 from haa.errors import InputError
+from haa.models.weights import not_finite
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -29,11 +30,10 @@ class WholeCheckpoints(TorchCheckpointIO):
             InputError: If its weights are not finite, or the disk refuses it; the file that was there stays.
         """
         path = Path(path)
-        for name, tensor in checkpoint.get("state_dict", {}).items():
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                cure = "train again with a lower learning rate, lr=..., or a smaller align_weight"
-                epoch = checkpoint.get("epoch")
-                raise InputError(f"the training diverged in epoch {epoch}: {name} has NaN or infinite values: {cure}")
+        if (name := not_finite(checkpoint.get("state_dict", {}))) is not None:
+            cure = "train again with a lower learning rate, lr=..., or a smaller align_weight"
+            epoch = checkpoint.get("epoch")
+            raise InputError(f"the training diverged in epoch {epoch}: {name} has NaN or infinite values: {cure}")
         make_folder(path.parent)
         content = io.BytesIO()
         torch.save(checkpoint, content)

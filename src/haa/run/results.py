@@ -21,13 +21,14 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
+from haa.digests import signed
 from haa.disk import make_folder, write_whole
 from haa.errors import InputError
 from haa.evaluation import faithfulness
 from haa.evaluation.maps import gather
 from haa.run import console
 from haa.run.resume import check_data
-from haa.run_folder import RunFolder, chosen, signed
+from haa.run_folder import RunFolder, chosen
 from haa.tasks.aligned_module import AlignedModule
 
 Row = dict[str, Any]

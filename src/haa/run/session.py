@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from haa.errors import InputError
+from haa.errors import not_written
 from haa.run.callbacks import Signals
 from haa.run.checkpoints import keep_whole
 from haa.run.stopping import Stopped
@@ -41,8 +41,7 @@ def session(cfg: DictConfig) -> Iterator[None]:
         place = Path(error.filename) if isinstance(error.filename, str) else folder
         if error.errno not in _DISK and not place.absolute().is_relative_to(folder):
             raise
-        why = error.strerror or type(error).__name__
-        raise InputError(f"{place} cannot be written ({why}): give another place, or make room") from error
+        raise not_written(place, error) from error
     finally:
         # one W&B run per job: without this the next job of a sweep would go on in this one
         if "wandb" in sys.modules:

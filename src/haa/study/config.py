@@ -8,6 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from haa.digests import within
+
 _BESIDE = ("hydra", "resume", "study", "output_dir", "logger", "cache", "trust", "difference")
 _HARMLESS = ("loader.num_workers", "callbacks.progress", "callbacks.wandb")
 
@@ -43,13 +45,7 @@ def _essence(config: dict[str, Any]) -> dict[str, Any]:
     """Return what decides the results, by path."""
     place = str(config.get("output_dir"))
     kept = {"faithfulness": 0, **{key: value for key, value in config.items() if key not in _BESIDE}}
-    return {path: _inside(value, place) for path, value in _leaves(kept) if not path.startswith(_HARMLESS)}
-
-
-def _inside(value: Any, place: str) -> Any:
-    """Return a path within the run's folder as one relative to it, since a folder may move."""
-    within = isinstance(value, str) and (value == place or value.startswith(f"{place}/"))
-    return value[len(place) :] if within else value
+    return {path: within(value, place) for path, value in _leaves(kept) if not path.startswith(_HARMLESS)}
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

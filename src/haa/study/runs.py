@@ -17,9 +17,10 @@ from typing import Any, Literal
 import yaml
 from omegaconf import DictConfig
 
+from haa.digests import check_belongs
 from haa.disk import write_whole
 from haa.errors import InputError
-from haa.run_folder import RunFolder, check_belongs, modern, quoted
+from haa.run_folder import RunFolder, modern, quoted
 from haa.study.config import difference, resolved
 
 State = Literal["new", "half", "finished"]
@@ -60,11 +61,12 @@ def state(folder: Path, config: dict[str, Any]) -> State:
         InputError: If results or a checkpoint of another config are there.
     """
     run = RunFolder(folder)
-    if not run.finished and not run.last.is_file():
+    finished = run.finished
+    if not finished and not run.last.is_file():
         return "new"
     if changed := difference(_config(run), config):
         raise InputError(f"{folder} was made with {changed}: give another study=NAME, or remove that folder")
-    if run.finished:
+    if finished:
         check_belongs(folder, json.loads(run.metrics.read_bytes()))
         return "finished"
     return "half"
