@@ -100,8 +100,11 @@ def _run(
     until: float,
     tick: Callable[[Tally], None],
 ) -> Tally:
-    module = _module(part)
-    return module.run(seed, count, place, workers, module.named(kinds), until, tick)
+    module, tally = _module(part), Tally()
+    with module.plan(seed, count, place, module.named(kinds)) as planned:
+        chunks = crew.in_time(planned.chunks, until)
+        crew.run(chunks, planned.prepare, place, workers, tally, lambda: tick(tally), limit_s=planned.limit_s)
+    return tally
 
 
 def _one(part: str, seed: int, kind: str, case: int, place: Path) -> int:

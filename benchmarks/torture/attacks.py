@@ -13,13 +13,14 @@ import itertools
 import json
 import resource
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from benchmarks.torture import archives, command, crew, planted, stores
-from benchmarks.torture.crew import Chunk, Tally
+from benchmarks.torture.crew import Chunk, Plan
 from benchmarks.torture.payloads import (
     CALLS,
     PLACES,
@@ -257,28 +258,17 @@ GROUPS: dict[str, tuple[int, Make]] = {
 """How many of a hundred attacks are of each kind."""
 
 
-def run(
-    seed: int,
-    count: int,
-    place: Path,
-    workers: int,
-    kinds: Sequence[str] = (),
-    until: float = float("inf"),
-    tick: Callable[[Tally], None] = lambda tally: None,
-) -> Tally:
-    """Run ``count`` attacks, divided among the groups; see `benchmarks.torture.inputs.run`."""
+@contextmanager
+def plan(seed: int, count: int, place: Path, kinds: Sequence[str]) -> Iterator[Plan]:
+    """Plan ``count`` attacks, divided among the groups; see `benchmarks.torture.inputs.plan`."""
     names = list(kinds) or list(GROUPS)
     made = stores.materials(place, ["study/one", "study/two"] if "run folder" in names else ["study/one"])
-    tally = Tally()
     total = sum(GROUPS[name][0] for name in names)
     jobs = []
     for name in names:
         number = max(1, round(count * GROUPS[name][0] / total))
         jobs += [Chunk(name, start, min(start + 4, number)) for start in range(0, number, 4)]
-    prepare = lambda kind, folder: cases(seed, kind, folder, made)  # noqa: E731
-    jobs_in_time = crew.in_time(jobs, until)
-    crew.run(jobs_in_time, prepare, place, workers, tally, lambda: tick(tally), limit_s=LIMIT_S + 20)
-    return tally
+    yield Plan(jobs, lambda kind, folder: cases(seed, kind, folder, made), LIMIT_S + 20)
 
 
 def named(words: Sequence[str]) -> list[str]:

@@ -47,6 +47,21 @@ class Chunk:
     stop: int
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a part does: its cases in chunks, what runs them, and how long one may take.
+
+    Args:
+        chunks: What is to be done.
+        prepare: Makes in a worker, from a kind and an empty folder, what runs its cases.
+        limit_s: Seconds after which a case hangs.
+    """
+
+    chunks: Iterable[Chunk]
+    prepare: Callable[[str, Path], Case]
+    limit_s: float = LIMIT_S
+
+
 @dataclass
 class Tally:
     """What came out, by kind, and every fault by where it was raised."""

@@ -11,12 +11,13 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
 from benchmarks.torture import command, crew, kills, server, stores
-from benchmarks.torture.crew import Chunk, Tally
+from benchmarks.torture.crew import Chunk, Plan
 from benchmarks.torture.inputs import same
 
 NEW_MOUNTS = 0x00020000
@@ -33,28 +34,17 @@ OWN = {
 """Folder that each kind of work makes."""
 
 
-def run(
-    seed: int,
-    count: int,
-    place: Path,
-    workers: int,
-    kinds: Sequence[str] = (),
-    until: float = float("inf"),
-    tick: Callable[[Tally], None] = lambda tally: None,
-) -> Tally:
-    """Take the disk away ``count`` times, by each fault in turn; see `benchmarks.torture.inputs.run`."""
+@contextmanager
+def plan(seed: int, count: int, place: Path, kinds: Sequence[str]) -> Iterator[Plan]:
+    """Plan to take the disk away ``count`` times, by each fault in turn; see `benchmarks.torture.inputs.plan`."""
     names = list(kinds) or list(kills.WORK)
     made = stores.materials(place, ["study/one"] if "predict" in names else [])
-    tally = Tally()
     with server.serving(made / "address"):
         for name in names:
             kills.undisturbed(name, place, made)
         each = max(1, round(count / len(names)))
         jobs = [Chunk(name, start, min(start + 2, each)) for start in range(0, each, 2) for name in names]
-        prepare = lambda kind, folder: cases(seed, kind, folder, made)  # noqa: E731
-        limit = kills.LIMIT_S
-        crew.run(crew.in_time(jobs, until), prepare, place, workers, tally, lambda: tick(tally), limit_s=limit)
-    return tally
+        yield Plan(jobs, lambda kind, folder: cases(seed, kind, folder, made), kills.LIMIT_S)
 
 
 def named(words: Sequence[str]) -> list[str]:

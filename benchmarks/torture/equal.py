@@ -7,11 +7,12 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.torture import command, crew
-from benchmarks.torture.crew import Chunk, Tally
+from benchmarks.torture.crew import Chunk, Plan
 
 TASKS = ("action", "captioning", "finegrained", "saliency", "sos", "vqa")
 TOLERANCE = 1e-6
@@ -33,22 +34,12 @@ VARIANTS: dict[str, tuple[list[str], dict[str, str]]] = {
 """Words and variables of the environment with which a checkpoint is evaluated."""
 
 
-def run(
-    seed: int,
-    count: int,
-    place: Path,
-    workers: int,
-    kinds: Sequence[str] = (),
-    until: float = float("inf"),
-    tick: Callable[[Tally], None] = lambda tally: None,
-) -> Tally:
-    """Evaluate every task in every variant; ``count`` of each task, where it is given."""
-    tally = Tally()
+@contextmanager
+def plan(seed: int, count: int, place: Path, kinds: Sequence[str]) -> Iterator[Plan]:
+    """Plan to evaluate every task in every variant; ``count`` of each task, where it is given."""
     number = count or len(VARIANTS)
     jobs = [Chunk(task, 0, min(number, len(VARIANTS))) for task in kinds or TASKS]
-    prepare = lambda task, folder: cases(seed, task, folder)  # noqa: E731
-    crew.run(crew.in_time(jobs, until), prepare, place, workers, tally, lambda: tick(tally), limit_s=LIMIT_S)
-    return tally
+    yield Plan(jobs, lambda task, folder: cases(seed, task, folder), LIMIT_S)
 
 
 def named(words: Sequence[str]) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,38 +13,25 @@ from typing import Any
 import numpy as np
 
 from benchmarks.torture import crew, stores
-from benchmarks.torture.crew import Chunk, Tally
+from benchmarks.torture.crew import Chunk, Plan
 from benchmarks.torture.kinds import KINDS, Kind, Prepared
 from benchmarks.torture.watch import Watch
 
 ALL: dict[str, Kind] = {**KINDS, **stores.KINDS}
 
 
-def run(
-    seed: int,
-    count: int,
-    place: Path,
-    workers: int,
-    kinds: Sequence[str] = (),
-    until: float = float("inf"),
-    tick: Callable[[Tally], None] = lambda tally: None,
-) -> Tally:
-    """Damage ``count`` inputs, divided among the kinds by their shares.
+@contextmanager
+def plan(seed: int, count: int, place: Path, kinds: Sequence[str]) -> Iterator[Plan]:
+    """Plan to damage ``count`` inputs, divided among the kinds by their shares.
 
     Args:
         seed: A case is drawn from it, its kind and its number alone.
         count: Number of cases.
         place: Folder to work in.
-        workers: Number of processes.
         kinds: Names of kinds; none is all.
-        until: Moment (`time.monotonic`) after which no further cases are begun.
-        tick: Told what came out so far.
     """
     made = _materials(kinds or list(ALL), place)
-    tally = Tally()
-    jobs = crew.in_time(chunks(count, kinds or list(ALL)), until)
-    crew.run(jobs, lambda kind, folder: cases(seed, kind, folder, made), place, workers, tally, lambda: tick(tally))
-    return tally
+    yield Plan(chunks(count, kinds or list(ALL)), lambda kind, folder: cases(seed, kind, folder, made))
 
 
 def _materials(kinds: Sequence[str], place: Path) -> Path:

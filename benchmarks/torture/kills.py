@@ -12,14 +12,15 @@ import pickle
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from benchmarks.torture import command, crew, planted, server, stores
-from benchmarks.torture.crew import Chunk, Tally
+from benchmarks.torture.crew import Chunk, Plan
 from benchmarks.torture.inputs import same
 
 LIMIT_S = 240.0
@@ -163,19 +164,11 @@ WORK: dict[str, Work] = {
 }
 
 
-def run(
-    seed: int,
-    count: int,
-    place: Path,
-    workers: int,
-    kinds: Sequence[str] = (),
-    until: float = float("inf"),
-    tick: Callable[[Tally], None] = lambda tally: None,
-) -> Tally:
-    """Kill ``count`` times, divided among the kinds of work; see `benchmarks.torture.inputs.run`."""
+@contextmanager
+def plan(seed: int, count: int, place: Path, kinds: Sequence[str]) -> Iterator[Plan]:
+    """Plan ``count`` kills, divided among the kinds of work; see `benchmarks.torture.inputs.plan`."""
     names = list(kinds) or list(WORK)
     made = stores.materials(place, ["study/one"] if "predict" in names else [])
-    tally = Tally()
     with server.serving(made / "address"):
         for name in names:
             undisturbed(name, place, made)
@@ -185,9 +178,7 @@ def run(
             number = max(1, round(count * WORK[name].share / total))
             jobs += [Chunk(name, start, min(start + 2, number)) for start in range(0, number, 2)]
         jobs.sort(key=lambda chunk: chunk.start)
-        prepare = lambda kind, folder: cases(seed, kind, folder, made)  # noqa: E731
-        crew.run(crew.in_time(jobs, until), prepare, place, workers, tally, lambda: tick(tally), limit_s=LIMIT_S)
-    return tally
+        yield Plan(jobs, lambda kind, folder: cases(seed, kind, folder, made), LIMIT_S)
 
 
 def named(words: Sequence[str]) -> list[str]:
