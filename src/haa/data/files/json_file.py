@@ -6,6 +6,7 @@ import json
 import re
 import reprlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -42,17 +43,10 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
         >>> read_json(path, keys=["images"])
         {'images': []}
     """
-    with reading(path, _FETCH):
-        try:
-            if path.stat().st_size > BYTES:
-                raise InputError(f"{path} has more than {BYTES >> 30} GiB: it is not the file that its name says")
-            content = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise InputError(f"{path} is missing: fetch it, or correct data.root") from None
-        except InputError:
-            raise
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path} is no JSON file ({_why(error)}): fetch it again") from None
+    with _decoding(path):
+        if path.stat().st_size > BYTES:
+            raise InputError(f"{path} has more than {BYTES >> 30} GiB: it is not the file that its name says")
+        content = json.loads(path.read_bytes())
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:
         raise InputError(f"{path} has no {missing[0]!r}: it is not the file that its name says, fetch it again")
@@ -80,21 +74,28 @@ def read_items(path: Path, key: str) -> Iterator[Any]:
         [{'id': 1}, {'id': 2}]
     """
     found = False
+    with _decoding(path), path.open(encoding="utf-8-sig") as file:
+        for name, item in _members(_Scanner(file)):
+            if name == key:
+                found = True
+                yield from item
+    if not found:
+        raise InputError(f"{path} has no {key!r}: it is not the file that its name says, fetch it again")
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Raise what fails within as an error of a JSON file: a missing one, one that is none, or one that is damaged."""
     with reading(path, _FETCH):
         try:
-            with path.open(encoding="utf-8-sig") as file:
-                for name, item in _members(_Scanner(file)):
-                    if name == key:
-                        found = True
-                        yield from item
+            yield
         except FileNotFoundError:
             raise InputError(f"{path} is missing: fetch it, or correct data.root") from None
         except InputError:
             raise
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{path} is no JSON file ({_why(error)}): fetch it again") from None
-    if not found:
-        raise InputError(f"{path} has no {key!r}: it is not the file that its name says, fetch it again")
+            why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise InputError(f"{path} is no JSON file ({why}): fetch it again") from None
 
 
 def _members(scanner: _Scanner) -> Iterator[tuple[str, Iterator[Any]]]:
@@ -163,10 +164,6 @@ class _Scanner:
         if chunk:
             self._text, self._at = rest + chunk, 0
         return bool(chunk)
-
-
-def _why(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def field(record: Any, key: str, kind: type[T], path: Path) -> T:
