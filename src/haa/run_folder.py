@@ -145,6 +145,14 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def resumable(self) -> Path | None:
+        """Checkpoint that is there to go on from; None where no epoch was finished.
+
+        It is the best one, which is written first, where the run was stopped before its first `last`.
+        """
+        return next((path for path in (self.last, self.best) if path.is_file()), None)
+
+    @property
     def samples(self) -> Path:
         """Values of every metric for every test sample."""
         return self.path / "samples.parquet"

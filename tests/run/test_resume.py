@@ -14,7 +14,7 @@ import yaml
 
 from haa.digests import check_belongs, signed
 from haa.errors import InputError
-from haa.run import results
+from haa.run import checkpoints, results
 from haa.run.loggers import csv
 from haa.run.resume import check_data
 from haa.run_folder import RunFolder
@@ -142,6 +142,26 @@ def test_a_disk_that_is_full_in_a_run_is_one_line_and_what_was_kept_stays(haa, m
     monkeypatch.setattr(results, "gather", full)
     with pytest.raises(SystemExit, match=r"run cannot be written \(No space left on device\)"):
         haa("train", *TINY)
+
+
+def test_a_run_stopped_between_its_first_two_checkpoints_goes_on(haa, monkeypatch):
+    write = checkpoints.write_whole
+
+    def full(path, content):
+        if path.name == "last.ckpt":
+            raise InputError(f"{path} cannot be written (No space left on device): make room")
+        write(path, content)
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit, match=r"last.ckpt cannot be written"):
+        patched.setattr(checkpoints, "write_whole", full)
+        haa("train", *TINY)
+    assert [file.name for file in Path("run/checkpoints").iterdir()] == ["best.ckpt"]
+    with pytest.raises(SystemExit, match="half-done run: haa train resume=.*run goes on with it"):
+        haa("train", *TINY)
+    disturbed = haa("train", "resume=run")
+    undisturbed = haa("train", *TINY, name="undisturbed")
+    one, other = (json.loads((folder / "metrics.json").read_text()) for folder in (disturbed, undisturbed))
+    assert one["metrics"] == other["metrics"]
 
 
 @pytest.mark.parametrize("word", ["cache=file/c", "output_dir=file/x", "cache=/proc/c"])

@@ -51,9 +51,8 @@ class OwnFolder(Callback):
 
     def _prepare(self, run: RunFolder, config: DictConfig) -> None:
         """Refuse a folder that holds a run; make one ready that holds what was left of an attempt."""
-        requeued = "resume" in config and _requeued() and not run.finished and run.last.is_file()
-        if requeued:
-            config.resume = str(run.last.absolute())
+        if "resume" in config and _requeued() and not run.finished and run.resumable is not None:
+            config.resume = str(run.resumable.absolute())
         resumed = config.get("resume") is not None
         if run.finished:
             raise InputError(f"{run.path} holds a finished run: give another folder, or take it away")

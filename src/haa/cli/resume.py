@@ -39,7 +39,7 @@ def resumed(overrides: Sequence[str]) -> list[str]:
     from haa.run_folder import RunFolder, quoted
 
     path = Path(_unquoted(values["resume"])).expanduser()
-    checkpoint = RunFolder(path).last if path.is_dir() else path
+    checkpoint = (RunFolder(path).resumable or RunFolder(path).last) if path.is_dir() else path
     run = RunFolder(path if path.is_dir() else path.absolute().parent.parent)
     if run.finished:
         print(f"haa: {path} is finished: haa report {run.path} shows it; to train again, give another folder")

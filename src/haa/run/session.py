@@ -68,7 +68,7 @@ def resumable(trainer: pl.Trainer, folder: RunFolder) -> Iterator[None]:
             launcher.kill(getattr(signal, "SIGKILL", signal.SIGTERM))
         stopped.advice = (
             f"haa train resume={folder.path} goes on after the last epoch that was finished"
-            if folder.last.is_file()
+            if folder.resumable is not None
             else f"{folder.path} keeps nothing yet; the same command begins again"
         )
         raise

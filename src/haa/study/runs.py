@@ -62,7 +62,7 @@ def state(folder: Path, config: dict[str, Any]) -> State:
     """
     run = RunFolder(folder)
     finished = run.finished
-    if not finished and not run.last.is_file():
+    if not finished and run.resumable is None:
         return "new"
     if changed := difference(_config(run), config):
         raise InputError(f"{folder} was made with {changed}: give another study=NAME, or remove that folder")
@@ -97,7 +97,7 @@ def job(cfg: DictConfig, work: Callable[[DictConfig], float | None]) -> float | 
             run.tidy()
             run.error.unlink(missing_ok=True)
             if state_before == "half":
-                cfg.resume = str(run.last)
+                cfg.resume = str(run.resumable)
                 sys.argv.append(f"resume={quoted(cfg.resume)}")  # for the other processes of a distributed run
             else:
                 run.clear()
