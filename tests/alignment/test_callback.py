@@ -366,7 +366,7 @@ def work(rank):
         torch.save([p.grad for p in net.parameters()], "two.pt")
 
 if __name__ == "__main__":
-    multiprocessing.spawn(work, nprocs=2)
+    multiprocessing.start_processes(work, nprocs=2, start_method="fork")
 """
 
 

@@ -46,7 +46,7 @@ def test_train_and_evaluate(haa, task, capsys):
 
 @pytest.mark.slow
 def test_multirun_makes_a_run_per_job_and_the_report_a_row_per_condition(haa, capsys):
-    sweep = haa("train", "-m", "task=vqa", "align_weight=0,0.5", "seed=0,1", *SMALL)
+    sweep = haa("train", "-m", "task=vqa", "align_weight=0,0.5", "seed=0,1", "callbacks.pictures=null", *SMALL)
     assert len(list(sweep.glob("*/metrics.json"))) == 4
     capsys.readouterr()
     cli.main(["report", str(sweep)])

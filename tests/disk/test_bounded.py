@@ -50,7 +50,7 @@ def test_what_is_within_is_read(tmp_path):
         (b"\xff", "utf-8"),
         (" " * ((16 << 20) + 1), "more than 16 MiB"),
     ],
-    ids=str,
+    ids=lambda value: repr(value)[:24],
 )
 def test_json_beyond_is_refused(tmp_path, content, why):
     with pytest.raises(InputError, match=f"a cannot be read .*{why}.*: write it again"):

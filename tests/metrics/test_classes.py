@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
+from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
+from tests.processes import in_processes
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torchmetrics import Metric, MetricCollection
 
@@ -157,43 +159,34 @@ def test_shuffled_auc_takes_the_other_images_fixations():
         metric.update(p, gaze[0][1].points[None], ["a", "b"])
 
 
-WORKER = """
-import sys, torch, torch.distributed as dist
-import haa.metrics as M
-rank, place = int(sys.argv[1]), sys.argv[2]
-torch.set_num_threads(1)
-dist.init_process_group("gloo", init_method=f"file://{place}/meet", rank=rank, world_size=2)
-g = torch.Generator().manual_seed(0)
-p, d, f = torch.rand(5, 9, 7, generator=g), torch.rand(5, 9, 7, generator=g), torch.rand(5, 3, 2, generator=g) * 9
-f[1] = float("nan")
-said = ["a dog runs", "two cats", "red é", "a b c", "the end"]
-meant = [["a dog is running"], ["cats", "two cats"]] * 2 + [["end"]]
-types = ["x", "y", "x", "z", "y"]
-def run(rows, **kwargs):
-    metrics = [M.NSS(**kwargs), M.KLDivergence(**kwargs), M.SalientObjects(**kwargs), M.CaptionScores(**kwargs),
-               M.VQAAccuracyByType(**kwargs)]
-    inputs = [(p, f), (p, d), (p, d > 0.5), (said, meant), (said, meant, types)]
-    for metric, given in zip(metrics, inputs):
-        for i in rows:
-            metric.update(*(x[i : i + 1] for x in given))
-    return [m.compute() for m in metrics] + [metrics[0].undefined.clone()]
-together = run([0] if rank == 0 else [1, 2, 3, 4])
-alone = run(range(5), sync_on_compute=False)
-for a, b in zip(together[:-1], alone):
-    torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-6)
-print("agree")
-"""
+def two_are_one(rank: int, meet: str) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=2)
+    g = torch.Generator().manual_seed(0)
+    p, d, f = torch.rand(5, 9, 7, generator=g), torch.rand(5, 9, 7, generator=g), torch.rand(5, 3, 2, generator=g) * 9
+    f[1] = nan
+    said = ["a dog runs", "two cats", "red é", "a b c", "the end"]
+    meant = [["a dog is running"], ["cats", "two cats"], ["a dog is running"], ["cats", "two cats"], ["end"]]
+    types = ["x", "y", "x", "z", "y"]
+
+    def scores(rows: Sequence[int], **options: bool) -> list[Any]:
+        metrics = [
+            M.NSS(**options),
+            M.KLDivergence(**options),
+            M.SalientObjects(**options),
+            M.CaptionScores(**options),
+            M.VQAAccuracyByType(**options),
+        ]
+        inputs = [(p, f), (p, d), (p, d > 0.5), (said, meant), (said, meant, types)]
+        for metric, given in zip(metrics, inputs, strict=True):
+            for i in rows:
+                metric.update(*(x[i : i + 1] for x in given))
+        return [metric.compute() for metric in metrics]
+
+    together, alone = scores([0] if rank == 0 else [1, 2, 3, 4]), scores(range(5), sync_on_compute=False)
+    for a, b in zip(together, alone, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.slow
 def test_two_processes_are_one(tmp_path):
-    command = [sys.executable, "-W", "ignore", "-c", WORKER]
-    both = [
-        subprocess.Popen(
-            [*command, str(rank), str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for rank in range(2)
-    ]
-    for process in both:
-        out, error = process.communicate(timeout=120)
-        assert out == "agree\n", error
+    in_processes(two_are_one, 2, str(tmp_path / "meet"))

@@ -6,51 +6,34 @@ import csv
 import json
 import math
 import os
-import signal
 import statistics
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from tests.processes import Command
 
 ROOT = Path(__file__).parents[2]
-
-
-def start(*argv: str, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "haa", *argv],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, out
-    return out
 
 
 @pytest.mark.slow
 def test_a_run_killed_in_an_epoch_and_resumed_ends_where_the_undisturbed_one_does(tmp_path):
     work = ("train", "task=vqa", "align_weight=0.5", "data.train=320", "data.val=64", "data.test=64")
     work += ("trainer.max_epochs=6", "loader.batch_size=16", "model.dropout=0.2", "callbacks.pictures=null")
-    undisturbed = start(*work, "hydra.run.dir=undisturbed", cwd=tmp_path)
-    disturbed = start(*work, "hydra.run.dir=disturbed", cwd=tmp_path)
+    undisturbed = Command([*work, "hydra.run.dir=undisturbed"], tmp_path)
+    disturbed = Command([*work, "hydra.run.dir=disturbed"], tmp_path)
     table = tmp_path / "disturbed" / "metrics.csv"
     deadline = time.monotonic() + 120
     while not (table.is_file() and table.read_text().count("\n") > 3) and time.monotonic() < deadline:
         time.sleep(0.02)
-    disturbed.send_signal(signal.SIGKILL)
-    disturbed.communicate()
+    disturbed.kill()
     assert not (tmp_path / "disturbed" / "metrics.json").exists(), "it finished before it was killed"
-    finish(start("train", "resume=disturbed", cwd=tmp_path))
-    finish(undisturbed)
+    Command(["train", "resume=disturbed"], tmp_path).finish()
+    undisturbed.finish()
 
     one, other = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("undisturbed", "disturbed"))
     assert one["metrics"] == other["metrics"]
@@ -65,19 +48,12 @@ def test_a_run_killed_in_an_epoch_and_resumed_ends_where_the_undisturbed_one_doe
 def test_two_processes_score_and_train_as_one(tmp_path):
     # 33 samples: two processes do not share them evenly; a third has no gaze
     data = ("data.train=64", "data.val=16", "data.test=33", "data.share_with_gaze=0.67", "loader.batch_size=4")
-    finish(start("train", "task=vqa", *data, "trainer.max_epochs=1", "hydra.run.dir=run", cwd=tmp_path))
+    Command(["train", "task=vqa", *data, "trainer.max_epochs=1", "hydra.run.dir=run"], tmp_path).finish()
     work = ("evaluate", "checkpoint=run/checkpoints/best.ckpt", "faithfulness=8")
-    one = start(*work, "trainer=cpu", "hydra.run.dir=one", cwd=tmp_path)
-    two = start(
-        *work,
-        "trainer=ddp",
-        "trainer.accelerator=cpu",
-        "trainer.devices=2",
-        "hydra.run.dir=two",
-        cwd=tmp_path,
-    )
-    finish(one)
-    finish(two)
+    one = Command([*work, "trainer=cpu", "hydra.run.dir=one"], tmp_path)
+    two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "hydra.run.dir=two"]
+    Command([*work, *two], tmp_path).finish()
+    one.finish()
     a, b = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two"))
     assert a["samples"] == b["samples"] == 33
     assert a["undefined"] == b["undefined"]
@@ -105,9 +81,7 @@ def test_the_wheel_trains_in_an_empty_folder(tmp_path):
     (wheel,) = tmp_path.glob("haa-*.whl")
     site, empty = tmp_path / "site", tmp_path / "empty"
     empty.mkdir()
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--no-deps", "-q", "--target", site, str(wheel)], check=True
-    )
+    zipfile.ZipFile(wheel).extractall(site)
     script = "import haa, sys; from haa.cli.main import main; print(haa.__file__); main(sys.argv[1:])"
     out = subprocess.run(
         [sys.executable, "-c", script, "train", "task=vqa", "trainer=debug"],
