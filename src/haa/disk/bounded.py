@@ -56,7 +56,7 @@ def read_object(path: Path, cure: str) -> dict[str, Any]:
     """
     with reading(path, cure):
         try:
-            found = json.loads(content(path, JSON).decode(), object_pairs_hook=_once, parse_constant=_no_number)
+            found = json.loads(content(path, JSON).decode(), object_pairs_hook=once, parse_constant=_no_number)
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
         if not isinstance(found, dict):
@@ -64,7 +64,12 @@ def read_object(path: Path, cure: str) -> dict[str, Any]:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object, for ``object_pairs_hook``.
+
+    Raises:
+        ValueError: If a key is there twice, of which readers elsewhere take now the first and now the last.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("it has a key twice")

@@ -69,6 +69,15 @@ def test_what_is_no_json(written, text):
     assert peak < 30e6
 
 
+@pytest.mark.parametrize(
+    "text", ['{"images": [], "images": [1]}', '{"images": [{"id": 1, "id": 2}]}', '{[1]: 2, "images": []}']
+)
+def test_a_key_is_a_text_and_there_once(written, text):
+    for read in (read_json, lambda path: list(read_items(path, "images"))):
+        with pytest.raises(InputError, match=r"a\.json is no JSON file \(.*(a key twice|no text|property name).*\)"):
+            read(written(text))
+
+
 def test_an_element_without_end(written, monkeypatch):
     monkeypatch.setattr(json_file, "ELEMENT", 1 << 21)
     path = written('{"images": ["' + "a" * (1 << 23) + '"]}')

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
+from haa.disk.bounded import once
 from haa.errors import InputError, reading
 
 BYTES = 2 << 30
@@ -33,7 +34,7 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
         keys: Keys that the file's object must have.
 
     Raises:
-        InputError: If the file is missing, is no JSON, is nested as no data set is, has more than `BYTES`, or is no
+        InputError: If the file is missing, is no JSON, has a key twice, is nested as no data set is, has more than `BYTES`, or is no
             object with these keys.
 
     Example:
@@ -46,7 +47,7 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
     with _decoding(path):
         if path.stat().st_size > BYTES:
             raise InputError(f"{path} has more than {BYTES >> 30} GiB: it is not the file that its name says")
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_pairs_hook=once)
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
     if missing:
         raise InputError(f"{path} has no {missing[0]!r}: it is not the file that its name says, fetch it again")
@@ -100,8 +101,12 @@ def _decoding(path: Path) -> Iterator[None]:
 
 def _members(scanner: _Scanner) -> Iterator[tuple[str, Iterator[Any]]]:
     """Yield the members of an object: each name with the elements of its array; of another value, nothing."""
+    names: set[str] = set()
     for _ in scanner.separated("{", "}"):
         name = scanner.value()
+        if not isinstance(name, str) or name in names:
+            raise ValueError("it has a key twice" if isinstance(name, str) else "a key is no text")
+        names.add(name)
         scanner.take(":")
         if scanner.peek() == "[":
             elements = (scanner.value() for _ in scanner.separated("[", "]"))
@@ -119,7 +124,7 @@ class _Scanner:
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._text, self._at = file, "", 0
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(object_pairs_hook=once)
 
     def separated(self, start: str, end: str) -> Iterator[None]:
         """Step over brackets and commas; what is between them is read by whoever iterates."""
