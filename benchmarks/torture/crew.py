@@ -219,7 +219,8 @@ def _said(error: BaseException) -> str:
 
 def _out_of_memory(error: BaseException | None) -> bool:
     while error is not None:
-        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        # one with a number is FFmpeg's, which refuses itself more than 2 GiB at once, and takes none
+        if (isinstance(error, MemoryError) and not hasattr(error, "errno")) or "can't allocate memory" in str(error):
             return True
         error = error.__cause__ or error.__context__
     return False
