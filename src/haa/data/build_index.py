@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from haa.data import scan
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
+from haa.data.files.listing import matching
 from haa.data.scan import COLUMNS, Scannable, record_batch, scanned, sources
 from haa.data.splits import assign_splits, same_picture
 from haa.disk import built_once, stored
@@ -228,7 +229,7 @@ def _read(path: Path) -> Look:
 def _content(path: Path) -> str:
     """Return a digest of a file's bytes; of a folder of frames, of its files' names and bytes."""
     if path.is_dir():
-        frames = sorted(frame for frame in path.iterdir() if frame.is_file() and not frame.name.startswith("."))
+        frames = [frame for frame in matching(path, "*") if frame.is_file()]
         return _digest(json.dumps([(frame.name, _content(frame)) for frame in frames]).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, _digest).hexdigest()

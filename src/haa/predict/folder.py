@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from haa.data.files.image import read_image
+from haa.data.files.listing import files_below
 from haa.disk import make_folder, write_whole
 from haa.disk.bounded import read_object
 from haa.errors import InputError, writing
@@ -116,8 +117,8 @@ def _images(source: Path, target: Path) -> list[str]:
         raise InputError(f"images={source} is not a folder: give one that holds images")
     own = target.resolve()
     names, stems = [], dict[str, str]()
-    for path in sorted(source.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or not path.is_file() or own in path.resolve().parents:
+    for path in files_below(source, SUFFIXES):
+        if not path.is_file() or own in path.resolve().parents:
             continue
         name = path.relative_to(source)
         stem = str(name.with_suffix(""))

@@ -8,6 +8,7 @@ from typing import Any
 
 from haa.data.dataset import Split
 from haa.data.files.json_file import field, read_json
+from haa.data.files.listing import matching
 from haa.data.index import IndexedDataset, Missing
 from haa.errors import InputError
 
@@ -62,7 +63,7 @@ class AiRD(IndexedDataset):
         questions = read_json(self.questions)
         if not isinstance(questions, dict):
             raise InputError(f"{self.questions} is no object of questions by their number, as GQA's: fetch it again")
-        for path in sorted(self._maps.glob("*.png")):
+        for path in matching(self._maps, "*.png"):
             if path.stem not in questions:
                 message = f"{path}: there is no question {path.stem} in {self.questions}"
                 yield {"fault": "annotation without image", "message": message}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from haa.data.files.image import image_size
+from haa.data.files.listing import files_below
 from haa.data.files.matlab import matrix
 from haa.data.files.pickled import read_pickle
 from haa.data.files.table import read_table
@@ -49,10 +50,10 @@ class CapGaze(IndexedDataset):
 
     def sources(self) -> Sequence[Path]:
         folder = self.root / "gaze"
-        return [self.root / "captions.csv", self.root / "images", *sorted(folder.rglob("*.npy"))]
+        return [self.root / "captions.csv", self.root / "images", *files_below(folder, [".npy"])]
 
     def scan(self) -> Iterator[dict[str, Any]]:
-        paths = sorted((self.root / "gaze").rglob("*.npy"))
+        paths = files_below(self.root / "gaze", [".npy"])
         if not paths:
             raise InputError(
                 f"{self.root} holds no gaze/*.npy: data.root must be the folder that holds gaze/ and images/"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from haa.data.files.image import image_size
+from haa.data.files.listing import matching
 from haa.data.files.matlab import read_mat
 from haa.data.index import IndexedDataset
 from haa.errors import InputError
@@ -44,12 +45,12 @@ class CAT2000(IndexedDataset):
 
     def sources(self) -> Sequence[Path]:
         stimuli = self._folder_of("Stimuli")
-        return [*stimuli.glob("*/"), *self._folder_of("FIXATIONLOCS").glob("*/*.mat")]
+        return [*matching(stimuli, "*/"), *matching(self._folder_of("FIXATIONLOCS"), "*/*.mat")]
 
     def scan(self) -> Iterable[dict[str, Any]]:
         stimuli, locations = self._folder_of("Stimuli"), self._folder_of("FIXATIONLOCS")
         # one level deep, because Output/ lies inside the categories
-        images = sorted(stimuli.glob("*/*.jpg"))
+        images = matching(stimuli, "*/*.jpg")
         self.classes = sorted({image.parent.name for image in images})
         for image in images:
             category = image.parent.name

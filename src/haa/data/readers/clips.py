@@ -16,6 +16,7 @@ from torch import Tensor
 from haa.data.dataset import Split
 from haa.data.files import video
 from haa.data.files.image import image_size, read_image, read_map
+from haa.data.files.listing import matching
 from haa.data.index import IndexedDataset, Missing
 from haa.data.splits import published
 from haa.errors import InputError
@@ -151,12 +152,12 @@ def training_and_testing(root: Path) -> Iterator[tuple[Path, str | None]]:
     Raises:
         InputError: If neither folder is there, or a video lacks ``images`` or ``fixation``.
     """
-    parts = {part: folder for part in ("train", "test") if any((folder := root / f"{part}ing").glob("*/"))}
+    parts = {part: folder for part in ("train", "test") if matching(folder := root / f"{part}ing", "*/")}
     if not parts:
         raise InputError(f"data.root={root} has neither training/ nor testing/ with videos: give the folder that does")
     pools = published(parts)
     for part, folder in parts.items():
-        for video_folder in sorted(folder.glob("*/")):
+        for video_folder in matching(folder, "*/"):
             for kind in ("images", "fixation"):
                 if not (video_folder / kind).is_dir():
                     raise InputError(
@@ -192,7 +193,7 @@ def frame_files(folder: Path) -> list[Path]:
         >>> [file.name for file in frame_files(folder)]
         ['a_9.png', 'a_10.png']
     """
-    files = [path for path in folder.glob("*") if path.suffix.lower() in FRAMES]
+    files = [path for path in matching(folder, "*") if path.suffix.lower() in FRAMES]
     return sorted(files, key=lambda path: (_number(path.stem), path.name))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from haa.data.dataset import Split
 from haa.data.files.json_file import by_number, field, read_json
+from haa.data.files.listing import matching
 from haa.data.index import IndexedDataset, Missing
 from haa.data.readers.coco_images import coco_folders, coco_images
 from haa.data.readers.salicon import SALICON, Release
@@ -134,7 +135,7 @@ class COCOCaptions(IndexedDataset):
         """Return the official files of one year, by part (``train2014`` ...)."""
         paths_by_part: dict[str, list[Path]] = defaultdict(list)
         for folder in (self.root, self.root / "annotations"):
-            for path in sorted(folder.glob("captions_*.json")):
+            for path in matching(folder, "captions_*.json"):
                 match = re.match(r"captions_((?:train|val)\d{4})", path.name)
                 if match:
                     paths_by_part[match[1]].append(path)

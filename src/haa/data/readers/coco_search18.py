@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
 from haa.data.files.json_file import field, read_json
+from haa.data.files.listing import matching
 from haa.data.files.matlab import vector
 from haa.data.index import IndexedDataset, Missing
 from haa.data.splits import published
@@ -71,7 +72,7 @@ class COCOSearch18(IndexedDataset):
         super().__init__(root, split, missing, cache)
 
     def sources(self) -> Sequence[Path]:
-        paths = [p for p in self.root.glob("**/coco_search18_fixations_T[AP]_*.json") if "_split2" not in p.name]
+        paths = [p for p in matching(self.root, "**/coco_search18_fixations_T[AP]_*.json") if "_split2" not in p.name]
         return sorted(paths)
 
     def scan(self) -> Iterable[dict[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
+from haa.data.files.listing import matching
 from haa.data.index import IndexedDataset, Missing
 from haa.errors import InputError, reading
 from haa.gaze import Size
@@ -98,7 +99,7 @@ class CUB(IndexedDataset):
     def _runs(self) -> list[Path]:
         if self.gha is None:
             return []
-        runs = sorted(self.gha.glob("Fixation_run*.txt")) if self.gha.is_dir() else [self.gha]
+        runs = matching(self.gha, "Fixation_run*.txt") if self.gha.is_dir() else [self.gha]
         runs = runs or [self.gha / "Fixation.txt"]
         if not runs[0].is_file():
             raise InputError(f"{runs[0]} is missing: data.gha must be CUB-GHA's Fixation.txt or the folder of its runs")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from haa.data.files.image import image_size
+from haa.data.files.listing import matching
 from haa.data.readers.clips import ClipDataset, fixated
 from haa.data.splits import published
 from haa.errors import InputError
@@ -41,19 +42,19 @@ class DHF1K(ClipDataset):
     """The authors' blur of fixation maps: a Gaussian with 30 pixels at half its height, of videos of 640 x 360."""
 
     def sources(self) -> Sequence[Path]:
-        return [self.root / "video", *self.root.glob("annotation/*/*/")]
+        return [self.root / "video", *matching(self.root, "annotation/*/*/")]
 
     def scan(self) -> Iterable[dict[str, Any]]:
-        numbers = sorted(int(path.name) for path in self.root.glob("annotation/*/") if path.name.isdecimal())
+        numbers = sorted(int(path.name) for path in matching(self.root, "annotation/*/") if path.name.isdecimal())
         if not numbers:
             raise InputError(
                 f"{self.root}/annotation holds no folders 0001 ...: data.root must hold DHF1K's annotation"
             )
         pools = published(map(_part, numbers))
-        videos = {path.stem: path for path in self.root.glob("video/*") if path.suffix.lower() == ".avi"}
+        videos = {path.stem: path for path in matching(self.root, "video/*") if path.suffix.lower() == ".avi"}
         for number in numbers:
             folder = self.root / "annotation" / f"{number:04}"
-            maps = sorted((folder / "fixation").glob("*.png"))
+            maps = matching(folder / "fixation", "*.png")
             if [path.stem for path in maps] != [f"{k:04}" for k in range(1, len(maps) + 1)] or not maps:
                 raise InputError(f"{folder / 'fixation'} does not hold 0001.png and on without a gap: fetch it again")
             path = folder / "images" if (folder / "images").is_dir() else videos.get(f"{number:03}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from haa.data.files.image import image_size
+from haa.data.files.listing import matching
 from haa.data.files.matlab import matrix, read_mat
 from haa.data.index import IndexedDataset
 from haa.data.readers.salient_objects import scan_masks
@@ -39,7 +40,7 @@ class DUTOMRON(IndexedDataset):
     outside = "drop"
 
     def sources(self) -> Sequence[Path]:
-        return [self.root / IMAGES, self.root / MASKS, *(self.root / FIXATIONS).glob("*.mat")]
+        return [self.root / IMAGES, self.root / MASKS, *matching(self.root / FIXATIONS, "*.mat")]
 
     def scan(self) -> Iterable[dict[str, Any]]:
         recorded = (self.root / FIXATIONS).is_dir()

@@ -10,6 +10,7 @@ import numpy as np
 
 from haa.data.dataset import Split
 from haa.data.files.image import read_map
+from haa.data.files.listing import matching
 from haa.data.files.matlab import elements, matrix, read_mat
 from haa.data.index import IndexedDataset, Missing
 from haa.data.readers.eye_movements import detect_fixations
@@ -79,10 +80,10 @@ class MIT1003(IndexedDataset):
 
     def sources(self) -> Sequence[Path]:
         folders = self._subjects() if self.source == "traces" else [self._maps()]
-        return [self.root / "ALLSTIMULI", *(path for folder in folders for path in folder.glob("*.*"))]
+        return [self.root / "ALLSTIMULI", *(path for folder in folders for path in matching(folder, "*.*"))]
 
     def scan(self) -> Iterable[dict[str, Any]]:
-        images = sorted((self.root / "ALLSTIMULI").glob("*.jpeg"))
+        images = matching(self.root / "ALLSTIMULI", "*.jpeg")
         if not images:
             raise InputError(f"{self.root}/ALLSTIMULI holds no *.jpeg: data.root must be the folder that holds it")
         for image in images:
@@ -90,7 +91,7 @@ class MIT1003(IndexedDataset):
             yield {"id": image.stem, "image": f"ALLSTIMULI/{image.name}", **gaze}
 
     def _subjects(self) -> list[Path]:
-        folders = sorted(path for path in self.root.glob("DATA/*") if path.is_dir())
+        folders = [path for path in matching(self.root, "DATA/*") if path.is_dir()]
         if not folders:
             raise InputError(
                 f"{self.root}/DATA has no subjects' folders: fetch DATA.zip, or take the published points with "

@@ -10,6 +10,7 @@ import numpy as np
 
 from haa.data.dataset import Split
 from haa.data.files.json_file import by_number, field, read_items
+from haa.data.files.listing import matching
 from haa.data.files.matlab import elements, matrix, read_mat
 from haa.data.index import IndexedDataset, Missing
 from haa.data.splits import published
@@ -74,7 +75,7 @@ class SALICON(IndexedDataset):
 
     def sources(self) -> Sequence[Path]:
         parts = self._parts().values()
-        return list(parts) if self.release == 2015 else [path for folder in parts for path in folder.glob("*.mat")]
+        return list(parts) if self.release == 2015 else [path for folder in parts for path in matching(folder, "*.mat")]
 
     def scan(self) -> Iterable[dict[str, Any]]:
         parts = self._parts()
@@ -98,8 +99,8 @@ class SALICON(IndexedDataset):
     def _place(self, part: str) -> Path | None:
         if self.release == 2017:
             folder = self.root / "fixations" / part
-            return folder if any(folder.glob("*.mat")) else None
-        files = sorted(self.root.glob(f"annotations/fixations_{part}2014*.json"))
+            return folder if any(matching(folder, "*.mat")) else None
+        files = matching(self.root, f"annotations/fixations_{part}2014*.json")
         if len(files) > 1:
             names = ", ".join(file.name for file in files)
             raise InputError(f"{self.root}/annotations holds {names}: leave one of them there")
@@ -120,7 +121,7 @@ class SALICON(IndexedDataset):
             yield name, _flat([(worker, trace[:, 1], trace[:, 0]) for worker, trace in traces.pop(number)])
 
     def _mat(self, folder: Path) -> Iterator[tuple[str, dict[str, list[Any]]]]:
-        for path in sorted(folder.glob("*.mat")):
+        for path in matching(folder, "*.mat"):
             try:
                 workers = [matrix(worker[self.points], 2) for worker in elements(read_mat(path, "gaze", "SALICON's"))]
             except InputError:

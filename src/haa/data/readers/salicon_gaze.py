@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from haa.data.dataset import Split
+from haa.data.files.listing import matching
 from haa.data.readers.coco_images import coco_number
 from haa.data.readers.salicon import SALICON, Release
 from haa.errors import InputError
@@ -62,6 +63,6 @@ def salicon_sources(root: Path | None) -> Sequence[Path]:
     if root is None:
         return []
     return [
-        *sorted(root.glob("annotations/fixations_*.json")),
+        *matching(root, "annotations/fixations_*.json"),
         *(root / "fixations" / part for part in ("train", "val")),
     ]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from haa.data.files.listing import matching
+
 
 def scan_masks(root: Path, images: str, masks: str) -> Iterator[dict[str, Any]]:
     """Yield a sample for each photo (``.jpg``) and the mask of the same name (``.png``), or a fault.
@@ -15,8 +17,8 @@ def scan_masks(root: Path, images: str, masks: str) -> Iterator[dict[str, Any]]:
         images: Folder of the photos, relative to ``root``.
         masks: Folder of the masks, relative to ``root``.
     """
-    photos = {path.stem: path for path in sorted((root / images).glob("*.jpg"))}
-    mask_by_stem = {path.stem: path for path in sorted((root / masks).glob("*.png"))}
+    photos = {path.stem: path for path in matching(root / images, "*.jpg")}
+    mask_by_stem = {path.stem: path for path in matching(root / masks, "*.png")}
     if not photos:
         message = f"{root / images} holds no *.jpg: fetch the photos, or correct data.root"
         yield {"fault": "absent folder", "message": message}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from haa.data.files.listing import matching
 from haa.data.readers.clips import ClipDataset, frame_folder, training_and_testing
 from haa.errors import InputError
 
@@ -41,7 +42,7 @@ class UCFSports(ClipDataset):
     """
 
     def sources(self) -> Sequence[Path]:
-        return list(self.root.glob("*ing/*/*/"))
+        return matching(self.root, "*ing/*/*/")
 
     def scan(self) -> Iterable[dict[str, Any]]:
         videos = [(video, split, _action(video)) for video, split in training_and_testing(self.root)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from haa.data.dataset import Split
 from haa.data.files.json_file import read_json
+from haa.data.files.listing import files_below, folders_to
 from haa.data.index import Missing
 from haa.data.readers.coco_images import coco_folders
 from haa.data.readers.vqa_v2 import VQAv2
@@ -63,9 +64,8 @@ class VQAHAT(VQAv2):
         folder = self.root / self.maps
         if not folder.is_dir():
             raise InputError(f"{folder} is missing: data.maps must be the folder of the maps, below data.root")
-        below = [path for path in folder.rglob("*") if path.is_dir()]
         mapping = [] if self.mapping is None else [self.mapping]
-        return [*super().sources(), *mapping, folder, *below, *coco_folders(self.root)]
+        return [*super().sources(), *mapping, *folders_to(folder, [".png"]), *coco_folders(self.root)]
 
     def scan(self) -> Iterator[dict[str, Any]]:
         maps = self._maps()
@@ -81,7 +81,7 @@ class VQAHAT(VQAv2):
     def _maps(self) -> dict[str, list[str]]:
         """Return the maps of each question, by its number in the files that are read."""
         paths_by_question: dict[str, list[str]] = defaultdict(list)
-        for path in sorted((self.root / self.maps).rglob("*.png")):
+        for path in files_below(self.root / self.maps, [".png"]):
             match = _MAP.fullmatch(path.name)
             if match is None:
                 raise InputError(f"{path} is not named <question>_<n>.png, as VQA-HAT's maps are: take it away")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from haa.data.dataset import Split
 from haa.data.files.json_file import by_number, field, read_json
+from haa.data.files.listing import matching
 from haa.data.index import IndexedDataset, Missing
 from haa.data.readers.coco_images import coco_folders, coco_images
 from haa.data.readers.salicon import SALICON, Release
@@ -105,7 +106,7 @@ class VQAv2(IndexedDataset):
         start, end = f"{self.prefix}OpenEnded_mscoco_", "_questions.json"
         files_by_part: dict[str, tuple[Path, Path]] = {}
         folders = [folder for folder in (self.root, self.root / "questions", self.root / "annotations")]
-        for questions in sorted(path for folder in folders for path in folder.glob(f"{start}*{end}")):
+        for questions in sorted(path for folder in folders for path in matching(folder, f"{start}*{end}")):
             part = questions.name.removeprefix(start).removesuffix(end)
             name = f"{self.prefix}mscoco_{part}_annotations.json"
             annotations = next((folder / name for folder in folders if (folder / name).is_file()), None)
