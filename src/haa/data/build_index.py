@@ -10,17 +10,18 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, NotRequired, TypedDict, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from haa.data import scan
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
 from haa.data.files.listing import matching
-from haa.data.scan import COLUMNS, Scannable, record_batch, scanned, sources
+from haa.data.scan import COLUMNS, Fault, Scannable, check_gaze, check_splits, note, record_batch, scanned, sources
 from haa.data.splits import assign_splits, same_picture
 from haa.disk import built_once, stored
 from haa.disk.stored import Pieces, RowWriter, seal, write_json
@@ -45,25 +46,14 @@ TEXTS = ("question", "answers", "captions", "label")
 GAZE = ("height", "width", "x", "y", "duration", "subject", "frame", "density_content")
 """Columns that say where people looked."""
 
+STREAMS = 3
+"""Largest number of parts that `parts` makes of a column: lengths of lists, lengths of texts, texts."""
+
 CONTENTS: Mapping[str, pa.DataType] = {
     **dict.fromkeys(("content", "mask_content"), pa.string()),
     "density_content": pa.list_(pa.string()),
 }
 """Columns with a digest of the content of each file that a sample names; null where it is absent."""
-
-EXAMPLES = 20
-"""Number of messages kept of each kind of fault; all faults are counted."""
-
-
-class Fault(TypedDict):
-    """Faults of one kind: how many there are, and the first messages."""
-
-    count: int
-    examples: list[str]
-    exchanged: NotRequired[int]
-    """For fixations outside: how many of them would lie inside if x and y were exchanged."""
-    points: NotRequired[int]
-    """For fixations outside: the number of all fixations, those inside too."""
 
 
 class Look(NamedTuple):
@@ -169,7 +159,7 @@ def _build(dataset: Scannable, folder: Path) -> None:
     with progress() as bar:
         task = bar.add_task(f"index of {name}: samples", total=None)
         with pa.OSFile(str(samples), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-            for batch in scanned(dataset, schema, partial(_note, faults)):
+            for batch in scanned(dataset, schema, partial(note, faults)):
                 writer.write_batch(batch)
                 bar.update(task, advance=len(batch))
         bar.update(task, total=bar.tasks[0].completed)
@@ -194,13 +184,6 @@ def _build(dataset: Scannable, folder: Path) -> None:
     samples.unlink()
 
 
-def _note(faults: dict[str, Fault], kind: str, message: str) -> None:
-    fault = faults.setdefault(kind, {"count": 0, "examples": []})
-    fault["count"] += 1
-    if len(fault["examples"]) < EXAMPLES:
-        fault["examples"].append(message)
-
-
 def _batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
     return (reader.get_batch(number) for number in range(reader.num_record_batches))
 
@@ -209,13 +192,13 @@ def _look(root: Path, image: str, known: bool, faults: dict[str, Fault]) -> Look
     path = root / image
     look = _read(path)
     if look.bytes < 0:
-        _note(faults, "absent image", f"{path} is absent")
+        note(faults, "absent image", f"{path} is absent")
     if known or look.bytes < 0 or path.is_dir():
         return look
     try:
         height, width = image_size(path)
     except InputError as error:
-        _note(faults, "broken image", str(error))
+        note(faults, "broken image", str(error))
         return look
     return look._replace(height=height, width=width)
 
@@ -251,7 +234,9 @@ def _assemble(
     images = column("image")
     stimuli = [name or image for name, image in zip(column("stimulus"), images, strict=True)]
     pictures = same_picture(stimuli, [looks[image].content for image in images])
-    splits = assign_splits(pictures, column("split"), column("label"), dataset.shares)
+    splits = assign_splits(pictures, column("split"), column("label"), dataset.shares, dataset.folds)
+    if dataset.one_split:
+        check_splits(dataset.root, images, pictures, splits, faults)
     empty = [f.name for f in reader.schema if all(b[f.name].null_count == len(b) for b in _batches(reader))]
     kept = {field.name: field.type for field in reader.schema if field.name not in empty}
     schema = pa.schema(
@@ -272,43 +257,13 @@ def _assemble(
             if row.get("height") is None:
                 row |= {"height": look.height, "width": look.width}
             points += len(row.get("x") or ())
-            _check_gaze(row, faults, str(dataset.root / row["image"]))
+            check_gaze(row, faults, str(dataset.root / row["image"]), dataset.outside == "clip")
         start += len(rows)
         yield record_batch(rows, schema)
     if "outside" in faults:
         faults["outside"]["points"] = points
     if not start:
         yield record_batch([], schema)
-
-
-def _check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str) -> None:
-    """Leave out the fixations outside the stimulus, and note each as a fault.
-
-    Raises:
-        ValueError: If the lists of gaze differ in length, which is the reader's mistake.
-    """
-    if row.get("x") is None or row["height"] is None:
-        return
-    keys = [key for key in ("x", "y", "duration", "subject", "frame") if row.get(key) is not None]
-    if len({len(row[key]) for key in keys}) > 1:
-        raise ValueError(f"{path}: lists of gaze differ in length: {[(key, len(row[key])) for key in keys]}")
-    x, y = np.asarray(row["x"], dtype=np.float32), np.asarray(row["y"], dtype=np.float32)
-    h, w = row["height"], row["width"]
-    inside = (x >= -0.5) & (x < w - 0.5) & (y >= -0.5) & (y < h - 0.5)
-    if inside.all():
-        return
-    for i in np.flatnonzero(~inside):
-        of_subject = f" of subject {row['subject'][i]}" if row.get("subject") is not None else ""
-        _note(
-            faults,
-            "outside",
-            f"sample {row['id']}: a fixation{of_subject} at x={x[i]:g}, y={y[i]:g} (from 0) lies outside {path} "
-            f"of {w} x {h} pixels: fetch both again, or correct the file",
-        )
-    exchanged = (y >= -0.5) & (y < w - 0.5) & (x >= -0.5) & (x < h - 0.5) & ~inside
-    faults["outside"]["exchanged"] = faults["outside"].get("exchanged", 0) + int(exchanged.sum())
-    for key in keys:
-        row[key] = [value for value, keep in zip(row[key], inside, strict=True) if keep]
 
 
 def _write_files(looks: Mapping[str, Look], path: Path) -> None:
@@ -346,3 +301,21 @@ def _splits(batch: pa.RecordBatch) -> np.ndarray:
     usable = (batch["bytes"].to_numpy() >= 0) & batch["height"].is_valid().to_numpy(zero_copy_only=False)
     numbers = [get_args(Split).index(split) for split in batch["split"].to_pylist()]
     return np.where(usable, numbers, -1)
+
+
+def parts(column: pa.Array) -> Iterator[bytes]:
+    """Yield bytes that say what a column holds: joined over the column's chunks, they are the same however it is cut.
+
+    First come lengths, -1 for what is absent, which tell where one value ends, then the values.
+    """
+    if pa.types.is_list(column.type):
+        yield pc.list_value_length(column).fill_null(-1).to_numpy().tobytes()
+        yield from parts(column.flatten())
+    elif pa.types.is_string(column.type):
+        yield pc.binary_length(column).fill_null(-1).to_numpy().tobytes()
+        yield "".join(column.drop_null().to_pylist()).encode()
+    elif pa.types.is_primitive(column.type):
+        yield column.is_valid().to_numpy(zero_copy_only=False).tobytes()
+        yield column.fill_null(0).to_numpy(zero_copy_only=False).tobytes()
+    else:
+        yield "".join(f"{json.dumps(value, default=str)}\n" for value in column.to_pylist()).encode()

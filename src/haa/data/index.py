@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,8 +22,8 @@ from torchvision.transforms.v2.functional import resize
 from haa.data import build_index
 from haa.data.dataset import GazeDataset, Identity, Split
 from haa.data.files.image import read_image, read_map, read_mask
-from haa.data.scan import BATCH
-from haa.data.splits import SHARES
+from haa.data.scan import BATCH, Fault, Outside
+from haa.data.splits import SHARES, Folds
 from haa.disk.stored import Rows, read_json, write_json
 from haa.errors import InputError
 from haa.gaze import Gaze, Size
@@ -35,10 +34,7 @@ ABSENT = ("absent image", "image without annotation", "annotation without image"
 """Kinds of faults that ``missing=drop`` allows for: an image, or what belongs to it, is absent."""
 
 MOST_OUTSIDE = 0.1
-"""Largest share of a data set's fixations that ``outside = "drop"`` leaves out."""
-
-_STREAMS = 3
-"""Largest number of parts that `_parts` makes of a column: lengths of lists, lengths of texts, texts."""
+"""Largest share of a published data set's fixations that ``outside = "drop"`` leaves out."""
 
 _collecting: ContextVar[bool] = ContextVar("collecting", default=False)
 
@@ -90,11 +86,23 @@ class IndexedDataset(GazeDataset):
     columns: ClassVar[Mapping[str, pa.DataType]] = {}
     """Further keys of `scan`'s samples, with their types: a sample that has one carries it as it is."""
 
-    outside: Missing = "raise"
+    outside: Outside = "raise"
     """``drop`` where the publisher's own files hold fixations outside their stimulus: they are left out and counted.
 
-    More than `MOST_OUTSIDE` of all fixations are refused even so: then the axes or the pictures are other ones.
+    More than `most_outside` of all fixations are refused even so: then the axes or the pictures are other ones.
     """
+
+    most_outside: ClassVar[float] = MOST_OUTSIDE
+    """Largest share of all fixations that is left out."""
+
+    hints: ClassVar[Mapping[str, str]] = {}
+    """What may be done about faults of a kind, said after the first of them, where there is an option for it."""
+
+    folds: Folds | None = None
+    """Number of folds of a cross-validation, and the one that is tested on (`haa.data.splits.assign_splits`)."""
+
+    one_split: bool = False
+    """Whether a picture that is given to two splits is a fault. Publishers' own splits are taken as they are."""
 
     shown: ClassVar[Sequence[str]] = ("content",)
     """Columns of the index that say which picture or clip a sample shows."""
@@ -117,7 +125,7 @@ class IndexedDataset(GazeDataset):
         self._folder = build_index.ensure(self, arguments, cache)
         summary = read_json(self._folder / build_index.SUMMARY, self._cure)
         self.classes: list[str] = summary["classes"]
-        self.faults: dict[str, build_index.Fault] = summary["faults"]
+        self.faults: dict[str, Fault] = summary["faults"]
         self.notes = list(self._judge())
 
     def scan(self) -> Iterable[dict[str, Any]]:
@@ -233,11 +241,11 @@ class IndexedDataset(GazeDataset):
         """Return a digest of columns over the split; a column without values leaves no trace."""
         digest = hashlib.sha256(json.dumps([len(self), *more]).encode())
         for key in keys:
-            streams = [hashlib.sha256() for _ in range(_STREAMS)]
+            streams = [hashlib.sha256() for _ in range(build_index.STREAMS)]
             filled = False
             for column in self._chunks(key) if key in self._columns else ():
                 filled |= column.null_count < len(column)
-                for stream, part in zip(streams, _parts(column), strict=False):
+                for stream, part in zip(streams, build_index.parts(column), strict=False):
                     stream.update(part)
             if filled:
                 digest.update(json.dumps([key, *(stream.hexdigest() for stream in streams)]).encode())
@@ -260,25 +268,38 @@ class IndexedDataset(GazeDataset):
     def _cure(self) -> str:
         return f"delete the folder {self._folder}, it is made again"
 
+    def told(self) -> dict[str, str]:
+        """Return the kinds of faults that an option of the user's allows for, each with what was done about it."""
+        return {}
+
     def _judge(self) -> Iterator[str]:
         """Yield a note on each fault that is allowed for; raise the first that is not."""
-        allowed = dict.fromkeys(ABSENT, self.missing == "drop") | {"outside": self.outside == "drop"}
+        allowed = dict.fromkeys(ABSENT, "left out") if self.missing == "drop" else {}
+        allowed |= {"outside": "left out"} if self.outside == "drop" else {}
+        allowed |= self.told()
         for kind, fault in self.faults.items():
             count, first = fault["count"], fault["examples"][0]
             more = f" ({count} such)" if count > 1 else ""
-            too_many = kind == "outside" and count > MOST_OUTSIDE * fault["points"]
-            if (allowed.get(kind) and not too_many) or _collecting.get():
-                yield f"{type(self).__name__}: {count} x {kind}, left out; the first: {first}"
-            elif allowed.get(kind):
-                raise InputError(
-                    f"{type(self).__name__}: {count} of {fault['points']} fixations lie outside their pictures, of "
-                    f"which up to {MOST_OUTSIDE:.0%} are left out: are x and y exchanged, or are the pictures of "
-                    f"another size than the published ones? The first: {first}"
-                )
+            if kind in allowed and kind == "outside" and not _collecting.get():
+                self._check_share(fault)
+            if kind in allowed or _collecting.get():
+                yield f"{type(self).__name__}: {count} x {kind}, {allowed.get(kind, 'left out')}; the first: {first}"
             elif kind in ABSENT:
                 raise InputError(f"{first}{more}: provide it, or set data.missing=drop to go on without")
             else:
-                raise InputError(first + more)
+                raise InputError(f"{first}{more}{self.hints.get(kind, '')}")
+
+    def _check_share(self, fault: Fault) -> None:
+        """Refuse fixations outside that are so many, or lie so, that they are no glances off the picture."""
+        count, points = fault["count"], fault["points"]
+        exchanged = fault.get("exchanged", 0) > 0.9 * count and count > MOST_OUTSIDE * points
+        if exchanged or count > self.most_outside * points:
+            raise InputError(
+                f"{type(self).__name__}: {count} of {points} fixations lie outside their pictures, of "
+                f"which up to {MOST_OUTSIDE if exchanged else self.most_outside:.0%} are left out: are x and y "
+                f"exchanged, or are the pictures of another size than the published ones? The first: "
+                f"{fault['examples'][0]}"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         # a worker maps the file itself
@@ -307,24 +328,6 @@ def mean_map(paths: Sequence[Path], size: Size) -> Float[Tensor, "h w"]:
             map_ = resize(map_[None], list(size), antialias=True)[0]
         total += map_ / map_.sum().clamp_min(1)
     return total / max(1, len(paths))
-
-
-def _parts(column: pa.Array) -> Iterator[bytes]:
-    """Yield bytes that say what a column holds: joined over the column's chunks, they are the same however it is cut.
-
-    First come lengths, -1 for what is absent, which tell where one value ends, then the values.
-    """
-    if pa.types.is_list(column.type):
-        yield pc.list_value_length(column).fill_null(-1).to_numpy().tobytes()
-        yield from _parts(column.flatten())
-    elif pa.types.is_string(column.type):
-        yield pc.binary_length(column).fill_null(-1).to_numpy().tobytes()
-        yield "".join(column.drop_null().to_pylist()).encode()
-    elif pa.types.is_primitive(column.type):
-        yield column.is_valid().to_numpy(zero_copy_only=False).tobytes()
-        yield column.fill_null(0).to_numpy(zero_copy_only=False).tobytes()
-    else:
-        yield "".join(f"{json.dumps(value, default=str)}\n" for value in column.to_pylist()).encode()
 
 
 def _gaze(row: Mapping[str, Any]) -> Gaze | None:

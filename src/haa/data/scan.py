@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, NotRequired, Protocol, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 
 from haa.data.dataset import Split
 from haa.data.files.image import PIXELS
+from haa.data.files.table import FAR
+from haa.data.splits import Folds
 from haa.errors import reading, reason
 
 BATCH = 256
 """Rows of a record batch: row n is in batch n // BATCH."""
 
-FAR = 1e6
-"""Greatest coordinate, in pixels, and duration, in milliseconds, that anybody means."""
+Outside = Literal["raise", "drop", "clip"]
 
 _STRINGS, _NUMBERS, _COUNTS = pa.list_(pa.string()), pa.list_(pa.float32()), pa.list_(pa.int32())
 COLUMNS: Mapping[str, pa.DataType] = {
@@ -32,6 +33,21 @@ COLUMNS: Mapping[str, pa.DataType] = {
 """Keys that `Scannable.scan` may yield, with their types; columns that no sample has are left out."""
 
 _CURE = "correct the file, or fetch it again"
+
+
+EXAMPLES = 20
+"""Number of messages kept of each kind of fault; all faults are counted."""
+
+
+class Fault(TypedDict):
+    """Faults of one kind: how many there are, and the first messages."""
+
+    count: int
+    examples: list[str]
+    exchanged: NotRequired[int]
+    """For fixations outside: how many of them would lie inside if x and y were exchanged."""
+    points: NotRequired[int]
+    """For fixations outside: the number of all fixations, those inside too."""
 
 
 class Scannable(Protocol):
@@ -48,6 +64,15 @@ class Scannable(Protocol):
 
     shares: ClassVar[Mapping[Split, float]]
     """Relative sizes of the splits that the rule makes (`haa.data.splits.assign_splits`)."""
+
+    folds: Folds | None
+    """Folds that the rule makes instead."""
+
+    outside: Outside
+    """What is done about fixations outside their stimulus."""
+
+    one_split: bool
+    """Whether a picture that is given to two splits is a fault."""
 
     def scan(self) -> Iterable[dict[str, Any]]:
         """Yield every sample of all splits, in a fixed order, one plain dict each."""
@@ -233,3 +258,59 @@ def _differ(columns: Mapping[str, pa.Array]) -> str | None:
         if pc.any(pc.not_equal(pc.list_value_length(columns[key]), length)).as_py():
             return f"'x' and {key!r} differ in length"
     return None
+
+
+def note(faults: dict[str, Fault], kind: str, message: str) -> None:
+    """Count a fault, and keep its message where it is among the first of its kind."""
+    fault = faults.setdefault(kind, {"count": 0, "examples": []})
+    fault["count"] += 1
+    if len(fault["examples"]) < EXAMPLES:
+        fault["examples"].append(message)
+
+
+def check_splits(
+    root: Path, images: list[str], pictures: list[str], splits: list[Split], faults: dict[str, Fault]
+) -> None:
+    """Note each picture that is in two splits as a fault."""
+    first: dict[str, tuple[str, Split]] = {}
+    seen: set[tuple[str, str]] = set()
+    for image, picture, split in zip(images, pictures, splits, strict=True):
+        other, split_there = first.setdefault(picture, (image, split))
+        if split != split_there and (picture, image) not in seen:
+            seen.add((picture, image))
+            both = f"{root / other} ({split_there}) and {root / image} ({split})"
+            note(faults, "picture in two splits", f"{both} are one picture, in two splits: take one of them away")
+
+
+def check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str, clip: bool) -> None:
+    """Leave out the fixations outside the stimulus, or move them to its border; note each as a fault.
+
+    Raises:
+        ValueError: If the lists of gaze differ in length, which is the reader's mistake.
+    """
+    if row.get("x") is None or row["height"] is None:
+        return
+    keys = [key for key in ("x", "y", "duration", "subject", "frame") if row.get(key) is not None]
+    if len({len(row[key]) for key in keys}) > 1:
+        raise ValueError(f"{path}: lists of gaze differ in length: {[(key, len(row[key])) for key in keys]}")
+    x, y = np.asarray(row["x"], dtype=np.float32), np.asarray(row["y"], dtype=np.float32)
+    h, w = row["height"], row["width"]
+    inside = (x >= -0.5) & (x < w - 0.5) & (y >= -0.5) & (y < h - 0.5)
+    if inside.all():
+        return
+    for i in np.flatnonzero(~inside):
+        of_subject = f" of subject {row['subject'][i]}" if row.get("subject") is not None else ""
+        note(
+            faults,
+            "outside",
+            f"sample {row['id']}: a fixation{of_subject} at x={x[i]:g}, y={y[i]:g} (from 0) lies outside {path} "
+            f"of {w} x {h} pixels: fetch both again, or correct the file",
+        )
+    exchanged = (y >= -0.5) & (y < w - 0.5) & (x >= -0.5) & (x < h - 0.5) & ~inside
+    faults["outside"]["exchanged"] = faults["outside"].get("exchanged", 0) + int(exchanged.sum())
+    if clip:
+        for key, values, length in (("x", x, w), ("y", y, h)):
+            row[key] = np.where(inside, values, values.clip(0, length - 1)).tolist()
+        return
+    for key in keys:
+        row[key] = [value for value, keep in zip(row[key], inside, strict=True) if keep]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -11,6 +12,28 @@ from haa.errors import InputError
 
 SHARES: Mapping[Split, float] = {"train": 7, "val": 1, "test": 2}
 """Relative sizes of the splits."""
+
+Folds = tuple[int, int]
+"""Number of folds of a cross-validation, and the one that is the test split, from 0."""
+
+_POOLS = {
+    "train": r"train|training",
+    "val": r"val|valid|validation|validate|dev|devel|development",
+    "test": r"test|testing",
+    "train+val": r"train[-_+ ]?val|train[-_ ]?valid",
+}
+_MORE = r"([-_. ]?(set|split|images?|pictures?|videos?|clips?|data|(19|20)\d\d))*"
+_CALLED = {pool: re.compile(f"({words}){_MORE}", re.IGNORECASE) for pool, words in _POOLS.items()}
+
+
+def pool_called(name: str) -> str | None:
+    """Return the split that people mean by a word, as folders and lists are called by it; None where it is another.
+
+    Example:
+        >>> [pool_called(name) for name in ("Train", "validation", "dev", "TESTING", "val2017", "trainval", "wren")]
+        ['train', 'val', 'val', 'test', 'val', 'train+val', None]
+    """
+    return next((pool for pool, words in _CALLED.items() if words.fullmatch(name)), None)
 
 
 def same_picture(stimuli: Sequence[str], contents: Sequence[str | None]) -> list[str]:
@@ -44,6 +67,7 @@ def assign_splits(
     pools: Sequence[str | None],
     labels: Sequence[Hashable] | None = None,
     shares: Mapping[Split, float] = SHARES,
+    folds: Folds | None = None,
 ) -> list[Split]:
     """Return the split of every sample; samples of one picture share it wherever the publisher left it open.
 
@@ -57,9 +81,11 @@ def assign_splits(
             (``train+val``); None is all three.
         labels: Class of each sample, if any.
         shares: Relative size of each split.
+        folds: Divides into folds of equal size instead: the chosen one is the test split, the next one validation, all
+            others training. So every picture is tested on in one fold.
 
     Raises:
-        InputError: If a pool names no split.
+        InputError: If a pool names no split, or folds are asked for where one does or where pictures are too few.
 
     Example:
         >>> splits = assign_splits([f"{n}.jpg" for n in range(100)], [None] * 100)
@@ -67,9 +93,13 @@ def assign_splits(
         [70, 10, 20]
         >>> assign_splits(["a", "a", "b"], ["val", "train+val", "test"])
         ['val', 'val', 'test']
+        >>> [assign_splits(["a", "b", "c"], [None] * 3, folds=(3, fold)) for fold in range(2)]
+        [['train', 'val', 'test'], ['val', 'test', 'train']]
     """
     labels = [None] * len(pictures) if labels is None else labels
     choices = [_choices(pool) for pool in pools]
+    if folds is not None and any(pool is not None for pool in pools):
+        raise InputError(f"data.folds={folds[0]} divides anew what is in splits already: leave one of the two out")
     fixed: dict[str, Split] = {}
     undecided: dict[str, tuple[tuple[Split, ...], Hashable]] = {}
     for picture, choice, label in zip(pictures, choices, labels, strict=True):
@@ -80,7 +110,7 @@ def assign_splits(
     by_rule: dict[str, Split] = {}
     for pool in dict.fromkeys(choice for choice, _ in undecided.values()):
         members = {picture: label for picture, (choice, label) in undecided.items() if choice == pool}
-        by_rule |= _cut(members, pool, shares)
+        by_rule |= _cut(members, pool, shares, folds)
     return [
         choice[0] if len(choice) == 1 else fixed[picture] if fixed.get(picture) in choice else by_rule[picture]
         for picture, choice in zip(pictures, choices, strict=True)
@@ -94,21 +124,36 @@ def _choices(pool: str | None) -> tuple[Split, ...]:
     return names
 
 
-def _cut(members: Mapping[str, Hashable], pool: tuple[Split, ...], shares: Mapping[Split, float]) -> dict[str, Split]:
+def _cut(
+    members: Mapping[str, Hashable], pool: tuple[Split, ...], shares: Mapping[Split, float], folds: Folds | None
+) -> dict[str, Split]:
     digests = {picture: hashlib.sha256(picture.encode()).hexdigest() for picture in members}
     by_label: dict[Hashable, list[str]] = {}
     for picture in sorted(members, key=digests.__getitem__):
         by_label.setdefault(members[picture], []).append(picture)
     turn = {p: (rank + 0.5) / len(group) for group in by_label.values() for rank, p in enumerate(group)}
     ordered = sorted(members, key=lambda picture: (turn[picture], digests[picture]))
-    total, share_cut, start = sum(shares[split] for split in pool), 0.0, 0
+    if folds is None:
+        parts = [(split, shares[split]) for split in sorted(pool, key=("test", "val", "train").index)]
+    else:
+        parts = _fold_parts(folds, len(ordered))
+    total, share_cut, start = sum(share for _, share in parts), 0.0, 0
     splits: dict[str, Split] = {}
-    for split in sorted(pool, key=("test", "val", "train").index):
-        share_cut += shares[split]
+    for split, share in parts:
+        share_cut += share
         end = round(len(ordered) * share_cut / total)
         splits |= dict.fromkeys(ordered[start:end], split)
         start = end
     return splits
+
+
+def _fold_parts(folds: Folds, members: int) -> list[tuple[Split, float]]:
+    count, chosen = folds
+    if members < count:
+        raise InputError(f"data.folds={count}: there are {members} to divide, fewer than folds")
+    splits: list[Split] = ["train"] * count
+    splits[chosen], splits[(chosen + 1) % count] = "test", "val"
+    return [(split, 1.0) for split in splits]
 
 
 def published(parts: Iterable[str]) -> dict[str, str | None]:

@@ -15,11 +15,11 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
-from haa.data.build_index import EXAMPLES
 from haa.data.care.near_identical import near_identical, thumbnail
 from haa.data.care.overlays import overlay_page
 from haa.data.dataset import GazeDataset, Split
 from haa.data.index import IndexedDataset, collecting_faults
+from haa.data.scan import EXAMPLES
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, valid
 from haa.printing.console import Console

@@ -9,6 +9,11 @@ from pathlib import Path
 
 from haa.errors import InputError, reason
 
+FAR = 1e6
+"""Greatest coordinate, in pixels, and duration, in milliseconds, that anybody means."""
+
+_LOST = {"", ".", "-", "--", "na", "n/a", "nan", "null", "none"}
+
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
     r"""Yield the rows of a csv file whose first line names its columns, as (file and line, row).
@@ -72,6 +77,36 @@ def number(row: dict[str, str], column: str, where: str) -> float:
     if not math.isfinite(value) or "_" in row[column]:
         raise InputError(f"{where}: {column}={row[column]!r:.80} is no number: correct it")
     return value
+
+
+def coordinate(row: dict[str, str], column: str, where: str) -> float | None:
+    """Return a field of a row as a coordinate; None where a tracker had lost the eye.
+
+    That is an empty field, ``nan``, ``NA``, a dot or a dash, an infinite number, or one beyond anything that is
+    recorded, such as EyeLink's 1e8.
+
+    Args:
+        row: A row of `read_table`.
+        column: The field's column.
+        where: File and line of the row, for the error.
+
+    Raises:
+        InputError: If the field is something else that is no number.
+
+    Example:
+        >>> [coordinate({"x": text}, "x", "a.csv, line 2") for text in ("3.5", "", "NaN", ".", "100000000")]
+        [3.5, None, None, None, None]
+    """
+    text = row[column]
+    try:
+        value = float(text)
+    except ValueError:
+        if text.lower() in _LOST:
+            return None
+        value = number(row, column, where)
+    if "_" in text:
+        return number(row, column, where)
+    return value if -FAR <= value <= FAR else None
 
 
 def one_value(values: dict[str, tuple[str, str]], name: str, value: str, where: str) -> None:
