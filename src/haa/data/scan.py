@@ -279,7 +279,7 @@ def check_splits(
         if split != split_there and (picture, image) not in seen:
             seen.add((picture, image))
             both = f"{root / other} ({split_there}) and {root / image} ({split})"
-            note(faults, "picture in two splits", f"{both} are one picture, in two splits: take one of them away")
+            note(faults, "same file in two splits", f"{both} have the same content, in two splits: take one away")
 
 
 def check_gaze(row: dict[str, Any], faults: dict[str, Fault], path: str, clip: bool) -> None:

@@ -188,7 +188,7 @@ def test_arguments(tmp_path):
     images(tmp_path, ["images/a.png"])
     with pytest.raises(InputError, match=r"data\.fixations=eyes\.csv: .* is missing"):
         Folder(tmp_path, fixations="eyes.csv")
-    with pytest.raises(InputError, match="pixels count from 0 or from 1"):
+    with pytest.raises(InputError, match=r"data\.first_pixel=2: choose 0 or 1"):
         Folder(tmp_path, first_pixel=2)
     assert len(every(tmp_path)) == 1
 

@@ -19,6 +19,7 @@ from haa.data.care.near_identical import near_identical, thumbnail
 from haa.data.care.overlays import overlay_page
 from haa.data.dataset import GazeDataset, Split
 from haa.data.index import IndexedDataset, collecting_faults
+from haa.data.readers.own import OwnData
 from haa.data.scan import EXAMPLES
 from haa.errors import InputError
 from haa.gaze import Gaze, Size, valid
@@ -126,9 +127,10 @@ def check(make: Make, against: Make | None = None, picture: Path | None = None) 
             EXCHANGED,
             f"none of {axes.points} fixations lies, along the long side of its picture, where the short side would end",
         )
-    pair_notes = _compare(pictures, faults)
+    own = next((data for data in datasets.values() if isinstance(data, OwnData)), None)
+    pair_notes = _compare(pictures, faults, own is not None and own.split_by == "subject")
     overlap_notes = _overlap(datasets, against, faults) if against is not None else []
-    _print(console, datasets, counts_by_split, faults, [*pair_notes, *overlap_notes])
+    _print(console, datasets, counts_by_split, faults, [*(own.counted() if own else ()), *pair_notes, *overlap_notes])
     if picture is not None and datasets:
         drawn_count = _draw(datasets, picture)
         console.print(f"{drawn_count} samples with what is recorded of them: {picture}")
@@ -149,6 +151,8 @@ def _open(make: Make, faults: Faults) -> Iterator[tuple[Split, GazeDataset]]:
             continue
         if isinstance(data, IndexedDataset) and not indexed:
             for kind, fault in data.faults.items():
+                if kind in data.told():  # an option's doing, which is noted
+                    continue
                 for message in fault["examples"]:
                     faults.add(kind, message, 0)
                 faults.counts[kind] += fault["count"]
@@ -213,13 +217,13 @@ def _look_at_gaze(name: str, gaze: Gaze, found: Found, faults: Faults) -> None:
         faults.add("outside", f"sample {name}: a fixation at x={x:g}, y={y:g} outside {gaze.size[1]} x {gaze.size[0]}")
 
 
-def _compare(pictures: _Pictures, faults: Faults) -> list[str]:
+def _compare(pictures: _Pictures, faults: Faults, by_people: bool) -> list[str]:
     pairs_within_split = 0
     for one, other in near_identical(pictures.thumbnails):
         (split, name), (other_split, other_name) = pictures.names[one], pictures.names[other]
         pairs_within_split += split == other_split
         pair = f"{name} ({split}) and {other_name} ({other_split}) are the same picture, or nearly"
-        if split != other_split:
+        if split != other_split and not by_people:
             faults.add("picture in two splits", pair)
         if pictures.labels[one] != pictures.labels[other]:
             faults.add("picture with two labels", pair)

@@ -89,22 +89,32 @@ def folders_to(folder: Path, suffixes: Collection[str], apart: Collection[Path] 
     return sorted(map(Path, found))
 
 
-def entry(folder: Path, name: str) -> Path | None:
-    """Return a file or folder by its name, whatever the Unicode form of that; None where there is none.
+def entries(folder: Path, names: Collection[str]) -> dict[str, Path | None]:
+    """Return files and folders by their names, whatever the Unicode form of these; None where there is none.
+
+    Args:
+        folder: Folder to which the names are relative.
+        names: The names.
 
     Raises:
         InputError: If there is one whose name differs in upper and lower case alone: systems take that differently.
     """
-    path = folder / name
-    if path.exists():
-        return path
-    wanted = composed(path.name)
-    for other in os.listdir(path.parent) if path.parent.is_dir() else ():
-        if composed(other) == wanted:
-            return path.with_name(other)
-        if composed(other).casefold() == wanted.casefold():
+    found: dict[str, Path | None] = {}
+    others: dict[Path, dict[str, str]] = {}
+    for name in names:
+        path = folder / name
+        if path.exists():
+            found[name] = path
+            continue
+        if path.parent not in others:
+            there = os.listdir(path.parent) if path.parent.is_dir() else []
+            others[path.parent] = {composed(other).casefold(): other for other in there}
+        wanted = composed(path.name)
+        other = others[path.parent].get(wanted.casefold())
+        if other is not None and composed(other) != wanted:
             raise InputError(f"{path.with_name(other)}: is {path.name} meant? Names differ in case: rename it")
-    return None
+        found[name] = None if other is None else path.with_name(other)
+    return found
 
 
 def _walk(folder: str, apart: set[str], above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, list[str]]]:

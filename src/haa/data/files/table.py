@@ -7,10 +7,13 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from haa.errors import InputError, reason
+from haa.errors import InputError, reading, reason
 
 FAR = 1e6
 """Greatest coordinate, in pixels, and duration, in milliseconds, that anybody means."""
+
+LOST = "lost sample"
+"""Kind of fault of a line at which a tracker had lost the eye."""
 
 _LOST = {"", ".", "-", "--", "na", "n/a", "nan", "null", "none"}
 
@@ -57,6 +60,18 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
         raise InputError(f"{path} is no text in UTF-8: save it as that") from None
     except (csv.Error, OSError) as error:
         raise InputError(f"{path} is no csv file ({reason(error)}): correct it") from None
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a text file as (file and line, text), without those that are empty.
+
+    Raises:
+        InputError: If the file is no text in UTF-8.
+    """
+    with reading(path, "save it as text in UTF-8"), path.open(encoding="utf-8-sig") as file:
+        for line, text in enumerate(file, 1):
+            if text.strip():
+                yield f"{path}, line {line}", text.strip()
 
 
 def number(row: dict[str, str], column: str, where: str) -> float:

@@ -2,107 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from haa.data.dataset import Split
-from haa.data.files.table import number, one_value, read_table
+from haa.data.files.listing import composed
+from haa.data.index import Missing
 from haa.data.readers.clips import ClipDataset, opened
+from haa.data.readers.known import Known
+from haa.data.readers.own import By, OwnData
+from haa.data.scan import Outside
 from haa.errors import InputError
 
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v"}
 
+TABLES = ("fixations", "labels", "splits")
 
-class VideoFolder(ClipDataset):
-    """Videos in ``root``, at any depth, with csv tables beside them.
 
-    Any of these may lie there:
+class VideoFolder(OwnData, ClipDataset):
+    """Videos in ``root/videos`` (or in ``root`` itself), at any depth, with csv tables beside them.
 
-    - ``labels.csv``: ``video,label``. Without it, videos that lie in sub-folders have the sub-folder's name as label.
-    - ``splits.csv``: ``video,split``. Without it, sub-folders ``train``, ``val``, ``test`` at the top give the split.
-      The fixed rule divides what they leave open (`haa.data.splits`, label by label).
-    - ``fixations.csv``: ``video,frame,x,y`` and, if known, ``duration`` (ms) and ``subject``. There is a line for every
-      frame on which somebody looked somewhere. Frames count from 0, and points are in pixels of the video, from 0.
+    Any of these may lie there, and are read as for images (`haa.data.readers.folder.Folder`):
 
-    Tables name a video by its path below ``root``. Frames are decoded as they are needed, by PyAV
-    (``pip install 'haa[video]'``). ``data.sigma`` is what it is for images (`haa.data.readers.folder.Folder`).
+    - ``labels.csv``: ``video,label``. Without it, videos that lie in sub-folders have the sub-folder's name as label,
+      the outermost one's.
+    - ``splits.csv``: ``video,split``, a column ``split``, or lists ``train.txt``, ``val.txt``, ``test.txt``. Without
+      them, sub-folders of these names give the split. The fixed rule divides what they leave open
+      (`haa.data.splits`, label by label).
+    - ``fixations.csv``, or ``fixations/`` with a table for each person: ``video,frame,x,y`` and, if known, ``duration``
+      (ms), ``subject`` and ``index``. There is a line for every frame on which somebody looked somewhere. Frames count
+      from 0, and points are in pixels of the video.
+
+    Tables name a video by its path, with or without the ending, or by the file's name alone where that is unique.
+    Frames are decoded as they are needed, by PyAV (``pip install 'haa[video]'``). ``data.sigma`` is what it is for
+    images.
 
     Args:
         root: The folder.
         split: ``train``, ``val`` or ``test``.
-        frames, stride, missing, cache: See `haa.data.readers.clips.ClipDataset`.
+        frames, stride, cache: See `haa.data.readers.clips.ClipDataset`.
+        missing: ``drop`` leaves out lines whose video is absent, and videos without a label where others have one.
+        fixations, labels, splits, first_pixel, outside, split_by, folds, fold: See `haa.data.readers.folder.Folder`.
 
     Raises:
-        InputError: If there are no videos, one has no label where others have one, or a table names a video or frame
-            that is not there.
+        InputError: If something does not fit together; the error names the file and the line.
     """
 
-    def sources(self) -> Sequence[Path]:
-        return [*self._videos(), *(self.root / f"{name}.csv" for name in ("labels", "splits", "fixations"))]
+    word = "video"
+    suffixes = VIDEOS
+    label_folder = 0
 
-    def scan(self) -> Iterable[dict[str, Any]]:
-        names = [str(path.relative_to(self.root)) for path in self._videos()]
-        if not names:
-            raise InputError(f"data.root={self.root} holds no videos ({', '.join(sorted(VIDEOS))})")
-        labels, splits = self._values("label", names), self._values("split", names)
-        points = self._table("fixations", ["frame", "x", "y"], names)
-        for name in names:
-            folders = Path(name).parts[:-1]
-            if folders[:1] and folders[0] in get_args(Split):
-                splits.setdefault(name, folders[0])
-                folders = folders[1:]
-            if folders and not (self.root / "labels.csv").is_file():
-                labels[name] = folders[0]
-        unlabelled = [name for name in names if name not in labels]
-        if labels and unlabelled:
-            raise InputError(f"{self.root / unlabelled[0]} has no label ({len(unlabelled)} such), others have: add it")
-        self.classes = sorted(set(labels.values()))
-        for name in names:
-            video = opened(self.root / name)
-            label = {"label": self.classes.index(labels[name])} if labels else {}
-            gaze = _Gaze(points[name], len(video)) if name in points else None
-            path = self.root / name
-            yield from self.clips(path, len(video), video.size, name, gaze, split=splits.get(name), **label)
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "train",
+        frames: int = 16,
+        stride: int = 4,
+        missing: Missing = "raise",
+        cache: str | Path | None = None,
+        fixations: str | None = "fixations.csv",
+        labels: str | None = "labels.csv",
+        splits: str | None = "splits.csv",
+        first_pixel: int = 0,
+        outside: Outside = "raise",
+        split_by: By = "stimulus",
+        folds: int | None = None,
+        fold: int = 0,
+    ) -> None:
+        names = dict(zip(TABLES, (fixations, labels, splits), strict=True))
+        self.take(names, outside, split_by, folds, fold, first_pixel)
+        super().__init__(root, split, frames, stride, missing, cache)  # type: ignore[arg-type]
 
-    def _videos(self) -> list[Path]:
-        return sorted(path for path in self.root.rglob("*") if path.suffix.lower() in VIDEOS)
-
-    def _values(self, key: str, names: list[str]) -> dict[str, str]:
-        """Return the label or split of each video that the table names; lines may be repeated, not contradict."""
-        values: dict[str, tuple[str, str]] = {}
-        for name, rows in self._table(f"{key}s", [key], names).items():
-            for row in rows:
-                one_value(values, name, row[key], row[""])
-        return {name: value for name, (value, _) in values.items()}
-
-    def _table(self, table: str, columns: list[str], names: list[str]) -> dict[str, list[dict[str, str]]]:
-        """Return the rows of a table by video; an empty dict where there is no such table.
-
-        The key ``""`` of a row holds its file and line number, for errors.
-        """
-        path = self.root / f"{table}.csv"
-        rows: dict[str, list[dict[str, str]]] = {}
-        known = set(names)
-        for where, row in read_table(path, ["video", *columns]) if path.is_file() else ():
-            if row["video"] not in known:
-                raise InputError(f"{where}: {self.root / row['video']} is absent: fetch it, or take the line away")
-            rows.setdefault(row["video"], []).append({**row, "": where})
-        return rows
+    def scan(self) -> Iterator[dict[str, Any]]:
+        known = Known(self, self.listed_stimuli())
+        yield from known.place()
+        yield from known.look()
+        yield from known.settle()
+        for name in known.names:
+            path, named = self.top / name, known.sample(name)
+            if self.classes and "label" not in named:
+                message = f"{path} has no label, and others have"
+                yield {"fault": "image without annotation", "message": message}
+                continue
+            video, gaze = opened(path), known.gaze.get(name)
+            frame, where = known.last.get(name, (-1, ""))
+            if frame >= len(video):
+                raise InputError(f"{where}: frame {frame} is none of the video's {len(video)}, which count from 0")
+            of_clip = None if gaze is None else _Gaze(gaze)
+            clips = self.clips(path, len(video), video.size, composed(name), of_clip, **named)
+            yield from known.divided(clips)
 
 
 class _Gaze:
     """Fixations of a video, by frame."""
 
-    def __init__(self, rows: list[dict[str, str]], length: int) -> None:
-        self.by_frame: dict[int, list[dict[str, float]]] = {}
-        for row in rows:
-            point = {key: number(row, key, row[""]) for key in row if key not in ("video", "")}
-            if point["frame"] not in range(length):
-                raise InputError(f"{row['']}: frame {row['frame']} is none of the video's {length}, which count from 0")
-            self.by_frame.setdefault(int(point.pop("frame")), []).append(point)
+    def __init__(self, columns: dict[str, list[Any]]) -> None:
+        self.columns = columns
+        self.by_frame: dict[int, list[int]] = {}
+        for place, frame in enumerate(columns["frame"]):
+            self.by_frame.setdefault(frame, []).append(place)
 
     def __call__(self, indices: list[int]) -> dict[str, list[Any]]:
-        points = [(frame, point) for frame, index in enumerate(indices) for point in self.by_frame.get(index, ())]
-        keys = [key for key in ("x", "y", "duration", "subject") if all(key in point for _, point in points)]
-        return {"frame": [frame for frame, _ in points], **{key: [point[key] for _, point in points] for key in keys}}
+        places = [(frame, place) for frame, index in enumerate(indices) for place in self.by_frame.get(index, ())]
+        own = {key: [values[place] for _, place in places] for key, values in self.columns.items() if key != "frame"}
+        return {"frame": [frame for frame, _ in places], **own}

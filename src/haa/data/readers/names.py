@@ -1,0 +1,67 @@
+"""Which stimulus a table means, whatever the form of its name."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+from haa.data.files.listing import composed
+from haa.errors import InputError
+
+
+class Names:
+    r"""Finds a stimulus by what a table calls it.
+
+    That is a path below the stimuli's folder, with or without the ending, or the file's name or its stem alone.
+
+    Args:
+        names: Path of each stimulus.
+        top: Folder of the stimuli.
+
+    Example:
+        >>> names = Names(["x/a.png", "y/b.png"], Path("images"))
+        >>> [names.get(text, "a.csv, line 2") for text in ("a", "x\\a", "images/x/a.png", "c")]
+        ['x/a.png', 'x/a.png', 'x/a.png', None]
+        >>> names.hint("B.png")
+        ' (y/b.png differs in case alone: write it so)'
+    """
+
+    def __init__(self, names: Iterable[str], top: Path) -> None:
+        self._top = f"{top.name}/"
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            whole = composed(name)
+            path, _, file = whole.rpartition("/")
+            stem = file.rpartition(".")[0]
+            for text in dict.fromkeys((whole, f"{path}/{stem}" if path else stem, file, stem)):
+                self._by_name[text].append(name)
+        self._by_name.default_factory = None
+
+    def get(self, text: str, where: str) -> str | None:
+        """Return the stimulus that a table means, None where there is none.
+
+        Raises:
+            InputError: If there are several.
+        """
+        found = self._by_name.get(text) or self._by_name.get(self._plain(text))
+        if found and len(found) > 1:
+            raise InputError(f"{where}: {text} may be {found[0]} or {found[1]}: give the path")
+        return found[0] if found else None
+
+    def known(self, text: str) -> bool:
+        """Return whether a stimulus is called so."""
+        return self._plain(text) in self._by_name
+
+    def hint(self, text: str) -> str:
+        """Return what to say of a name that is nearly a stimulus'; an empty text of any other."""
+        near = self._by_case.get(self._plain(text).casefold())
+        return f" ({near} differs in case alone: write it so)" if near else ""
+
+    @cached_property
+    def _by_case(self) -> dict[str, str]:
+        return {text.casefold(): names[0] for text, names in self._by_name.items()}
+
+    def _plain(self, text: str) -> str:
+        return composed(text).replace("\\", "/").removeprefix("./").removeprefix(self._top)
