@@ -83,19 +83,19 @@ class Known:
         depth, has_labels = self._split_depth(), bool(self.data.tables("labels"))
         for name in self.names:
             folders = [composed(folder) for folder in Path(name).parts[:-1]]
-            pool = None
-            if depth is not None and len(folders) > depth and (pool := pool_called(folders[depth])):
-                del folders[depth]
-                self._split.setdefault(name, (pool, name))
+            if depth is not None and len(folders) > depth:
+                pool = pool_called(folders.pop(depth))
+                if pool is not None:
+                    self._split.setdefault(name, (pool, "its folder"))
             if folders and not has_labels:
                 self.label[name] = folders[self.data.label_folder]
         classes = set(self.label.values())
         self.data.classes = sorted(classes, key=lambda label: (int(label) if label.isdecimal() else -1, label))
         self._number = {label: number for number, label in enumerate(self.data.classes)}
-        if self._split and (self.data.folds is not None or self.data.split_by == "subject"):
-            option = f"data.folds={self.data.folds[0]}" if self.data.folds else "data.split_by=subject"
+        if self._split and (self.data.chosen is not None or self.data.split_by == "subject"):
+            option = f"data.folds={self.data.chosen[0]}" if self.data.chosen else "data.split_by=subject"
             name, (pool, where) = next(iter(self._split.items()))
-            raise InputError(f"{where}: {name} is in {pool}, and {option} divides anew: set data.splits=null")
+            raise InputError(f"{name} is in {pool} by {where}, and {option} divides anew: set data.splits=null")
         unlisted = [name for name in self.names if name not in self._split] if self._split else []
         for name in unlisted:
             yield {"fault": UNLISTED, "message": f"{self.data.top / name} is in no list, table or folder of splits"}
@@ -257,9 +257,9 @@ class Known:
             if (pool := pool_called(word)) not in ("train", "val", "test"):
                 raise InputError(f"{where}: split={word!r:.80} is none of train, val, test")
             one_value(given, composed(person), pool, where)
-        if given and self.data.folds is not None:
+        if given and self.data.chosen is not None:
             raise InputError(
-                f"data.folds={self.data.folds[0]} divides people anew: set data.splits=null, or leave it out"
+                f"data.folds={self.data.chosen[0]} divides people anew: set data.splits=null, or leave it out"
             )
         people = list(self._people)
         if given and (unknown := [name for name in people if name not in given]):
@@ -267,7 +267,7 @@ class Known:
         pools = (
             [given[name][0] for name in people]
             if given
-            else assign_splits(people, [None] * len(people), folds=self.data.folds)
+            else assign_splits(people, [None] * len(people), folds=self.data.chosen)
         )
         if missing := {"train", "val", "test"} - set(pools):
             raise InputError(

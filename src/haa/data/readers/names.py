@@ -30,14 +30,17 @@ class Names:
 
     def __init__(self, names: Iterable[str], top: Path) -> None:
         self._top = f"{top.name}/"
-        self._by_name: dict[str, list[str]] = defaultdict(list)
+        by_path: dict[str, list[str]] = defaultdict(list)
+        by_file: dict[str, list[str]] = defaultdict(list)
         for name in names:
             whole = composed(name)
             path, _, file = whole.rpartition("/")
             stem = file.rpartition(".")[0]
-            for text in dict.fromkeys((whole, f"{path}/{stem}" if path else stem, file, stem)):
-                self._by_name[text].append(name)
-        self._by_name.default_factory = None
+            by_path[whole].append(name)
+            by_path[f"{path}/{stem}" if path else stem].append(name)
+            by_file[file].append(name)
+            by_file[stem].append(name)
+        self._by_name = {**by_file, **by_path}
 
     def get(self, text: str, where: str) -> str | None:
         """Return the stimulus that a table means, None where there is none.

@@ -11,7 +11,7 @@ from haa.data.files.listing import entries, files_below, folders_to, matching
 from haa.data.files.table import LOST
 from haa.data.index import IndexedDataset
 from haa.data.scan import Outside
-from haa.data.splits import pool_called
+from haa.data.splits import Folds, pool_called
 from haa.errors import InputError
 
 By = Literal["stimulus", "subject"]
@@ -46,6 +46,9 @@ class OwnData(IndexedDataset):
     names: dict[str, str | None]
     """Name of each table and folder, relative to the root; None leaves it out."""
 
+    chosen: Folds | None
+    """Number of folds and the one that is tested on, be it of stimuli or of people."""
+
     def take(
         self,
         names: dict[str, str | None],
@@ -74,7 +77,8 @@ class OwnData(IndexedDataset):
         if type(fold) is not int or not 0 <= fold < (folds or 1):
             raise InputError(f"data.fold={fold}: " + (f"choose 0 to {folds - 1}" if folds else "give data.folds, too"))
         self.names, self.outside, self.split_by, self.first_pixel = names, outside, split_by, first_pixel
-        self.folds = None if folds is None else (folds, fold)
+        self.chosen = None if folds is None else (folds, fold)
+        self.folds = self.chosen if split_by == "stimulus" else None
         self.one_split = split_by == "stimulus"
 
     def told(self) -> dict[str, str]:
@@ -147,7 +151,7 @@ class OwnData(IndexedDataset):
         path, folder = self.given(key), self._entries.get(f"{key}/")
         if folder is not None and folder.is_dir():
             if path is not None:
-                raise InputError(f"{path} and {folder} are both there: set data.{key}={path.name} or data.{key}={key}")
+                raise InputError(f"{path} and {folder} are both there: set data.{key}={key}, or take the folder away")
             path = folder
         if path is None or key in ("maps", "masks"):
             return []
