@@ -303,4 +303,16 @@ def quoted(path: str | Path) -> str:
         >>> quoted("runs/a,b=1")
         "'runs/a,b=1'"
     """
-    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", re.sub(r"(\\+)$", r"\1\1", str(path))) + "'"
+    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", re.sub(r"(\\+)\Z", r"\1\1", str(path))) + "'"
+
+
+def unquoted(value: str) -> str:
+    """Return what a value of a command line says to Hydra: what `quoted` was given, where it is quoted.
+
+    Example:
+        >>> unquoted("'runs/a,b=1'"), unquoted("runs/1"), unquoted(quoted("it's"))
+        ('runs/a,b=1', 'runs/1', "it's")
+    """
+    if len(value) < 2 or value[0] != value[-1] or value[0] not in "'\"":
+        return value
+    return re.sub(rf"\\+({value[0]}|\Z)", lambda found: found.group()[1::2], value[1:-1])

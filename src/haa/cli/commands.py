@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from haa.cli.overrides import conf, modern, open_signatures
+from haa.cli.paths import taken_literally
 from haa.cli.words import parse, split, usage, wants_help
 from haa.errors import InputError, suggest
 from haa.printing.plain import plain
@@ -146,7 +147,7 @@ def _dataset(words: list[str]) -> Callable[..., Any]:
 
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(conf())):
         try:
-            cfg = hydra.compose("train", open_signatures("train", modern(words)))
+            cfg = hydra.compose("train", open_signatures("train", modern(taken_literally(words))))
         except ConfigCompositionException as error:
             raise InputError(" ".join(str(error.__cause__ or error).split())) from None
     from omegaconf import OmegaConf

@@ -15,6 +15,7 @@ from typing import Any
 
 from haa.cli.commands import data, report, study_plan, wandb_dashboard
 from haa.cli.overrides import conf, open_signatures, shown, stop
+from haa.cli.paths import taken_literally
 from haa.cli.resume import resumed
 from haa.errors import InputError, suggest
 from haa.run.stopping import rank, stoppable
@@ -117,7 +118,8 @@ def composed(name: str, argv: list[str]) -> None:
         return result
 
     try:
-        words = TRANSLATED[name](argv) if name in TRANSLATED else argv
+        words = taken_literally(argv)
+        words = TRANSLATED[name](words) if name in TRANSLATED else words
     except InputError as error:
         stop(error)
     # Hydra takes flags before the first override only

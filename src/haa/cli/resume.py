@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from haa.cli.overrides import modern
 from haa.errors import InputError, reading
+from haa.printing.plain import plain
 
 if TYPE_CHECKING:  # it loads numpy, which --help does without
     from haa.run_folder import RunFolder
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # it loads numpy, which --help does without
 MOST_BYTES, MOST_WORDS, LONGEST = 65_536, 256, 4_096
 """Bounds of the words that a folder keeps."""
 
-_WORD = re.compile(r"(\+\+?)?(?P<key>[A-Za-z_][\w./@-]*)=(?P<value>.*)|~(?P<gone>[A-Za-z_][\w./@-]*)")
+_WORD = re.compile(r"(\+\+?)?(?P<key>[A-Za-z_][\w./@-]*)=(?P<value>(?s:.*))|~(?P<gone>[A-Za-z_][\w./@-]*)")
 _OF_ITS_FOLDER = ("resume", "output_dir", "study", "cache")
 _WRITES = ("callbacks", "trainer", "logger")
 
@@ -36,9 +37,9 @@ def resumed(overrides: Sequence[str]) -> list[str]:
     values = {_key(word): word.partition("=")[2] for word in words if "=" in word}
     if values.get("resume") in (None, "", "null"):
         return words
-    from haa.run_folder import RunFolder, quoted
+    from haa.run_folder import RunFolder, quoted, unquoted
 
-    path = Path(_unquoted(values["resume"])).expanduser()
+    path = Path(unquoted(values["resume"])).expanduser()
     checkpoint = (RunFolder(path).resumable or RunFolder(path).last) if path.is_dir() else path
     run = RunFolder(path if path.is_dir() else path.absolute().parent.parent)
     if run.finished:
@@ -50,7 +51,7 @@ def resumed(overrides: Sequence[str]) -> list[str]:
         )
     if not run.config.is_file():
         raise InputError(f"resume={path}: no {run.config} there: give the folder of a run, whole")
-    elsewhere = Path(_unquoted(values.get("output_dir", str(run.path))))
+    elsewhere = Path(unquoted(values.get("output_dir", str(run.path))))
     if elsewhere.resolve() != run.path.resolve():
         raise InputError(
             f"output_dir={elsewhere}: a run that is taken up stays in its folder, {run.path}: leave it out"
@@ -80,16 +81,27 @@ def _read(path: Path) -> list[str]:
     if not isinstance(words, list) or len(words) > MOST_WORDS:
         raise InputError(f"{path} holds no list of words: {cure}")
     for word in words:
-        if not isinstance(word, str) or len(word) > LONGEST or not word.isprintable() or not _WORD.fullmatch(word):
+        if not isinstance(word, str) or len(word) > LONGEST or not _harmless(word):
             raise InputError(f"{path} holds {str(word)[:80]!r}, which is no word key=value: {cure}")
     return words
 
 
+def _harmless(word: str) -> bool:
+    """Return whether a word is one, of characters that do nothing; a line may end within a path that is quoted."""
+    match = _WORD.fullmatch(word)
+    if match is None or plain(word) != word:
+        return False
+    value = match["value"] or ""
+    return not re.search(r"[\t\n]", word) or (len(value) > 1 and value[0] == value[-1] == "'")
+
+
 def _taken(run: RunFolder, word: str, given: set[str]) -> bool:
     """Return whether a word is taken from a folder: not where another is given, nor where it says a place."""
+    from haa.run_folder import unquoted
+
     match = _WORD.fullmatch(word)
     assert match is not None
-    key, value = match["key"] or match["gone"], _unquoted(match["value"] or "")
+    key, value = match["key"] or match["gone"], unquoted(match["value"] or "")
     group = re.split("[./@]", key)[0]
     if key in given or key in _OF_ITS_FOLDER:
         return False
@@ -102,11 +114,6 @@ def _taken(run: RunFolder, word: str, given: set[str]) -> bool:
             f"it, or another {key}=..."
         )
     return True
-
-
-def _unquoted(value: str) -> str:
-    quotes = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    return re.sub(r"\\(['\"\\])", r"\1", value[1:-1]) if quotes else value
 
 
 def _key(word: str) -> str:
