@@ -158,7 +158,8 @@ def test_a_data_set_is_checked_in_any_folder(name, tmp_path, index_cache, capsys
 
 
 @pytest.mark.slow
-def test_a_run_in_any_folder(haa, tmp_path):
+def test_a_run_in_any_folder(haa, tmp_path, index_cache, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     name = 'it\'s (1), a=b [x] {y} $5 50% #é "q"\\ \n z '
     root, run = tmp_path / name, tmp_path / f"run {name}" / "1"
     (root / "images").mkdir(parents=True)

@@ -123,7 +123,7 @@ class COCOCaptions(IndexedDataset):
             yield (
                 field(image, "cocoid", int, path),
                 {
-                    "image": f"{image.get('filepath', '')}/{field(image, 'filename', str, path)}".lstrip("/"),
+                    "image": "/".join(field(image, key, str, path) for key in ("filepath", "filename") if key in image),
                     "split": KARPATHY_SPLITS[str(image["split"])],
                     "captions": [
                         field(sentence, "raw", str, path).strip() for sentence in field(image, "sentences", list, path)
