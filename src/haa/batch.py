@@ -32,6 +32,9 @@ class Batch(TypedDict):
     id: list[str]
 
     fixations: NotRequired[Float[Tensor, "b *t n 2"]]
+    weights: NotRequired[Float[Tensor, "b *t n"]]
+    """Weight of each of ``fixations`` in their density, 0 pads; absent where all weigh alike. ``own_weights`` and
+    ``native_weights`` are the same for the fixations of those names."""
     own_fixations: NotRequired[Float[Tensor, "b *t m 2"]]
     """What was recorded for the sample itself; only in training, and only where the condition exchanges gaze, so that
     ``fixations`` are others. Saliency learns to predict these, whatever its attention is aligned with."""
@@ -44,6 +47,8 @@ class Batch(TypedDict):
 
     native_size: NotRequired[list[tuple[int, int]]]
     """(height, width) of each stimulus before any resize; evaluation splits only."""
+    own_weights: NotRequired[Float[Tensor, "b *t m"]]
+    native_weights: NotRequired[Float[Tensor, "b *t n"]]
     native_fixations: NotRequired[Float[Tensor, "b *t n 2"]]
     """``fixations`` in pixels of the stimulus; evaluation splits only."""
 
@@ -111,6 +116,12 @@ def ready(batch: Batch, device: torch.device) -> Batch:
     return in_unit_range(moved)
 
 
+_OF_FRAMES = (
+    *("fixations", "own_fixations", "native_fixations", "weights", "own_weights", "native_weights"),
+    *("density", "own_density", "has_human"),
+)
+
+
 def stills(batch: Batch) -> Batch:
     """Return a batch of b clips of t frames as one of b * t still pictures with their gaze; one of stills as it is.
 
@@ -125,7 +136,7 @@ def stills(batch: Batch) -> Batch:
     length = batch["clip"].shape[1]
     out: dict[str, Any] = {"image": batch["clip"].flatten(0, 1)}
     for key, value in batch.items():
-        if key in ("fixations", "own_fixations", "native_fixations", "density", "own_density", "has_human"):
+        if key in _OF_FRAMES:
             out[key] = value.flatten(0, 1)  # type: ignore[attr-defined]
         elif key in ("id", "native_size"):
             out[key] = [entry for entry in value for _ in range(length)]  # type: ignore[attr-defined]
@@ -198,7 +209,7 @@ def human_maps(batch: Batch, grid: Size | None, sigma: float) -> tuple[Float[Ten
     size = image_size(batch)
     if "fixations" in batch:
         has_human = valid(batch["fixations"], size).any(1)
-        maps = density(batch["fixations"], size, sigma * max(size), grid=grid)
+        maps = density(batch["fixations"], size, sigma * max(size), grid=grid, weights=batch.get("weights"))
     elif "density" in batch:
         published = batch["density"]
         grid = size if grid is None else grid

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,6 +21,10 @@ from haa.errors import InputError
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
+
+Weight = Literal["duration", "subject"]
+
+_COLUMNS = ("subject", "duration", "frame", "weight")
 
 MANY = 512
 """Largest number of points that are rasterised in one product; the profiles of more would fill the memory."""
@@ -37,8 +42,11 @@ class Gaze:
         frame: Frames ``(n,)`` of the clip, from 0, on which the fixations were made; None for a still picture. A
             fixation that lasts over several frames is listed once for each.
 
+        weight: Weights ``(n,)``, not negative, of the fixations in a density; None weighs all alike. Metrics of points
+            count every fixation once.
+
     Raises:
-        InputError: If shapes disagree, a coordinate is not finite, or a frame is negative.
+        InputError: If shapes disagree, a coordinate is not finite, or a frame or a weight is negative.
 
     Example:
         >>> gaze = Gaze(torch.tensor([[0.0, 0.0], [9.0, 4.0]]), size=(5, 10), subject=torch.tensor([1, 2]))
@@ -54,11 +62,12 @@ class Gaze:
     subject: Int[Tensor, " n"] | None = None
     duration: Float[Tensor, " n"] | None = None
     frame: Int[Tensor, " n"] | None = None
+    weight: Float[Tensor, " n"] | None = None
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2 or self.points.shape[1] != 2:
             raise InputError(f"gaze points have shape {tuple(self.points.shape)}: give (n, 2), x then y")
-        for name in ("subject", "duration", "frame"):
+        for name in _COLUMNS:
             value = getattr(self, name)
             if value is not None and value.shape != self.points.shape[:1]:
                 raise InputError(
@@ -68,6 +77,8 @@ class Gaze:
             raise InputError("gaze points hold NaN or infinity: leave out what was not recorded")
         if self.frame is not None and (self.frame < 0).any():
             raise InputError("gaze frames count from 0, and one is negative: leave out what is before the clip")
+        if self.weight is not None and not (self.weight >= 0).all():
+            raise InputError("a gaze weight is negative or no number: give 0 to what does not count")
 
     def of(self, *subjects: int) -> Gaze:
         """Return the fixations of these people alone.
@@ -98,12 +109,34 @@ class Gaze:
         return replace(self, points=resize(self.points, self.size, size), size=size)
 
     def _take(self, keep: Tensor) -> Gaze:
-        columns = {name: getattr(self, name) for name in ("subject", "duration", "frame")}
+        columns = {name: getattr(self, name) for name in _COLUMNS}
         return Gaze(
             self.points[keep],
             self.size,
             **{name: None if value is None else value[keep] for name, value in columns.items()},
         )
+
+
+def weighed(gaze: Gaze, by: Weight) -> Gaze:
+    """Return gaze whose fixations weigh as long as they lasted, or so that all people (at each frame) weigh the same.
+
+    Raises:
+        InputError: If the gaze does not say how long, or who.
+
+    Example:
+        >>> gaze = Gaze(torch.zeros(3, 2), (9, 9), subject=torch.tensor([1, 1, 2]), duration=torch.tensor([9.0, 6, 3]))
+        >>> weighed(gaze, "duration").weight, weighed(gaze, "subject").weight
+        (tensor([9., 6., 3.]), tensor([0.5000, 0.5000, 1.0000]))
+    """
+    if by == "duration":
+        if gaze.duration is None:
+            raise InputError("this gaze does not say how long people looked: it cannot be weighed by duration")
+        return replace(gaze, weight=gaze.duration)
+    if gaze.subject is None:
+        raise InputError("this gaze does not say who looked: it cannot be weighed by subject")
+    frame = torch.zeros_like(gaze.subject) if gaze.frame is None else gaze.frame
+    _, place, count = torch.stack([gaze.subject, frame], 1).unique(dim=0, return_inverse=True, return_counts=True)
+    return replace(gaze, weight=1 / count[place])
 
 
 def resize(points: Float[Tensor, "*b 2"], old: Size, new: Size) -> Float[Tensor, "*b 2"]:

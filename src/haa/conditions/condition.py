@@ -185,7 +185,9 @@ def join_frames(parts: Sequence[tuple[int, Gaze]], size: Size) -> Gaze:
     """
     points = torch.cat([torch.zeros(0, 2), *(gaze.points for _, gaze in parts)])
     frame = torch.cat([torch.full((len(gaze.points),), frame) for frame, gaze in [(0, Gaze(points[:0], size)), *parts]])
-    return Gaze(points, size, frame=frame)
+    weights = [gaze.weight for _, gaze in parts if gaze.weight is not None]
+    weight = torch.cat(weights) if weights and len(weights) == len(parts) else None
+    return Gaze(points, size, frame=frame, weight=weight)
 
 
 class Fitted(Condition, Generic[T]):

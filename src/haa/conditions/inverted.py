@@ -83,7 +83,10 @@ class Inverted(Condition):
         height, width = own.size
         longer = max(height, width)
         grid = max(1, round(self.cells * height / longer)), max(1, round(self.cells * width / longer))
-        human = density(own.points[None].double(), own.size, self.sigma * longer, grid=grid)[0].flatten()
+        weights = None if own.weight is None else own.weight[None].double()
+        human = density(own.points[None].double(), own.size, self.sigma * longer, grid=grid, weights=weights)[
+            0
+        ].flatten()
         if self.points is not None:
             return Gaze(_drawn(human, self.points, grid, own.size, rng), own.size)
         return move(own, self.cluster, lambda count: relative(_drawn(human, count, grid, own.size, rng), own.size))

@@ -26,7 +26,7 @@ from haa.data.scan import BATCH, Fault, Outside
 from haa.data.splits import SHARES, Folds
 from haa.disk.stored import Rows, read_json, write_json
 from haa.errors import InputError
-from haa.gaze import Gaze, Size
+from haa.gaze import Gaze, Size, Weight, weighed
 
 Missing = Literal["raise", "drop"]
 
@@ -96,7 +96,10 @@ class IndexedDataset(GazeDataset):
     """Largest share of all fixations that is left out."""
 
     hints: ClassVar[Mapping[str, str]] = {}
-    """What may be done about faults of a kind, said after the first of them, where there is an option for it."""
+    """What an option can do about faults of a kind."""
+
+    weight: Weight | None = None
+    """What fixations weigh by in densities (`haa.gaze.weighed`)."""
 
     folds: Folds | None = None
     """Number of folds of a cross-validation, and the one that is tested on (`haa.data.splits.assign_splits`)."""
@@ -165,7 +168,7 @@ class IndexedDataset(GazeDataset):
 
     def record(self, index: int) -> dict[str, Any]:
         row = self.row(index)
-        sample: dict[str, Any] = {"id": row["id"].as_py(), "gaze": _gaze(row)}
+        sample: dict[str, Any] = {"id": row["id"].as_py(), "gaze": _gaze(row, self.weight)}
         for key in (*build_index.TEXTS, *self.columns):
             if key in row and row[key].is_valid:
                 sample[key] = row[key].as_py()
@@ -177,7 +180,7 @@ class IndexedDataset(GazeDataset):
         return sample
 
     def gaze(self, index: int) -> Gaze | None:
-        return _gaze(self.row(index))
+        return _gaze(self.row(index), self.weight)
 
     def looked(self, index: int) -> bool:
         row = self.row(index)
@@ -205,7 +208,7 @@ class IndexedDataset(GazeDataset):
         return {
             "ids": self._digest(("id", "stimulus")),
             "stimuli": self.fingerprint(),
-            "gaze": self._digest(build_index.GAZE),
+            "gaze": self._digest(build_index.GAZE, *([self.weight] if self.weight else [])),
             "labels": self._digest((*build_index.TEXTS, "mask_content", *own), list(self.classes)),
         }
 
@@ -290,15 +293,14 @@ class IndexedDataset(GazeDataset):
                 raise InputError(f"{first}{more}{self.hints.get(kind, '')}")
 
     def _check_share(self, fault: Fault) -> None:
-        """Refuse fixations outside that are so many, or lie so, that they are no glances off the picture."""
+        """Refuse fixations outside that are too many for glances off the picture, or lie as exchanged axes do."""
         count, points = fault["count"], fault["points"]
         exchanged = fault.get("exchanged", 0) > 0.9 * count and count > MOST_OUTSIDE * points
         if exchanged or count > self.most_outside * points:
             raise InputError(
-                f"{type(self).__name__}: {count} of {points} fixations lie outside their pictures, of "
-                f"which up to {MOST_OUTSIDE if exchanged else self.most_outside:.0%} are left out: are x and y "
-                f"exchanged, or are the pictures of another size than the published ones? The first: "
-                f"{fault['examples'][0]}"
+                f"{type(self).__name__}: {count} of {points} fixations lie outside their pictures, of which up to "
+                f"{MOST_OUTSIDE if exchanged else self.most_outside:.0%} are left out: are x and y exchanged, or are the pictures of another size than the "
+                f"published ones? The first: {fault['examples'][0]}"
             )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -330,7 +332,7 @@ def mean_map(paths: Sequence[Path], size: Size) -> Float[Tensor, "h w"]:
     return total / max(1, len(paths))
 
 
-def _gaze(row: Mapping[str, Any]) -> Gaze | None:
+def _gaze(row: Mapping[str, Any], weight: Weight | None) -> Gaze | None:
     if "x" not in row or not row["x"].is_valid or not len(row["x"]):
         return None
 
@@ -344,4 +346,5 @@ def _gaze(row: Mapping[str, Any]) -> Gaze | None:
     assert y is not None
     further = {key: values(key, torch.int64) for key in ("subject", "frame") if key in row and row[key].is_valid}
     size = row["height"].as_py(), row["width"].as_py()
-    return Gaze(torch.stack([x, y], 1), size, duration=values("duration", torch.float32), **further)
+    gaze = Gaze(torch.stack([x, y], 1), size, duration=values("duration", torch.float32), **further)
+    return gaze if weight is None else weighed(gaze, weight)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
+from torch.nn.utils.rnn import pad_sequence
 from torchmetrics import MetricCollection
 
 from haa.conditions import Shuffled
@@ -129,6 +130,8 @@ def cached_reference_rows(
                 digest.update(gaze.frame.numpy().tobytes())
             if gaze is not None and gaze.subject is not None:
                 digest.update(gaze.subject.numpy().tobytes())
+            if gaze is not None and gaze.weight is not None:
+                digest.update(b"weight" + gaze.weight.numpy().tobytes())
     folder = Path(directory) / "references" / digest.hexdigest()[:16]
     with built_once(folder) as partial:
         if partial is not None:
@@ -193,11 +196,17 @@ def _score(metrics: MetricCollection, pairs: list[tuple[Tensor, Gaze]], sigma: f
         "id": [""] * len(pairs),
         "fixations": pad([gaze.points for _, gaze in pairs]),
     }
+    if any(gaze.weight is not None for _, gaze in pairs):
+        batch["weights"] = pad_sequence([_weight(gaze) for _, gaze in pairs], batch_first=True)
     score(metrics, torch.cat([prediction for prediction, _ in pairs]), batch, sigma)  # type: ignore[arg-type]
 
 
 def _map(gaze: Gaze, sigma: float) -> Tensor:
-    return density(gaze.points[None], gaze.size, sigma * max(gaze.size))
+    return density(gaze.points[None], gaze.size, sigma * max(gaze.size), weights=_weight(gaze)[None])
+
+
+def _weight(gaze: Gaze) -> Tensor:
+    return torch.ones(len(gaze.points)) if gaze.weight is None else gaze.weight
 
 
 def _stretched(prior: Tensor, size: Size) -> Tensor:

@@ -59,7 +59,10 @@ def _human(batch: Batch, rows: Tensor, size: Size, sigma: float) -> dict[str, Te
     if "has_human" in batch:
         native["has_human"] = batch["has_human"][rows]
     if "fixations" in batch:
-        native["fixations"] = batch["native_fixations" if "native_fixations" in batch else "fixations"][rows]
+        start = "native_" if "native_fixations" in batch else ""
+        for key in ("fixations", "weights"):
+            if start + key in batch:
+                native[key] = batch[start + key][rows]  # type: ignore[literal-required]
     elif "density" in batch:
         native["density"] = batch["density"][rows]
     maps, has_human = human_maps(native, None, sigma)

@@ -75,8 +75,10 @@ def own_gaze(batch: Batch) -> Batch:
         return {**kept, "density": own, "has_human": own.sum((-2, -1)) > 0}  # type: ignore[typeddict-item]
     if "own_fixations" not in batch:
         return batch
-    rest = {key: value for key, value in batch.items() if key not in ("own_fixations", "has_human")}
-    return {**rest, "fixations": batch["own_fixations"]}  # type: ignore[typeddict-item]
+    apart = ("own_fixations", "own_weights", "weights", "has_human")
+    rest = {key: value for key, value in batch.items() if key not in apart}
+    weights = {"weights": batch["own_weights"]} if "own_weights" in batch else {}
+    return {**rest, "fixations": batch["own_fixations"], **weights}  # type: ignore[typeddict-item]
 
 
 def divergence(log_density: Float[Tensor, "b h w"], human: Float[Tensor, "b h w"]) -> Float[Tensor, " b"]:

@@ -7,14 +7,23 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchmetrics import MetricCollection
 
+from haa.batch import Batch, human_maps, in_unit_range, stills
 from haa.data.care.check import check
 from haa.data.dataset import Split
 from haa.data.index import IndexedDataset
+from haa.data.loading.collate import collate
+from haa.data.loading.samples import Samples
+from haa.data.loading.transforms import Draw, Transform
 from haa.data.readers.folder import Folder
 from haa.data.readers.video_folder import VideoFolder
 from haa.errors import InputError
+from haa.gaze import density
+from haa.metrics import CC, Similarity
+from haa.metrics.scoring import score
 
 av = pytest.importorskip("av")
 pytestmark = pytest.mark.usefixtures("index_cache")
@@ -445,6 +454,75 @@ def test_two_pictures_do_not_share_an_id(tmp_path):
     (own.top / "sub" / "a.png").unlink()
     with pytest.raises(InputError, match=r"two samples are called 'a'"):
         own.read()
+
+
+WEIGHED = ("a,3,4,200,ann", "a,9,9,100,ann", "a,20,12,100,bob", "b,5,5,50,ann", "b,6,6,50,bob")
+
+
+def maps(own: Own, **options: Any) -> tuple[Batch, torch.Tensor]:
+    """All samples as a batch, and their human maps; a video's is that of its one frame."""
+    data = [own.read(split, **options) for split in get_args(Split)]
+    samples = sorted((sample for each in data for sample in each), key=lambda sample: sample["id"])
+    batch = stills(in_unit_range(collate(samples)))
+    return batch, human_maps(batch, None, sigma=0.05)[0]
+
+
+@pytest.mark.parametrize(
+    ("by", "weights"), [("duration", [[200, 100, 100], [50, 50, 0]]), ("subject", [[0.5, 0.5, 1], [1, 1, 0]])]
+)
+def test_fixations_are_weighed_in_human_maps(own, by, weights):
+    own.add("a", "b")
+    own.fixations("x,y,duration,subject", *WEIGHED)
+    batch, weighed = maps(own, weight=by)
+    assert batch["weights"].tolist() == weights
+    # a point that weighs twice as much is one that is there twice
+    repeated = {"duration": [WEIGHED[0], *WEIGHED], "subject": [*WEIGHED[:3], *WEIGHED[2:]]}[by]
+    own.fixations("x,y,duration,subject", *repeated)
+    plain, expected = maps(own)
+    assert "weights" not in plain
+    torch.testing.assert_close(weighed, expected)
+    assert not torch.allclose(weighed[0], density(batch["fixations"], SIZE[::-1], 0.05 * SIZE[0])[0])
+
+
+def test_weights_are_part_of_what_a_run_was_made_of(own):
+    own.add("a", "b")
+    own.fixations("x,y,duration,subject", *WEIGHED)
+    gaze = {own.read(weight=weight).identity()["gaze"] for weight in (None, "duration", "subject")}
+    assert len(gaze) == 3
+
+
+@pytest.mark.parametrize(
+    ("columns", "line", "message"),
+    [
+        ("x,y", "a,1,1", "has no column 'duration', add it or leave data.weight out"),
+        ("x,y,duration", "a,1,1,0", "line 2: duration=0 is not positive"),
+        ("x,y,duration", "a,1,1,-5", "line 2: duration=-5 is not positive"),
+    ],
+)
+def test_what_cannot_be_weighed(own, columns, line, message):
+    own.add("a")
+    with pytest.raises(InputError, match="has no table of fixations to weigh"):
+        own.read(weight="duration")
+    own.fixations(columns, line)
+    with pytest.raises(InputError, match=message):
+        own.read(weight="duration")
+
+
+def test_a_weight_moves_with_its_fixation_and_stays_for_the_scores(tmp_path):
+    own = Own("image", tmp_path)
+    own.add("a")
+    own.fixations("x,y,duration,subject", *WEIGHED[:3], "a,40,4,900,bob")
+    (split,) = [split for split in get_args(Split) if len(own.read(split, outside="drop"))]
+    data = own.read(split, outside="drop", weight="duration")
+    batch = collate([Samples(data, Transform(16))[0]])
+    assert batch["weights"].tolist() == batch["native_weights"].tolist() == [[200, 100, 100]]
+    flipped = Transform(16, flip=True).apply(data[0], Draw(scale=0.5, flip=True))["gaze"]
+    assert flipped.weight.tolist() == [200, 100]  # the window of 16 x 12 leaves the third out
+    # a prediction that is the weighed density itself has CC 1 and SIM 1, whatever the points
+    truth = density(batch["native_fixations"], SIZE[::-1], 0.05 * SIZE[0], weights=batch["native_weights"])
+    scores = score(MetricCollection({"cc": CC(), "sim": Similarity()}), truth, in_unit_range(batch), 0.05)
+    torch.testing.assert_close(scores["cc"], torch.ones(1))
+    torch.testing.assert_close(scores["sim"], torch.ones(1))
 
 
 def test_the_option_is_part_of_the_index(own):

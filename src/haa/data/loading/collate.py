@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import get_worker_info
 
 from haa.batch import Batch
@@ -40,6 +41,7 @@ def collate(samples: Sequence[dict[str, Any]]) -> Batch:
         values = [sample[key] for sample in samples]
         if key in _POINTS:
             batch[_POINTS[key]] = _points(values, frames)
+            batch |= _weights(values, frames, _POINTS[key].replace("fixations", "weights"))
         elif isinstance(value, Tensor) and key != "native_mask":
             batch[key] = _stack(values)
         elif isinstance(value, bool | int | float):
@@ -49,7 +51,9 @@ def collate(samples: Sequence[dict[str, Any]]) -> Batch:
     if "density" in batch:
         batch["has_human"] = batch["density"].sum((-2, -1)) > 0
     else:
-        batch["fixations"] = _points([sample.get("gaze") for sample in samples], frames)
+        gazes = [sample.get("gaze") for sample in samples]
+        batch["fixations"] = _points(gazes, frames)
+        batch |= _weights(gazes, frames, "weights")
         batch["has_human"] = valid(batch["fixations"], size_of(samples[0])).any(-1)
     return batch  # type: ignore[return-value]
 
@@ -72,3 +76,18 @@ def _points(gazes: Sequence[Gaze | None], frames: int | None) -> Tensor:
         return pad([nothing if gaze is None else gaze.points for gaze in gazes])
     each = [nothing if gaze is None else gaze.at(frame).points for gaze in gazes for frame in range(frames)]
     return pad(each).unflatten(0, (len(gazes), frames))
+
+
+def _weights(gazes: Sequence[Gaze | None], frames: int | None, key: str) -> dict[str, Tensor]:
+    """Return the weights of `_points`, padded with 0, under a key; nothing where no gaze has any."""
+    if all(gaze is None or gaze.weight is None for gaze in gazes):
+        return {}
+    nothing = torch.zeros(0)
+
+    def own(gaze: Gaze) -> Tensor:
+        return torch.ones(len(gaze.points)) if gaze.weight is None else gaze.weight
+
+    if frames is None:
+        return {key: pad_sequence([nothing if gaze is None else own(gaze) for gaze in gazes], batch_first=True)}
+    each = [nothing if gaze is None else own(gaze.at(frame)) for gaze in gazes for frame in range(frames)]
+    return {key: pad_sequence(each, batch_first=True).unflatten(0, (len(gazes), frames))}

@@ -14,6 +14,7 @@ from haa.data.readers.names import Names
 from haa.data.readers.own import By, OwnData
 from haa.data.scan import Outside
 from haa.errors import InputError
+from haa.gaze import Weight
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
@@ -64,6 +65,9 @@ class Folder(OwnData):
         folds: Number of folds of a cross-validation, in the place of 7 : 1 : 2; an image (a person, by ``split_by``) is
             tested on in one of them.
         fold: The fold that is the test split, from 0. The next one is validation.
+        weight: What fixations weigh by in human maps, for the loss and for the scores that take maps (CC, SIM, KL):
+            their ``duration``, or so that every ``subject`` weighs the same. Scores of points (NSS, AUC, information
+            gain) count each once.
 
     Raises:
         InputError: If something does not fit together; the error names the file and the line.
@@ -90,9 +94,10 @@ class Folder(OwnData):
         split_by: By = "stimulus",
         folds: int | None = None,
         fold: int = 0,
+        weight: Weight | None = None,
     ) -> None:
         names = (fixations, maps, masks, captions, questions, labels, splits)
-        self.take(dict(zip(TABLES, names, strict=True)), outside, split_by, folds, fold, first_pixel)
+        self.take(dict(zip(TABLES, names, strict=True)), outside, split_by, folds, fold, first_pixel, weight)
         super().__init__(root, split, missing, cache)
 
     def scan(self) -> Iterator[dict[str, Any]]:

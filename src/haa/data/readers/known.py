@@ -131,6 +131,8 @@ class Known:
         asked = ["frame", "x", "y"] if self.data.word == "video" else ["x", "y"]
         first: tuple[Path, set[str]] | None = None
         optional: list[str] = []
+        if self.data.weight is not None and not self.data.tables("fixations"):
+            raise InputError(f"data.weight={self.data.weight}: {self.data.root} has no table of fixations to weigh")
         for path in self.data.tables("fixations"):
             # a table for each person is called by the person
             person = path.stem if self.data.given("fixations") != path else None
@@ -143,6 +145,7 @@ class Known:
                     optional = [key for key in ("duration", "subject", "index") if key in row]
                     person = None if "subject" in optional else person
                     first, begun = self._alike(first, path, optional, person), True
+                    self._check_weight(first[1], path)
                 values = self._values(name, row, where, optional)
                 if values is None:
                     yield {"fault": LOST, "message": f"{where}: x={row['x']!r}, y={row['y']!r} is no point"}
@@ -175,7 +178,14 @@ class Known:
         values = {"x": x - self.data.first_pixel, "y": y - self.data.first_pixel}
         if self.data.word == "video":
             values["frame"] = self._frame(name, row, where)
-        return values | {key: number(row, key, where) for key in optional if key != "subject"}
+        values |= {key: number(row, key, where) for key in optional if key != "subject"}
+        if values.get("duration", 1) < 0 or (self.data.weight == "duration" and not values["duration"]):
+            raise InputError(f"{where}: duration={row['duration']} is not positive: correct it")
+        return values
+
+    def _check_weight(self, columns: set[str], path: Path) -> None:
+        if (by := self.data.weight) is not None and by not in columns:
+            raise InputError(f"data.weight={by}: {path} has no column {by!r}, add it or leave data.weight out")
 
     def _alike(
         self, first: tuple[Path, set[str]] | None, path: Path, optional: list[str], person: str | None

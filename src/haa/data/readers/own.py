@@ -13,6 +13,7 @@ from haa.data.index import IndexedDataset
 from haa.data.scan import Outside
 from haa.data.splits import Folds, pool_called
 from haa.errors import InputError
+from haa.gaze import Weight
 
 By = Literal["stimulus", "subject"]
 
@@ -57,6 +58,7 @@ class OwnData(IndexedDataset):
         folds: int | None,
         fold: int,
         first_pixel: int,
+        weight: Weight | None,
     ) -> None:
         """Check the options, and keep them: they are part of the index's name.
 
@@ -67,6 +69,7 @@ class OwnData(IndexedDataset):
             ("outside", outside, get_args(Outside)),
             ("split_by", split_by, get_args(By)),
             ("first_pixel", first_pixel, (0, 1)),
+            ("weight", weight, (*get_args(Weight), None)),
         ):
             if value not in choices:
                 raise InputError(f"data.{key}={value}: choose {' or '.join(map(str, choices))}")
@@ -77,6 +80,7 @@ class OwnData(IndexedDataset):
         if type(fold) is not int or not 0 <= fold < (folds or 1):
             raise InputError(f"data.fold={fold}: " + (f"choose 0 to {folds - 1}" if folds else "give data.folds, too"))
         self.names, self.outside, self.split_by, self.first_pixel = names, outside, split_by, first_pixel
+        self.weight = weight
         self.chosen = None if folds is None else (folds, fold)
         self.folds = self.chosen if split_by == "stimulus" else None
         self.one_split = split_by == "stimulus"

@@ -14,6 +14,7 @@ from haa.data.readers.known import Known
 from haa.data.readers.own import By, OwnData
 from haa.data.scan import Outside
 from haa.errors import InputError
+from haa.gaze import Weight
 
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v"}
 
@@ -43,7 +44,8 @@ class VideoFolder(OwnData, ClipDataset):
         split: ``train``, ``val`` or ``test``.
         frames, stride, cache: See `haa.data.readers.clips.ClipDataset`.
         missing: ``drop`` leaves out lines whose video is absent, and videos without a label where others have one.
-        fixations, labels, splits, first_pixel, outside, split_by, folds, fold: See `haa.data.readers.folder.Folder`.
+        fixations, labels, splits, first_pixel, outside, split_by, folds, fold, weight: See
+            `haa.data.readers.folder.Folder`.
 
     Raises:
         InputError: If something does not fit together; the error names the file and the line.
@@ -69,9 +71,10 @@ class VideoFolder(OwnData, ClipDataset):
         split_by: By = "stimulus",
         folds: int | None = None,
         fold: int = 0,
+        weight: Weight | None = None,
     ) -> None:
         names = dict(zip(TABLES, (fixations, labels, splits), strict=True))
-        self.take(names, outside, split_by, folds, fold, first_pixel)
+        self.take(names, outside, split_by, folds, fold, first_pixel, weight)
         super().__init__(root, split, frames, stride, missing, cache)  # type: ignore[arg-type]
 
     def scan(self) -> Iterator[dict[str, Any]]:
