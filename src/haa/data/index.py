@@ -102,7 +102,7 @@ class IndexedDataset(GazeDataset):
     """What fixations weigh by in densities (`haa.gaze.weighed`)."""
 
     folds: Folds | None = None
-    """Number of folds of a cross-validation, and the one that is tested on (`haa.data.splits.assign_splits`)."""
+    """Folds that take the place of `shares` (`haa.data.splits.assign_splits`)."""
 
     one_split: bool = False
     """Whether a picture that is given to two splits is a fault. Publishers' own splits are taken as they are."""
@@ -297,9 +297,10 @@ class IndexedDataset(GazeDataset):
         count, points = fault["count"], fault["points"]
         exchanged = fault.get("exchanged", 0) > 0.9 * count and count > MOST_OUTSIDE * points
         if exchanged or count > self.most_outside * points:
+            most = MOST_OUTSIDE if exchanged else self.most_outside
             raise InputError(
                 f"{type(self).__name__}: {count} of {points} fixations lie outside their pictures, of which up to "
-                f"{MOST_OUTSIDE if exchanged else self.most_outside:.0%} are left out: are x and y exchanged, or are the pictures of another size than the "
+                f"{most:.0%} are left out: are x and y exchanged, or are the pictures of another size than the "
                 f"published ones? The first: {fault['examples'][0]}"
             )
 
