@@ -272,14 +272,13 @@ class IndexedDataset(GazeDataset):
         return f"delete the folder {self._folder}, it is made again"
 
     def told(self) -> dict[str, str]:
-        """Return the kinds of faults that an option of the user's allows for, each with what was done about it."""
+        """Return the kinds of faults that an option of the user's allows for, each with what was done."""
         return {}
 
     def _judge(self) -> Iterator[str]:
         """Yield a note on each fault that is allowed for; raise the first that is not."""
         allowed = dict.fromkeys(ABSENT, "left out") if self.missing == "drop" else {}
-        allowed |= {"outside": "left out"} if self.outside == "drop" else {}
-        allowed |= self.told()
+        allowed |= ({"outside": "left out"} if self.outside == "drop" else {}) | self.told()
         for kind, fault in self.faults.items():
             count, first = fault["count"], fault["examples"][0]
             more = f" ({count} such)" if count > 1 else ""
