@@ -70,8 +70,8 @@ def test_axes_exchanged(root, capsys):
     sound, text = report(root, capsys)
     assert not sound
     assert "x outside" in text
-    assert "sign that x and y were exchanged" in text
-    assert "fixations outside would lie inside" in text
+    assert "sign of a mistake, x and y exchanged" in text
+    assert "of the points lie off their pictures, and 0.0% would with x and y exchanged" in text
 
 
 def test_axes_exchanged_and_points_outside_left_out(root, capsys):
@@ -83,7 +83,7 @@ def test_axes_exchanged_and_points_outside_left_out(root, capsys):
     sound, text = report(root, capsys)
     assert not sound
     assert "none of" in text
-    assert "sign that x and y were exchanged" in text
+    assert "sign of a mistake, x and y exchanged" in text
 
 
 def test_points_outside(root, capsys):

@@ -15,20 +15,20 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
+from haa.data.care.gathered import Gathered
+from haa.data.care.mistakes import mistakes
 from haa.data.care.near_identical import near_identical, thumbnail
 from haa.data.care.overlays import overlay_page
 from haa.data.dataset import GazeDataset, Split
 from haa.data.index import IndexedDataset, collecting_faults
 from haa.data.readers.own import OwnData
 from haa.data.scan import EXAMPLES
-from haa.errors import InputError
+from haa.errors import InputError, reading
 from haa.gaze import Gaze, Size, valid
 from haa.printing.console import Console
 from haa.printing.progress import progress
 
 Make = Callable[..., GazeDataset]
-
-EXCHANGED = "sign that x and y were exchanged"
 
 
 @dataclass
@@ -72,38 +72,6 @@ class Faults:
             self.examples[kind].append(message)
 
 
-@dataclass
-class Axes:
-    """Signs that x and y were exchanged: no point lies beyond a picture's short side, along its long side.
-
-    Square pictures show nothing of it and are left aside.
-
-    Attributes:
-        points: Number of fixations in pictures that are not square.
-        along: How many of them lie, along the long side, beyond where the short side would end.
-        across: How many of them lie in the last tenth of the short side.
-    """
-
-    points: int = 0
-    along: int = 0
-    across: int = 0
-
-    def add(self, gaze: Gaze) -> None:
-        """Count the fixations of one sample."""
-        h, w = gaze.size
-        if h == w or not len(gaze.points):
-            return
-        x, y = gaze.points.unbind(1)
-        long, short = (x, y) if w > h else (y, x)
-        self.points += len(x)
-        self.along += int((long > min(h, w) - 0.5).sum())
-        self.across += int((short > 0.9 * min(h, w)).sum())
-
-    def suspicious(self) -> bool:
-        """Return whether x and y look exchanged: 100 points or more, none of them `along`, some `across`."""
-        return self.points >= 100 and self.along == 0 and self.across > 0
-
-
 def check(make: Make, against: Make | None = None, picture: Path | None = None) -> bool:
     """Read every sample of every split, print what there is, and return whether it is free of faults.
 
@@ -119,18 +87,15 @@ def check(make: Make, against: Make | None = None, picture: Path | None = None) 
     faults, counts_by_split = Faults(), {}
     datasets = dict(_open(make, faults))
     pictures = _Pictures()
-    axes = Axes()
+    gathered = Gathered()
     for split, data in datasets.items():
-        counts_by_split[split] = _read(split, data, faults, pictures, axes)
-    if axes.suspicious():
-        faults.add(
-            EXCHANGED,
-            f"none of {axes.points} fixations lies, along the long side of its picture, where the short side would end",
-        )
+        counts_by_split[split] = _read(split, data, faults, pictures, gathered)
+    suspicions = _geometry(datasets, gathered, faults)
     own = next((data for data in datasets.values() if isinstance(data, OwnData)), None)
     pair_notes = _compare(pictures, faults, own is not None and own.split_by == "subject")
     overlap_notes = _overlap(datasets, against, faults) if against is not None else []
-    _print(console, datasets, counts_by_split, faults, [*(own.counted() if own else ()), *pair_notes, *overlap_notes])
+    notes = [*(own.counted() if own else ()), *pair_notes, *overlap_notes]
+    _print(console, datasets, counts_by_split, faults, suspicions, notes)
     if picture is not None and datasets:
         drawn_count = _draw(datasets, picture)
         console.print(f"{drawn_count} samples with what is recorded of them: {picture}")
@@ -156,10 +121,6 @@ def _open(make: Make, faults: Faults) -> Iterator[tuple[Split, GazeDataset]]:
                 for message in fault["examples"]:
                     faults.add(kind, message, 0)
                 faults.counts[kind] += fault["count"]
-                if fault.get("exchanged", 0) > 0.9 * fault["count"]:
-                    faults.add(
-                        EXCHANGED, f"{fault['exchanged']} of {fault['count']} fixations outside would lie inside"
-                    )
             indexed = True
         yield split, data
 
@@ -173,7 +134,7 @@ class _Pictures:
         self.thumbnails: list[np.ndarray] = []
 
 
-def _read(split: Split, data: GazeDataset, faults: Faults, pictures: _Pictures, axes: Axes) -> Found:
+def _read(split: Split, data: GazeDataset, faults: Faults, pictures: _Pictures, gathered: Gathered) -> Found:
     counts = Found(samples=len(data))
     ids: Counter[str] = Counter()
     files_read: set[str] = set()
@@ -187,7 +148,7 @@ def _read(split: Split, data: GazeDataset, faults: Faults, pictures: _Pictures, 
                 files_read.add(file)
                 continue
             ids[sample["id"]] += 1
-            gaze = sample.get("gaze")
+            gaze, image = sample.get("gaze"), None
             if file not in files_read:
                 files_read.add(file)
                 image = sample["image"] if "image" in sample else sample["clip"][len(sample["clip"]) // 2]
@@ -198,13 +159,26 @@ def _read(split: Split, data: GazeDataset, faults: Faults, pictures: _Pictures, 
             counts.seen += data.looked(index)
             if gaze is not None:
                 _look_at_gaze(sample["id"], gaze, counts, faults)
-                axes.add(gaze)
+                gathered.add(file, gaze, image)
             if "answers" in sample and not any(answer.strip() for answer in sample["answers"]):
                 faults.add("question without answer", f"sample {sample['id']}: {sample['question']!r} has no answer")
     for name, count in ids.items():
         if count > 1:
             faults.add("id twice", f"{count} samples of {split} are called {name}")
     return counts
+
+
+def _geometry(datasets: dict[Split, GazeDataset], gathered: Gathered, faults: Faults) -> list[str]:
+    """Add the likely mistakes in the geometry of gaze as faults, and return those that are only suspected."""
+    first = next(iter(datasets.values()), None)
+    if isinstance(first, IndexedDataset) and "outside" in first.faults:  # the index has left these points out
+        with reading(first.root):
+            gathered = gathered.from_rows(first.scan(), first.root)
+    found = mistakes(gathered.gazed())
+    for mistake in found:
+        if mistake.certain:
+            faults.add(f"sign of a mistake, {mistake.name}", str(mistake))
+    return [f"{mistake.name}? {mistake}" for mistake in found if not mistake.certain]
 
 
 def _look_at_gaze(name: str, gaze: Gaze, found: Found, faults: Faults) -> None:
@@ -306,6 +280,7 @@ def _print(
     datasets: dict[Split, GazeDataset],
     found: dict[Split, Found],
     faults: Faults,
+    suspicions: Sequence[str],
     notes: Sequence[str],
 ) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -330,7 +305,11 @@ def _print(
             console.print(f"    {message}", soft_wrap=True)
         if count > 3:
             console.print(f"    ... and {count - 3} more")
-    console.print("no faults found" if not faults.counts else f"{len(faults.counts)} kinds of faults", style="bold")
+    for suspicion in suspicions:
+        console.print(suspicion, style="bold yellow", soft_wrap=True)
+    suspected = f", and {len(suspicions)} suspicion" if suspicions else ""
+    none = f"no certain fault{suspected}" if suspicions else "no faults found"
+    console.print(f"{len(faults.counts)} kinds of faults{suspected}" if faults.counts else none, style="bold")
 
 
 def _sizes(sizes: Counter[Size]) -> str:
