@@ -1,4 +1,4 @@
-"""The commands whose arguments are no config: ``haa report | study-plan | data check | data get | wandb-dashboard``.
+"""The commands whose arguments are no config: ``haa report | study-plan | data check, get, import | wandb-dashboard``.
 
 Nothing heavy is imported here but by the command that needs it. What is at fault in the input is raised as an
 `haa.errors.InputError`, which `haa.cli.main.main` prints.
@@ -108,19 +108,24 @@ There are: {names}
 
   root=     {root}
 
-Example: haa data get cub root=data\
+Example: haa data get cub root=data
+
+haa data import EXPORTS... images=DIR output=DIR [screen=WIDTHxHEIGHT shown=fit] ...
+
+Makes a data set of an eye tracker's exports and the pictures that were shown, for data=folder.
+`haa data import --help` says more.\
 """
 
 
 def data(argv: list[str]) -> None:
-    """Check a data set, or fetch one: ``haa data check``, ``haa data get``."""
-    if not argv or wants_help(argv):
+    """Check a data set, fetch one, or make one: ``haa data check``, ``haa data get``, ``haa data import``."""
+    if not argv or (wants_help(argv) and argv[0] != "import"):
         from haa.data.care.sources import SOURCES
 
         print(DATA_USAGE.format(names=", ".join(sorted(SOURCES)), **CHECK, **GET))
         return
     command, *words = argv
-    commands = {"check": _check, "get": _get}
+    commands = {"check": _check, "get": _get, "import": _import}
     if command not in commands:
         raise InputError(f"there is no command data {command}: {suggest(command, list(commands))}")
     commands[command](words)
@@ -165,6 +170,28 @@ def _get(argv: list[str]) -> None:
     from haa.data.care.get import get
 
     get(names[0], Path(values["root"]).expanduser())
+
+
+def _import(argv: list[str]) -> None:
+    from haa.recordings.options import HELP, KEYS, options
+
+    if not argv or wants_help(argv):
+        summary = (
+            "Makes a data set for data=folder of an eye tracker's exports and the pictures that were shown: points in\n"
+            "pixels of the pictures, a page to look at (import.html) and a record (import.json). It says what it\n"
+            "recognises, counts what it leaves out, and names likely mistakes in the geometry; ends with status 1\n"
+            "where one is certain. EXPORTS are files, or folders of them. docs/own-data.md goes through an example."
+        )
+        line = "haa data import EXPORTS... images=DIR output=DIR [screen=WIDTHxHEIGHT shown=HOW] ..."
+        example = "haa data import fixations.tsv images=photos output=mine screen=1920x1080 shown=fit"
+        print(usage(line, summary, HELP, example))
+        return
+    words, values = parse("data import", argv, KEYS)
+    chosen = options([Path(word).expanduser() for word in words], values)
+    from haa.recordings.importing import import_recordings
+
+    if not import_recordings(chosen, argv):
+        sys.exit(1)
 
 
 def wandb_dashboard(argv: list[str]) -> None:

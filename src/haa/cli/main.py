@@ -28,7 +28,7 @@ haa: train vision models to look where people look, and measure honestly whether
   haa predict   write the maps of a folder of images              haa predict checkpoint=... images=DIR output=DIR
   haa report    compare finished runs: a table and a page         haa report studies/...
   haa study-plan  how many seeds a study needs                    haa study-plan studies/... difference=0.05
-  haa data      check a data set, or fetch one                    haa data check data=osie data.root=DIR
+  haa data      check a data set, fetch one, import recordings    haa data check data=osie data.root=DIR
   haa show      draw samples: who looked where                    haa show data=shapes index=0,1,2
   haa wandb-dashboard  save the report's panels in W&B            haa wandb-dashboard ENTITY/PROJECT task=vqa
 

@@ -67,7 +67,7 @@ class Detector:
         return found
 
     def _find(self, degrees: np.ndarray, step: float) -> list[tuple[int, int]]:
-        """Return the fixations in samples without gaps; pymovements counts in samples, because it wants whole numbers."""
+        """Return the fixations in samples without gaps, counted in samples: pymovements wants whole numbers."""
         pm, pos2vel = pymovements()
         shortest = max(1, math.ceil(self.shortest / step - 1e-9))
         if self.method == "idt":

@@ -33,7 +33,8 @@ def read_iohub(
         pictures: Pictures that its messages name.
         samples: Whether to return the samples.
         eye: Eye that counts, of two.
-        start, end: See `haa.recordings.messages.showings`.
+        start: Regular expression of messages that begin a showing (`haa.recordings.messages.showings`).
+        end: Regular expression of messages that end one.
 
     Raises:
         InputError: If it is no such file, or names no picture.

@@ -21,7 +21,7 @@ class Way:
 
     x: str
     y: str
-    meaning: Meaning = Meaning()
+    meaning: Meaning = field(default_factory=Meaning)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -148,7 +149,7 @@ def _fixations(out: Points, recording: Recording, geometry: Geometry, detector: 
     duration: list[float] = []
     sums, counts = Counter[str](), Counter[str]()
     empty = 0
-    for start, end in zip(starts[:-1], starts[1:], strict=True):
+    for start, end in itertools.pairwise(starts.tolist()):
         spans = detector.find(where[start:end] / (degree or 1.0), time[start:end])
         for first, last in spans:
             span = slice(start + first, start + last + 1)

@@ -74,7 +74,7 @@ class Recording:
     duration: np.ndarray | None = None
     time: np.ndarray | None = None
     place: np.ndarray | None = None
-    meaning: Meaning = Meaning()
+    meaning: Meaning = field(default_factory=Meaning)
     screen: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -99,7 +99,7 @@ class Recording:
 
 
 def groups(*columns: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return a number for each row that rows of equal values share, counted in the order of their first row, and how many.
+    """Return a number for each row that rows of equal values share, by order of their first row, and how many.
 
     Example:
         >>> groups(np.array(["b", "a", "b"], dtype=object), np.array([1, 1, 1]))

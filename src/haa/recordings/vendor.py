@@ -36,7 +36,8 @@ def read_asc(
         pictures: Pictures that the messages name.
         samples: Whether to return the samples.
         eye: Eye that counts, of two.
-        start, end: See `haa.recordings.messages.showings`.
+        start: Regular expression of messages that begin a showing (`haa.recordings.messages.showings`).
+        end: Regular expression of messages that end one.
 
     Raises:
         InputError: If it cannot be read or names no picture.

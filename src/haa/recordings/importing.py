@@ -1,0 +1,238 @@
+"""Command `haa data import`: from an eye tracker's exports and the pictures that were shown to a data set."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import haa
+from haa.data.care.contrast import contrast
+from haa.data.care.gathered import MANY
+from haa.data.care.mistakes import Gazed, Mistake, mistakes
+from haa.data.files.image import read_image
+from haa.disk import make_folder, write_whole
+from haa.errors import InputError, writing
+from haa.printing.console import Console
+from haa.printing.progress import progress
+from haa.recordings.clean import clean, outside
+from haa.recordings.mapping import Points, joined, points
+from haa.recordings.options import Options
+from haa.recordings.pictures import Pictures
+from haa.recordings.quality import Person, people
+from haa.recordings.read import read
+from haa.recordings.recording import Recording
+
+EXPORTS = (".tsv", ".csv", ".txt", ".asc", ".hdf5", ".h5")
+"""Endings of the files that are taken from a folder of exports."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was imported, for the page and the record.
+
+    Attributes:
+        recordings: The exports.
+        pictures: The pictures that were shown.
+        before: All points, lost ones and those off the pictures too.
+        kept: The points that are written.
+        counts: What was left out, by reason.
+        found: Likely mistakes.
+        people: Quality by person.
+        sigma: A degree of visual angle as a share of the pictures' longer side, None where it is not known.
+        screen: Width and height of the screen, None where nothing says so.
+        degree: Whether precision is in degrees.
+    """
+
+    recordings: Sequence[Recording]
+    pictures: Pictures
+    before: Points
+    kept: Points
+    counts: Counter[str]
+    found: Sequence[Mistake]
+    people: Sequence[Person]
+    sigma: float | None
+    screen: tuple[int, int] | None
+    degree: bool
+
+
+def import_recordings(options: Options, words: Sequence[str] = ()) -> bool:
+    """Write the data set, its page and its record, and return whether no mistake is certain.
+
+    Args:
+        options: What is imported, how, and where it goes.
+        words: The command's words, for the record.
+
+    Raises:
+        InputError: If something cannot be read or placed, or nothing is left.
+    """
+    from haa.recordings.page import page
+
+    console = Console()
+    output = options.output
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"output={output} is there already: give another name, or delete it")
+    pictures = Pictures(options.images)
+    imported = gather(options, pictures)
+    with built(output) as folder:
+        names = pictures.paths if options.unseen else sorted(set(imported.kept.image.tolist()))
+        _bring(pictures, names, folder / "images", options.link)
+        write_whole(folder / "fixations.csv", table(imported.kept))
+        write_whole(folder / "import.json", record(imported, options, words))
+        write_whole(folder / "import.html", page(imported, options))
+    _say(console, imported, options, len(names))
+    return not any(mistake.certain for mistake in imported.found)
+
+
+def gather(options: Options, pictures: Pictures) -> Imported:
+    """Return what the exports hold, mapped to the pictures and cleaned."""
+    recordings, parts = [], []
+    with progress() as bar:
+        for path in bar.track(_files(options.exports), description="reading"):
+            recording = read(path, pictures, options.reading)
+            meaning = options.meant(recording.meaning)
+            if meaning != recording.meaning:
+                recording.notes.append(f"as you say: {meaning}")
+            parts.append(points(recording, pictures, options.geometry, meaning, options.detector))
+            recordings.append(recording)
+        before = joined(parts)
+        kept, counts = clean(before, options.cleaning)
+        for recording in recordings:
+            counts += recording.left_out
+        if not len(kept):
+            reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+            raise InputError(f"no point is left of {len(before)} ({reasons}): correct the geometry, or the options")
+        found = mistakes(_gazed(before, pictures, bar))
+    off = outside(before) & np.isfinite(before.xy).all(1)
+    degree = options.geometry.degree
+    sides = before.frame[:, 2:].max(1)
+    known = np.isfinite(sides)
+    sigma = degree / float(np.median(sides[known])) if degree is not None and known.any() else None
+    screen = options.geometry.screen or next((r.screen for r in recordings if r.screen), None)
+    quality = people(recordings, before, off, kept, degree)
+    return Imported(recordings, pictures, before, kept, counts, found, quality, sigma, screen, degree is not None)
+
+
+def _files(exports: Sequence[Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in exports:
+        if path.is_dir():
+            below = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in EXPORTS and file.is_file()]
+            if not below:
+                raise InputError(f"{path} holds no export ({', '.join(EXPORTS)}): name the files")
+            files += below
+        else:
+            files.append(path)
+    return files
+
+
+def _gazed(before: Points, pictures: Pictures, bar: Any) -> Gazed:
+    """Return the points for the search for mistakes, with the contrast of up to `MANY` pictures."""
+    seen = before.take(np.isfinite(before.xy).all(1) & ~((before.raw == 0).all(1) & before.corner))
+    images = sorted(set(seen.image.tolist()))
+    number = {image: n for n, image in enumerate(images)}
+    contrasts = {}
+    for image in bar.track(images[:: max(1, len(images) // MANY)], description="looking"):
+        contrasts[number[image]] = contrast(read_image(pictures.root / image).permute(1, 2, 0).numpy())
+    picture = np.array([number[image] for image in seen.image.tolist()], dtype=np.int64)
+    durations = seen.duration if np.isfinite(seen.duration).any() else None
+    return Gazed(seen.xy, seen.size, picture, durations, contrasts)
+
+
+@contextmanager
+def built(output: Path) -> Iterator[Path]:
+    """Give a folder to build in, which takes the name of the output once it is whole, and else is deleted."""
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    make_folder(partial)
+    try:
+        yield partial
+        with writing(output):
+            if output.is_dir():
+                output.rmdir()
+            partial.rename(output)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _bring(pictures: Pictures, names: Sequence[str], folder: Path, link: bool) -> None:
+    with progress() as bar, writing(folder):
+        for name in bar.track(names, description="linking" if link else "copying"):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if link:
+                target.symlink_to((pictures.root / name).resolve())
+            else:
+                shutil.copyfile(pictures.root / name, target)
+
+
+def table(kept: Points) -> str:
+    """Return fixations.csv: a picture's people one after the other, in the order in which they looked."""
+    timed = bool(np.isfinite(kept.duration).all())
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["image", "x", "y", "subject", *["duration"] * timed])
+    order = np.lexsort((np.arange(len(kept)), kept.subject.astype(str), kept.image.astype(str)))
+    for row in order.tolist():
+        x, y = (f"{value:.3f}".rstrip("0").rstrip(".") for value in kept.xy[row])
+        duration = [f"{kept.duration[row]:g}"] if timed else []
+        writer.writerow([kept.image[row], x, y, kept.subject[row], *duration])
+    return file.getvalue()
+
+
+def record(imported: Imported, options: Options, words: Sequence[str]) -> str:
+    """Return import.json: what was done, of which files, and what was left out."""
+    exports = [
+        {
+            "path": str(recording.path),
+            "sha256": hashlib.sha256(recording.path.read_bytes()).hexdigest(),
+            "layout": recording.layout,
+            "recognised": recording.notes,
+        }
+        for recording in imported.recordings
+    ]
+    content = {
+        "haa": haa.__version__,
+        "words": list(words),
+        "exports": exports,
+        "images": str(options.images),
+        "points": len(imported.before),
+        "kept": len(imported.kept),
+        "left_out": dict(imported.counts),
+        "mistakes": {mistake.name: str(mistake) for mistake in imported.found},
+        "sigma": imported.sigma,
+        "people": [vars(person) for person in imported.people],
+    }
+    return json.dumps(content, indent=2, default=str) + "\n"
+
+
+def _say(console: Console, imported: Imported, options: Options, pictures: int) -> None:
+    for recording in imported.recordings[:3]:
+        console.print(recording.path.name, style="bold")
+        for note in recording.notes:
+            console.print(f"    {note}", soft_wrap=True)
+    if len(imported.recordings) > 3:
+        console.print(f"    ... and {len(imported.recordings) - 3} more exports, on the page")
+    kept = imported.kept
+    seen = len(set(kept.image.tolist()))
+    said = f"{len(kept)} points of {len(set(kept.subject.tolist()))} people on {seen} of {pictures} pictures"
+    console.print(said, style="bold")
+    for reason, count in imported.counts.most_common():
+        console.print(f"    {count} x {reason}", soft_wrap=True)
+    for mistake in imported.found:
+        style = "bold red" if mistake.certain else "bold yellow"
+        console.print(f"{mistake.name}{'' if mistake.certain else '?'} {mistake}", style=style, soft_wrap=True)
+    console.print(f"page: {options.output / 'import.html'}", soft_wrap=True)
+    sigma = f" data.sigma={imported.sigma:.4f}" if imported.sigma is not None else ""
+    console.print(f"next: haa data check data=folder data.root={options.output}{sigma}", soft_wrap=True)
