@@ -68,7 +68,8 @@ def recording(table: Table, named: Mapping[str, str], eye: Eye, layout_name: str
     if fixation is not None:
         _merge(out, table.text(fixation)[rows], layout.mean)
     out.notes = [f"{layout.name}: {', '.join(table.notes)}{', decimal comma' * table.comma}", *out.notes]
-    out.notes.append(f"x in {way.x!r}, y in {way.y!r}: {way.meaning}")
+    x_name, y_name = (" and ".join(_find(table, [part]) or part for part in name.split("+")) for name in (way.x, way.y))
+    out.notes.append(f"x in {x_name!r}, y in {y_name!r}: {way.meaning}")
     found = _find(table, layout.eye)
     if found is not None and eye != "both":
         _one_eye(out, table.text(found)[rows] if fixation is None else None, eye)

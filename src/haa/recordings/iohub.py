@@ -11,16 +11,10 @@ import numpy as np
 from haa.data.files.apart import read_apart
 from haa.errors import InputError
 from haa.recordings.columns import Eye
+from haa.recordings.hdf5 import SAMPLES, parse_iohub
 from haa.recordings.messages import assign, showings
 from haa.recordings.pictures import Pictures
 from haa.recordings.recording import Meaning, Recording, texts
-
-_EVENTS = "data_collection/events/eyetracker"
-_SAMPLES = ("BinocularEyeSampleEvent", "MonocularEyeSampleEvent")
-_FIELDS = (
-    *("session_id", "time", "status", "eye", "duration", "start_time", "average_gaze_x", "average_gaze_y"),
-    *("left_gaze_x", "left_gaze_y", "right_gaze_x", "right_gaze_y", "gaze_x", "gaze_y"),
-)
 
 
 def read_iohub(
@@ -41,7 +35,7 @@ def read_iohub(
     """
     found = read_apart(parse_iohub, path)
     tables: dict[str, dict[str, np.ndarray]] = found["tables"]
-    name = next((name for name in _SAMPLES if name in tables), None)
+    name = next((name for name in SAMPLES if name in tables), None)
     fixations = tables.get("FixationEndEvent")
     if fixations is not None and len(fixations["time"]) and not samples:
         out = _recording(path, "PsychoPy/ioHub fixations", fixations, "average_gaze_x", "average_gaze_y", found)
@@ -90,38 +84,3 @@ def _recording(
     out.meaning = Meaning("pixels", "center", "up")
     out.notes.append(f"{layout}: {out.meaning}")
     return out
-
-
-def parse_iohub(path: str) -> dict[str, Any]:
-    """Return events, messages and sessions of an ioHub file, in this process: use `read_iohub`."""
-    try:
-        import h5py
-    except ImportError:
-        raise InputError(f"{path} is HDF5, and h5py is not installed: pip install 'haa[formats]'") from None
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path} is no HDF5 file that can be read ({error!s:.80}): copy it again") from None
-    with file:
-        if _EVENTS not in file:
-            raise InputError(f"{path} has no {_EVENTS}: it is none of ioHub's files")
-        tables = {}
-        for name in ("FixationEndEvent", *_SAMPLES):
-            if name in file[_EVENTS] and len(file[_EVENTS][name]):
-                table = file[_EVENTS][name]
-                tables[name] = {field: table.fields(field)[:] for field in _FIELDS if field in table.dtype.names}
-        messages = file.get("data_collection/events/experiment/MessageEvent")
-        sessions = file.get("data_collection/session_meta_data")
-        return {
-            "tables": tables,
-            "messages": [[], []]
-            if messages is None
-            else [messages.fields("time")[:], [_text(value) for value in messages.fields("text")[:]]],
-            "sessions": [[], []]
-            if sessions is None
-            else [sessions.fields("session_id")[:], [_text(value) for value in sessions.fields("code")[:]]],
-        }
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -167,7 +167,7 @@ def _shape(lines: Sequence[str], path: Path) -> tuple[str, int]:
         first = next(number for number, count in counts if count == fields)
         below = sum(number >= first for number, _ in counts)
         words = re.search(r"[^\W\d_]", lines[first])
-        if words and lines_of_it >= 0.8 * below and (best is None or fields > best[0]):
+        if words and lines_of_it >= 0.5 * below and (best is None or fields > best[0]):
             best = fields, delimiter, first
     if best is None:
         raise InputError(f"{path} is no table with a header that names its columns: export it as tsv or csv")
