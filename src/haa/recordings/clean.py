@@ -76,5 +76,5 @@ def clean(points: Points, how: Cleaning) -> tuple[Points, Counter[str]]:
 
 def outside(points: Points) -> np.ndarray:
     """Return which points lie off their picture."""
-    on = (points.xy >= -0.5) & (points.xy < points.size - 0.5)
-    return ~on.all(1)
+    on: np.ndarray = (points.xy >= -0.5) & (points.xy < points.size - 0.5)
+    return np.invert(on.all(1))

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -52,7 +52,8 @@ def recording(table: Table, named: Mapping[str, str], eye: Eye, layout_name: str
         left_out[only.reason] += int((rows & ~kept).sum())
         rows &= kept
     x, y = (_eyes(table, name, eye) for name in (way.x, way.y))
-    out = Recording(table.path, layout.name, layout.kind, x, y, *_labels(table, layout), meaning=way.meaning)
+    image, subject, trial = _labels(table, layout)
+    out = Recording(table.path, layout.name, layout.kind, x, y, image, subject, trial, meaning=way.meaning)
     found = _find(table, layout.duration)
     if found is not None:
         out.duration = _duration(table, found, layout, out)
@@ -137,7 +138,9 @@ def _own(layout: Layout, named: Mapping[str, str]) -> Layout:
     sides = [named[key] for key in ("left", "top", "width", "height") if key in named]
     if sides and len(sides) < 4:
         raise InputError("columns.left, top, width and height are given together: name all four")
-    columns = {key: (named[key],) for key in ("image", "subject", "trial", "duration", "time") if key in named}
+    columns: dict[str, Any] = {
+        key: (named[key],) for key in ("image", "subject", "trial", "duration", "time") if key in named
+    }
     place = [(side,) for side in sides] or layout.place
     return replace(layout, ways=ways, place=place, **columns)
 

@@ -79,8 +79,8 @@ def _recording(
     sessions = table.get("session_id", np.zeros(len(table["time"]), dtype=int))
     subject = texts([codes.get(int(number)) or path.stem for number in sessions])
     blank = texts("", len(subject))
-    points = [np.where(np.isfinite(table[key]), table[key], np.nan).astype(float) for key in (x, y)]
-    out = Recording(path, layout, "samples", *points, blank, subject, blank, time=table["time"].astype(float) * 1000)
+    px, py = (np.where(np.isfinite(table[key]), table[key], np.nan).astype(float) for key in (x, y))
+    out = Recording(path, layout, "samples", px, py, blank, subject, blank, time=table["time"].astype(float) * 1000)
     out.meaning = Meaning("pixels", "center", "up")
     out.notes.append(f"{layout}: {out.meaning}")
     return out

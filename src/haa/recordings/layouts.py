@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from haa.recordings.recording import Kind, Meaning
 
@@ -82,7 +83,7 @@ _SHARE = Meaning("share")
 _OF_PICTURE = Meaning("share", of="picture")
 _CENTER_UP = Meaning("pixels", "center", "up")
 
-_TOBII = {
+_TOBII: dict[str, Any] = {
     "image": ("Presented Stimulus name", "Presented Media name", "MediaName", "StudioEvent Media"),
     "subject": ("Participant name", "ParticipantName", "Recording name", "RecordingName"),
     "trial": ("Recording name", "RecordingName"),
@@ -100,7 +101,7 @@ _TOBII = {
     "from_name": r"(?P<subject>[^/\\]+)\.\w+$",
 }
 _DACS = ("[DACSpx]", "[ADCSpx]", "[px]", "")
-_GAZEPOINT = {
+_GAZEPOINT: dict[str, Any] = {
     "image": ("MEDIA_NAME", "MEDIA_ID"),
     "subject": ("USER_NAME", "USER", "SUBJECT"),
     "from_name": r"(?P<subject>[^/\\]+?)(_fixations|_all_gaze)?\.\w+$",
@@ -110,13 +111,13 @@ _IMAGES = (
     *("image", "image name", "image file", "image path", "img", "stimulus", "stim", "stimulus name", "stimulus file"),
     *("picture", "pic", "photo", "file name", "file", "trial image", "scene", "media name", "name"),
 )
-_EYELINK = {
+_EYELINK: dict[str, Any] = {
     "image": _IMAGES,
     "subject": ("RECORDING_SESSION_LABEL", "DATA_FILE"),
     "trial": ("TRIAL_INDEX", "TRIAL_LABEL"),
     "duration_unit": "ms",
 }
-_IOHUB = {
+_IOHUB: dict[str, Any] = {
     "image": _IMAGES,
     "subject": ("participant", "subject", "subject code", "code", "session id"),
     "trial": ("trial index", "trial", "trials thisN"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,8 @@ def joined(parts: list[Points]) -> Points:
         for subject, (square, count) in part.precision.items():
             before, number = precision.get(subject, (0.0, 0))
             precision[subject] = (before * number + square * count) / (number + count), number + count
-    return Points(*(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS), precision=precision)
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    return Points(**columns, precision=precision)
 
 
 def points(

@@ -25,7 +25,7 @@ from haa.recordings.pictures import Pictures
 if TYPE_CHECKING:
     from haa.recordings.importing import Imported
 
-SIDE = 220
+SIDE = 320
 """Longer side of a picture on the page, in pixels."""
 MANY = 120
 """Most pictures that are drawn."""
@@ -100,7 +100,7 @@ def _screen(imported: Imported) -> str:
         chosen = points[rows & np.isfinite(points).all(1)]
         chosen = chosen[:: max(1, len(chosen) // 20_000)]
         label = f"{label} ({int((rows & np.isfinite(points).all(1)).sum())})"
-        axis.scatter(*chosen.T, s=5, c=colour, alpha=0.35, linewidths=0, label=label)
+        axis.scatter(chosen[:, 0], chosen[:, 1], s=5, c=colour, alpha=0.35, linewidths=0, label=label)
     low = np.min([edge[:2] for edge in edges], axis=0)
     high = np.max([(edge[0] + edge[2], edge[1] + edge[3]) for edge in edges], axis=0)
     margin = 0.08 * (high - low).max()
@@ -142,7 +142,7 @@ def _drawn(pixels: np.ndarray, part: Points, colours: list[str]) -> str:
     draw.rectangle((border - 1, border - 1, border + size[0], border + size[1]), outline="#3182bd")
     for (x, y), colour in zip(((part.xy + 0.5) * scale + border).tolist(), colours, strict=True):
         if -9 < x < canvas.width + 9 and -9 < y < canvas.height + 9:
-            draw.ellipse((x - 2.5, y - 2.5, x + 2.5, y + 2.5), fill=colour, outline="white")
+            draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour, outline="white")
     file = io.BytesIO()
     canvas.save(file, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -113,15 +113,18 @@ def test_no_alarm_on_published_gaze_that_is_right():
     with (root / "fixations.csv").open() as file:
         for row in csv.DictReader(file):
             by_image.setdefault(row["image"], []).append((float(row["x"]), float(row["y"])))
-    paths = {path.stem: path for path in (root / "images").rglob("*.jpg")}
+    below = ((path.relative_to(root / "images"), path) for path in (root / "images").rglob("*.jpg"))
+    paths = {name.with_suffix("").as_posix(): path for name, path in below}
     rng = np.random.default_rng(0)
-    names = [name for name in by_image if Path(name).stem in paths]
+    by_image = {name.removesuffix(".jpg"): gaze for name, gaze in by_image.items()}
+    names = sorted(by_image.keys() & paths.keys())
+    assert len(names) > 5000
     alarms = []
     for draw in range(10):
         chosen = [names[i] for i in rng.permutation(len(names))[:40]]
         points, sizes, contrasts = [], [], {}
         for n, name in enumerate(chosen):
-            pixels = np.asarray(Image.open(paths[Path(name).stem]).convert("RGB"))
+            pixels = np.asarray(Image.open(paths[name]).convert("RGB"))
             contrasts[n] = contrast(pixels)
             points.append(np.array(by_image[name]))
             sizes.append(pixels.shape[1::-1])

@@ -22,8 +22,10 @@ PICTURES = 10
 """Fewest pictures by whose contrast anything is said."""
 SURE = 3.0
 """Standard errors by which contrast has to be greater the other way round."""
-SCREENS = ((1024, 768), (1280, 720), (1280, 1024), (1366, 768), (1440, 900), (1600, 1200), (1680, 1050), (1920, 1080))
-SCREENS = (*SCREENS, (1920, 1200), (2560, 1440), (2560, 1600), (3840, 2160))
+SCREENS = (
+    *((1024, 768), (1280, 720), (1280, 1024), (1366, 768), (1440, 900), (1600, 1200)),
+    *((1680, 1050), (1920, 1080), (1920, 1200), (2560, 1440), (2560, 1600), (3840, 2160)),
+)
 """Sizes of common screens, in pixels."""
 
 Turn = Callable[[NDArray[np.float64]], NDArray[np.float64]]
