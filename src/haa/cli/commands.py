@@ -173,7 +173,7 @@ def _get(argv: list[str]) -> None:
 
 
 def _import(argv: list[str]) -> None:
-    from haa.recordings.options import HELP, KEYS, options
+    from haa.recordings.words import HELP, KEYS
 
     if not argv or wants_help(argv):
         summary = (
@@ -187,10 +187,10 @@ def _import(argv: list[str]) -> None:
         print(usage(line, summary, HELP, example))
         return
     words, values = parse("data import", argv, KEYS)
-    chosen = options([Path(word).expanduser() for word in words], values)
     from haa.recordings.importing import import_recordings
+    from haa.recordings.options import options
 
-    if not import_recordings(chosen, argv):
+    if not import_recordings(options([Path(word).expanduser() for word in words], values), argv):
         sys.exit(1)
 
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from haa.errors import InputError, suggest
 from haa.recordings.layouts import LAYOUTS, Layout, Names, Only, Way
@@ -16,9 +18,6 @@ from haa.recordings.recording import Meaning, Recording, groups, texts
 from haa.recordings.table import Table
 
 Eye = Literal["both", "left", "right"]
-NAMED = ("x", "y", "image", "subject", "trial", "duration", "time", "left", "top", "width", "height")
-"""What ``columns.NAME=`` may name."""
-
 _MILLISECONDS = {"ms": 1.0, "s": 1e3, "us": 1e-3, "ns": 1e-6}
 _FAR = 1e6
 """EyeLink and others write 1e8 or -32768 where the eye was lost; nobody's screen is that large."""
@@ -29,7 +28,7 @@ def recording(table: Table, named: Mapping[str, str], eye: Eye, layout_name: str
 
     Args:
         table: The table.
-        named: Names of columns by what they hold, one of `NAMED`: they go before those of the layout.
+        named: Names of columns by what they hold, one of `haa.recordings.words.NAMED`: they go before those of the layout.
         eye: Eye that counts, where the export has two.
         layout_name: Name of the layout; None recognises it.
 
@@ -149,8 +148,9 @@ def _among(table: Table, only: Only) -> np.ndarray:
     column = _find(table, only.column)
     if column is None:
         return np.ones(len(table), dtype=bool)
-    values = [value.lower() for value in only.values]
-    return np.array([value.lower() in values for value in table.text(column)], dtype=bool)
+    values = pc.utf8_lower(pc.utf8_trim_whitespace(table.column(column)))
+    wanted = pa.array([value.lower() for value in only.values])
+    return pc.is_in(values, wanted).to_numpy(zero_copy_only=False)
 
 
 def _eyes(table: Table, name: str, eye: Eye) -> np.ndarray:

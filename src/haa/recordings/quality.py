@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from haa.recordings.mapping import Points
-from haa.recordings.recording import Recording
+from haa.recordings.recording import Recording, groups
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,34 @@ def people(
         tracked += recording.tracked
         lost += recording.lost
     missing = ~np.isfinite(before.xy).all(1)
+    rows, left = _by_person(before.subject), _by_person(kept.subject)
+    trial = before.trials()
     out = []
-    for name in sorted(set(before.subject.tolist())):
-        own, still = before.subject == name, kept.subject == name
-        seen = own & ~missing
-        durations = kept.duration[still & np.isfinite(kept.duration)]
-        positions = int(own.sum())
-        share = lost[name] / tracked[name] if tracked[name] else float(missing[own].mean()) if positions else None
+    for name, own in sorted(rows.items()):
+        still = left.get(name, np.zeros(0, dtype=int))
+        seen = own[~missing[own]]
+        durations = kept.duration[still]
+        durations = durations[np.isfinite(durations)]
         square, count = before.precision.get(name, (0.0, 0))
         out.append(
             Person(
                 name,
-                len(np.unique(before.trials()[own])),
-                int(still.sum()),
+                len(np.unique(trial[own])),
+                len(still),
                 float(np.median(durations)) if len(durations) else None,
-                float(off[seen].mean()) if seen.any() else 0.0,
-                share,
+                float(off[seen].mean()) if len(seen) else 0.0,
+                lost[name] / tracked[name] if tracked[name] else float(missing[own].mean()),
                 square**0.5 / (degree or 1.0) if count else None,
             )
         )
     return out
+
+
+def _by_person(subject: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the numbers of each person's rows."""
+    if not len(subject):
+        return {}
+    number, count = groups(subject)
+    order = np.argsort(number, kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(number, minlength=count))[:-1])
+    return {subject[part[0]]: part for part in parts}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 
 Kind = Literal["fixations", "samples"]
 Units = Literal["pixels", "share", "percent", "norm", "height", "degrees"]
@@ -109,8 +110,13 @@ def groups(*columns: np.ndarray) -> tuple[np.ndarray, int]:
         return np.zeros(0, dtype=int), 0
     key = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
-        values, inverse = np.unique(column, return_inverse=True)
-        key = np.unique(key * len(values) + inverse, return_inverse=True)[1]
+        if column.dtype == object:  # texts, which NumPy would sort one by one
+            encoded = pa.array(column, pa.string()).dictionary_encode()
+            inverse, count = encoded.indices.to_numpy(), len(encoded.dictionary)
+        else:
+            values, inverse = np.unique(column, return_inverse=True)
+            count = len(values)
+        key = np.unique(key * count + inverse, return_inverse=True)[1]
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     order = np.argsort(np.argsort(first))
     return order[inverse], len(first)
