@@ -194,7 +194,7 @@ def asc(t: Truth) -> list[str]:
             begin = int(fixations[0].start)
             lines += [f"MSG\t{begin - 40} TRIALID {trial}", f"START\t{begin - 30} \tLEFT\tSAMPLES\tEVENTS"]
             lines += [
-                f"SAMPLES\tGAZE\tLEFT\tRATE\t 500.00\tTRACKING\tCR\tFILTER\t2",
+                "SAMPLES\tGAZE\tLEFT\tRATE\t 500.00\tTRACKING\tCR\tFILTER\t2",
                 f"EFIX L   {begin - 25}\t{begin - 5}\t20\t  960.0\t  540.0\t   900",
             ]
             center = f"{left + width / 2:.0f} {top + height / 2:.0f} {width:.0f} {height:.0f}"
@@ -230,7 +230,8 @@ def begaze(t: Truth) -> list[str]:
         for f in fixations:
             for eye, shift in (("Left", 0), ("Right", 4)):
                 lines.append(
-                    f"Trial{trial:03}\t{image}\t{subject}\t{eye}\tVisual Intake\t{f.start}\t{f.duration}\t{f.sx + shift:.2f}\t{f.sy:.2f}"
+                    f"Trial{trial:03}\t{image}\t{subject}\t{eye}\tVisual Intake\t{f.start}\t{f.duration}\t"
+                    f"{f.sx + shift:.2f}\t{f.sy:.2f}"
                 )
             lines.append(f"Trial{trial:03}\t{image}\t{subject}\tLeft\tSaccade\t{f.start + 90}\t20\t-\t-")
     path = t.folder / "Event Statistics - Single.txt"
@@ -266,7 +267,8 @@ def pupil(t: Truth) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         width, height = t.sizes[image]
         lines = [
-            "world_timestamp,world_index,fixation_id,start_timestamp,duration,dispersion,norm_pos_x,norm_pos_y,x_scaled,y_scaled,on_surf"
+            "world_timestamp,world_index,fixation_id,start_timestamp,duration,dispersion,norm_pos_x,norm_pos_y,"
+            "x_scaled,y_scaled,on_surf"
         ]
         for n, f in enumerate(fixations):
             u, v = (f.x + 0.5) / width, 1 - (f.y + 0.5) / height
@@ -283,7 +285,8 @@ def gazepoint(t: Truth) -> list[str]:
     """Gazepoint Analysis: a file for each person, shares of the screen, seconds, a comma at the end of lines."""
     for person in PEOPLE:
         lines = [
-            "MEDIA_ID,MEDIA_NAME,CNT,TIME(2026/11/29 10:00:00.000),TIMETICK(f=10000000),FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV,"
+            "MEDIA_ID,MEDIA_NAME,CNT,TIME(2026/11/29 10:00:00.000),TIMETICK(f=10000000),FPOGX,FPOGY,FPOGS,FPOGD,"
+            "FPOGID,FPOGV,"
         ]
         number = 0
         for subject, image, trial, fixations in t.trials():
@@ -291,10 +294,12 @@ def gazepoint(t: Truth) -> list[str]:
                 number += 1
                 u, v = (f.sx + 0.5) / SCREEN[0], (f.sy + 0.5) / SCREEN[1]
                 lines.append(
-                    f"{trial},{Path(image).stem},1,{f.start / 1000},1,{u - 0.01:.5f},{v:.5f},{f.start / 1000:.5f},0.05,{number},1,"
+                    f"{trial},{Path(image).stem},1,{f.start / 1000},1,{u - 0.01:.5f},"
+                    f"{v:.5f},{f.start / 1000:.5f},0.05,{number},1,"
                 )
                 lines.append(
-                    f"{trial},{Path(image).stem},2,{f.start / 1000},2,{u:.5f},{v:.5f},{f.start / 1000:.5f},{f.duration / 1000:.5f},{number},1,"
+                    f"{trial},{Path(image).stem},2,{f.start / 1000},2,{u:.5f},{v:.5f},"
+                    f"{f.start / 1000:.5f},{f.duration / 1000:.5f},{number},1,"
                 )
                 lines.append(
                     f"{trial},{Path(image).stem},3,{f.start / 1000},3,0,0,{f.start / 1000:.5f},0.01,{number},0,"
@@ -339,7 +344,7 @@ def iohub_hdf5(t: Truth) -> list[str]:
     )
     for number, person in enumerate(PEOPLE, 1):
         rows, messages = [(number, 0.5, 22, 0.4, 0.1, 0.0, 0.0)], []
-        for subject, image, trial, fixations in t.trials():
+        for subject, image, _, fixations in t.trials():
             if subject == person:
                 messages += [(fixations[0].start / 1000, f"show {Path(image).stem.replace(' ', '_')}.jpg".encode())]
                 messages += [((fixations[-1].start + fixations[-1].duration) / 1000 + 0.001, b"image_off")]
@@ -363,7 +368,8 @@ def iohub_hdf5(t: Truth) -> list[str]:
 def gorilla(t: Truth) -> list[str]:
     """Gorilla's WebGazer predictions, in its 4:3 frame, from the lower left; 30 a second."""
     lines = [
-        "filename,participant_id,spreadsheet_row,time_elapsed,type,x_pred,y_pred,x_pred_normalised,y_pred_normalised,face_conf,image"
+        "filename,participant_id,spreadsheet_row,time_elapsed,type,x_pred,y_pred,x_pred_normalised,y_pred_normalised,"
+        "face_conf,image"
     ]
     for subject, image, trial, fixations in t.trials():
         width, height = t.sizes[image]

@@ -167,6 +167,37 @@ def test_words_that_do_not_fit_are_refused_with_the_cure(planted, message):
     assert not list(planted.folder.glob(".mine*"))
 
 
+WRONG = {
+    "coordinates of another size": ["of=picture"],
+    "x and y from 0 to 1": ["of=picture", "scale=1"],
+    "degrees taken for pixels": ["of=picture", "degrees"],
+    "y up": ["screen=1920x1080", "shown=fit", "origin=lower-left"],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_geometry_is_named_and_its_points_are_written_for_the_page(tmp_path, name, capsys):
+    planted = truth(tmp_path, pictures=12)
+    if "scale=1" in WRONG[name]:
+        lines = [f"{f.image},{f.subject},{f.x / 1024:.5f},{f.y / 1024:.5f}" for f in planted.fixations]
+    elif "degrees" in WRONG[name]:
+        lines = [f"{f.image},{f.subject},{(f.sx - 960) / 40:.4f},{(f.sy - 540) / 40:.4f}" for f in planted.fixations]
+    else:
+        lines = [f"{f.image},{f.subject},{f.sx:.2f},{f.sy:.2f}" for f in planted.fixations]
+    (tmp_path / "a.csv").write_text("\n".join(["image,subject,x,y", *lines]) + "\n")
+    words = [word for word in WRONG[name] if word not in ("scale=1", "degrees")]
+    try:
+        imported(planted, [str(tmp_path / "a.csv"), *words])
+    except SystemExit as end:
+        certain = end.code == 1
+    else:
+        certain = False
+    assert list(record(planted)["mistakes"]) == [name]
+    assert certain == (name != "y up")
+    assert name in capsys.readouterr().out
+    assert name in (tmp_path / "mine" / "import.html").read_text()
+
+
 def test_an_output_that_is_there_is_not_touched(planted):
     words = EXPORTS["own_table"](planted)
     imported(planted, words)

@@ -69,6 +69,16 @@ def test_what_cannot_be_read_is_named(tmp_path, pictures, text, message):
         read(tmp_path / "a.edf", pictures, Reading())
 
 
+def test_lost_and_invalid_rows(tmp_path, pictures):
+    path = tmp_path / "a.csv"
+    path.write_text("image,x,y,ok\ncat,1e8,1e8,0\ncat,-32768,-32768,0\ncat,1,2,0\ncat,3,4,2\n")
+    found = read(path, pictures, Reading())
+    assert np.isnan(found.x).tolist() == [True, True, False, False]
+    found = read(path, pictures, Reading({"valid": "ok"}, valid=("0", "1")))
+    assert np.isnan(found.x).tolist() == [True, True, False]
+    assert found.left_out == {"not valid (ok)": 1}
+
+
 def test_pictures_are_found_by_whatever_name(pictures):
     for name in ("cat.jpg", "CAT", r"C:\exp\images\cat.jpg", "photos/cat.jpg"):
         assert pictures.find(name) == "cat.jpg"

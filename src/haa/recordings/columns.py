@@ -14,23 +14,30 @@ import pyarrow.compute as pc
 
 from haa.errors import InputError, suggest
 from haa.recordings.layouts import LAYOUTS, Layout, Names, Only, Way
-from haa.recordings.recording import Meaning, Recording, groups, texts
+from haa.recordings.recording import Meaning, Recording, groups, nowhere, texts
 from haa.recordings.table import Table
 
 Eye = Literal["both", "left", "right"]
 _MILLISECONDS = {"ms": 1.0, "s": 1e3, "us": 1e-3, "ns": 1e-6}
-_FAR = 1e6
-"""EyeLink and others write 1e8 or -32768 where the eye was lost; nobody's screen is that large."""
+VALID = ("1", "true", "yes", "valid")
+"""Values by which a column says that a row is valid, where nobody says otherwise."""
 
 
-def recording(table: Table, named: Mapping[str, str], eye: Eye, layout_name: str | None = None) -> Recording:
+def recording(
+    table: Table,
+    named: Mapping[str, str],
+    eye: Eye,
+    layout_name: str | None = None,
+    valid: Sequence[str] = VALID,
+) -> Recording:
     """Return what a table of gaze holds.
 
     Args:
         table: The table.
-        named: Names of columns by what they hold, one of `haa.recordings.words.NAMED`: they go before those of the layout.
+        named: Names of columns by what they hold (`haa.recordings.words.NAMED`); they go before the layout's.
         eye: Eye that counts, where the export has two.
         layout_name: Name of the layout; None recognises it.
+        valid: Values of the column that is named ``valid`` at rows that count.
 
     Raises:
         InputError: If no layout fits, or a column is missing.
@@ -38,7 +45,7 @@ def recording(table: Table, named: Mapping[str, str], eye: Eye, layout_name: str
     for key, column in named.items():
         if column not in table.columns:
             raise InputError(f"columns.{key}={column}: {table.path} has {suggest(column, list(table.columns))}")
-    layout = _own(_layout(table, named, layout_name), named)
+    layout = _own(_layout(table, named, layout_name), named, valid)
     way = next((way for way in layout.ways if _has(table, way)), None)
     if way is None:
         raise InputError(f"{table.path} has no columns of {layout.name}: name its own by columns.x=... columns.y=...")
@@ -126,7 +133,7 @@ def _fits(table: Table, layout: Layout) -> bool:
     return needed and any(_has(table, way) for way in layout.ways)
 
 
-def _own(layout: Layout, named: Mapping[str, str]) -> Layout:
+def _own(layout: Layout, named: Mapping[str, str], valid: Sequence[str]) -> Layout:
     """Return a layout in which the user's own names of columns go before its own."""
     if ("x" in named) != ("y" in named):
         raise InputError("columns.x and columns.y are given together: name the other one, too")
@@ -141,6 +148,9 @@ def _own(layout: Layout, named: Mapping[str, str]) -> Layout:
         key: (named[key],) for key in ("image", "subject", "trial", "duration", "time") if key in named
     }
     place = [(side,) for side in sides] or layout.place
+    if "valid" in named:  # a fixation is left out, and a sample lost
+        key = "only" if layout.kind == "fixations" else "seen"
+        columns[key] = (*getattr(layout, key), Only((named["valid"],), valid, f"not valid ({named['valid']})"))
     return replace(layout, ways=ways, place=place, **columns)
 
 
@@ -158,7 +168,7 @@ def _eyes(table: Table, name: str, eye: Eye) -> np.ndarray:
     if len(parts) > 1 and eye != "both":
         parts = [part for part in parts if part.lower().startswith(eye)]
     columns = np.stack([table.number(_find(table, [part]) or part) for part in parts])
-    columns[np.abs(columns) >= _FAR] = np.nan
+    columns[nowhere(columns)] = np.nan
     seen = np.isfinite(columns)
     sums = np.where(seen, columns, 0).sum(0)
     return np.divide(sums, seen.sum(0), out=np.full(len(sums), np.nan), where=seen.any(0))

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from haa.errors import InputError, suggest
 from haa.recordings.clean import Cleaning, Outside
-from haa.recordings.columns import Eye
+from haa.recordings.columns import VALID, Eye
 from haa.recordings.detect import Detector, Method
 from haa.recordings.geometry import SHOWN, Geometry
 from haa.recordings.read import Reading
@@ -99,6 +99,7 @@ def options(exports: list[Path], words: Mapping[str, str]) -> Options:
             words.get("subject"),
             take.one("eye", get_args(Eye), "both"),  # type: ignore[arg-type]
             "detect" in words,
+            tuple(words["valid"].split(",")) if "valid" in words else VALID,
             take.expression("message"),
             take.expression("message_end"),
         ),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from haa.errors import InputError
-from haa.recordings.columns import Eye, recording
+from haa.recordings.columns import VALID, Eye, recording
 from haa.recordings.iohub import read_iohub
 from haa.recordings.pictures import Pictures
 from haa.recordings.recording import Recording, texts
@@ -36,6 +36,7 @@ class Reading:
         subject: Person whose gaze a file holds, where it does not say.
         eye: Eye that counts, of two.
         samples: Whether fixations are to be detected anew, in samples.
+        valid: Values of the column ``valid`` at rows that count.
         message, message_end: Regular expressions of the messages that begin and end a showing.
     """
 
@@ -45,6 +46,7 @@ class Reading:
     subject: str | None = None
     eye: Eye = "both"
     samples: bool = False
+    valid: Sequence[str] = VALID
     message: str | None = None
     message_end: str | None = None
 
@@ -99,13 +101,13 @@ def _read(path: Path, pictures: Pictures, how: Reading) -> Recording:
     if text.startswith("##") and "POR X [px]" in text:
         return read_begaze(path, pictures, how.samples, how.eye)
     table = read_export(path)
-    out = recording(table, how.columns, how.eye, how.layout)
+    out = recording(table, how.columns, how.eye, how.layout, how.valid)
     if how.image is not None or "image" in how.columns or any(map(pictures.find, set(out.image.tolist()))):
         return out
     held = ((name, table.text(name)) for name in table.columns if not _numbers(table, name))
     column = pictures.column(held)
     if column is not None:
-        out = recording(table, {**how.columns, "image": column}, how.eye, how.layout)
+        out = recording(table, {**how.columns, "image": column}, how.eye, how.layout, how.valid)
         out.notes.append(f"what was shown is in {column!r}")
     elif (alone := pictures.find(path.stem)) is not None:
         out.image = texts(alone, len(out))

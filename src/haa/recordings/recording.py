@@ -99,6 +99,17 @@ class Recording:
             self.take(~rows)
 
 
+def nowhere(values: np.ndarray) -> np.ndarray:
+    """Return which coordinates stand for a lost eye: EyeLink's 1e8 and -32768, and what is beyond any screen.
+
+    Example:
+        >>> nowhere(np.array([1e8, -32768.0, 960.0]))
+        array([ True,  True, False])
+    """
+    with np.errstate(invalid="ignore"):
+        return (np.abs(values) >= 1e6) | (values == -32768)
+
+
 def groups(*columns: np.ndarray) -> tuple[np.ndarray, int]:
     """Return a number for each row that rows of equal values share, by order of their first row, and how many.
 

@@ -15,12 +15,11 @@ from haa.recordings.columns import Eye
 from haa.recordings.detect import pymovements
 from haa.recordings.messages import assign, showings
 from haa.recordings.pictures import Pictures
-from haa.recordings.recording import Meaning, Recording, texts
+from haa.recordings.recording import Meaning, Recording, nowhere, texts
 from haa.recordings.table import decoded
 
 _NUMBER = r"(-?\d+\.?\d*)"
 _EFIX = re.compile(rf"EFIX\s+([LR])\s+{_NUMBER}\s+{_NUMBER}\s+{_NUMBER}\s+(\S+)\s+(\S+)")
-_FAR = 1e6
 
 
 def read_asc(
@@ -125,7 +124,7 @@ def read_begaze(path: Path, pictures: Pictures, samples: bool, eye: Eye) -> Reco
 
 
 def _recording(path: Path, layout: str, points: np.ndarray, time: np.ndarray, subject: str) -> Recording:
-    points = np.where(np.abs(points) >= _FAR, np.nan, points)
+    points = np.where(nowhere(points), np.nan, points)
     count = len(points)
     blank = texts("", count)
     out = Recording(path, layout, "samples", points[:, 0], points[:, 1], blank, texts(subject, count), blank, time=time)

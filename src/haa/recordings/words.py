@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-NAMED = ("x", "y", "image", "subject", "trial", "duration", "time", "left", "top", "width", "height")
+NAMED = ("x", "y", "image", "subject", "trial", "duration", "time", "valid", "left", "top", "width", "height")
 """What ``columns.NAME=`` may name."""
 
 HELP: Mapping[str, str] = {
@@ -24,6 +24,7 @@ HELP: Mapping[str, str] = {
     "screen_cm": "Size of the screen in centimetres, 53x30.",
     "pixels_per_degree": "Pixels of the screen in a degree, in the place of both.",
     "columns.NAME": "Name of the column that holds NAME: " + ", ".join(NAMED) + ".",
+    "valid": "Values of columns.valid= at rows that count, 0,1. Default: 1,true,yes,valid.",
     "layout": "Layout of the export, where it is not recognised.",
     "image": "Picture that all gaze of the exports is on, where they do not say.",
     "subject": "Person whose gaze the exports hold, where they do not say.",

@@ -62,7 +62,10 @@ WRONG: dict[str, list[Change]] = {
     "counted from 1": [lambda p: np.round(p) + 1],
     "picture shown at another size": [lambda p: p * 0.5, lambda p: p * 0.75],
     "coordinates of another size": [lambda p: p * FIT + [(1920 - W * FIT) / 2, 0], lambda p: p * FIT],
-    "offset of the picture ignored": [lambda p: p + [(1920 - W) / 2, (1080 - H) / 2], lambda p: p + [200, 0]],
+    "offset of the picture ignored": [
+        lambda p: np.add(p, [(1920 - W) / 2, (1080 - H) / 2]),
+        lambda p: np.add(p, [200, 0]),
+    ],
     "bars beside the picture ignored": [lambda p: ((p + 0.5) / [W, H] * [0.75, 1] + [0.125, 0]) * [W, H] - 0.5],
 }
 
