@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -18,12 +17,10 @@ import haa
 from haa.data.files.image import read_image
 from haa.printing.plain import plain
 from haa.recordings.clean import outside
+from haa.recordings.gather import Imported
 from haa.recordings.mapping import Points
 from haa.recordings.options import Options
 from haa.recordings.pictures import Pictures
-
-if TYPE_CHECKING:
-    from haa.recordings.importing import Imported
 
 SIDE = 320
 """Longer side of a picture on the page, in pixels."""
