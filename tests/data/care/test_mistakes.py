@@ -60,7 +60,12 @@ WRONG: dict[str, list[Change]] = {
     "x mirrored": [lambda p: np.stack([W - 1 - p[:, 0], p[:, 1]], 1)],
     "x mirrored and y up": [lambda p: [W - 1, H - 1] - p],
     "counted from 1": [lambda p: np.round(p) + 1],
-    "picture shown at another size": [lambda p: p * 0.5, lambda p: p * 0.75],
+    "picture shown at another size": [
+        lambda p: p * 0.5,
+        lambda p: p * 0.75,
+        lambda p: (p - [W / 2, H / 2]) * FIT + [W / 2, H / 2],  # about the centre
+        lambda p: (p - [W / 2, H / 2]) * 0.6 + [W / 2, H / 2],
+    ],
     "coordinates of another size": [lambda p: p * FIT + [(1920 - W * FIT) / 2, 0], lambda p: p * FIT],
     "offset of the picture ignored": [
         lambda p: np.add(p, [(1920 - W) / 2, (1080 - H) / 2]),
@@ -80,6 +85,10 @@ def test_right_geometry_is_not():
     rng = np.random.default_rng(1)
     glances = [np.concatenate([part, part[:1] + rng.choice([-1, 1], 2) * [W, H]]) for part in POINTS]
     assert mistakes(gazed(glances)) == []
+    some = (rng.uniform(size=len(part)) for part in POINTS)
+    shifts = [np.where(share < 0.2, W, np.where(share > 0.95, -W, 0)) for share in some]
+    [found] = mistakes(gazed([part + np.outer(shift, [1, 0]) for part, shift in zip(POINTS, shifts, strict=True)]))
+    assert (found.name, found.certain) == ("many points off the pictures", False)
 
 
 def test_exchanged_axes_of_square_pictures_show_by_the_contrast_alone():

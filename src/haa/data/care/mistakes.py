@@ -192,7 +192,34 @@ def _ends(gaze: Gazed) -> Iterator[Mistake]:
             "the coordinates are of a smaller display of the picture: import them with shown=SCALE, such as shown=0.5"
         )
         yield Mistake("picture shown at another size", evidence, cure, bool((high < 0.6).all()))
+    yield from _about_centre(gaze, shares)
     yield from _bars(gaze, shares)
+
+
+def _about_centre(gaze: Gazed, shares: NDArray[np.float64]) -> Iterator[Mistake]:
+    """Say where pictures were larger or smaller on the screen than is said, about the same centre."""
+    off = float(((shares < 0) | (shares >= 1)).any(1).mean())
+    sides = [float((shares < 0).any(1).mean()), float((shares >= 1).any(1).mean())]
+    name = "picture shown at another size"
+    if off >= 0.3 and min(sides) >= 0.3 * max(sides):
+        scale = float(np.median(np.abs(shares - 0.5) / 0.25))
+        evidence = f"{off:.0%} of the points lie off the pictures, on all sides"
+        yield Mistake(name, evidence, f"the pictures were shown about {scale:.1f} times as large: correct shown=")
+    elif off >= 0.15:
+        evidence = f"{off:.0%} of the points lie off the pictures"
+        yield Mistake("many points off the pictures", evidence, "correct where and how large they were shown", False)
+    low, high = np.quantile(shares, [0.005, 0.995], axis=0)
+    part = float((high - low).max())
+    if (
+        part < 0.65
+        and (low > 0.1).all()
+        and (high < 0.9).all()
+        and _gain(gaze, lambda p: (p - 0.5) / part + 0.5) > SURE
+    ):
+        evidence = (
+            f"nobody looks beyond the middle {part:.0%} of the pictures, and the contrast is where gaze would be spread"
+        )
+        yield Mistake(name, evidence, "the pictures were shown smaller: correct shown=", False)
 
 
 def _too_far(
@@ -256,7 +283,10 @@ def _contrast(gaze: Gazed) -> Iterator[Mistake]:
             lambda p: np.stack([1 - p[:, 0], p[:, 1]], 1),
             "x counts from the right: subtract it from the width",
         ),
-        "y up": (lambda p: np.stack([p[:, 0], 1 - p[:, 1]], 1), "y counts from below: import with origin=lower-left"),
+        "y up": (
+            lambda p: np.stack([p[:, 0], 1 - p[:, 1]], 1),
+            "y counts from the other side: with origin=lower-left, or without",
+        ),
         "x mirrored and y up": (
             lambda p: 1 - p,
             "both count from the lower right: subtract them from width and height",
