@@ -25,7 +25,7 @@ def blocks(language: str) -> list[str]:
 
 def recordings(folder: Path) -> None:
     """Lay photos of two classes and the fixation report of three people, one of whom glances off a picture."""
-    planted = truth(folder / "planted", pictures=10)
+    planted = truth(folder / "planted", pictures=16)
     for number, image in enumerate(planted.sizes):
         place = folder / "photos" / ("cat" if number % 2 else "dog") / image
         place.parent.mkdir(parents=True, exist_ok=True)
