@@ -21,7 +21,9 @@ from torchvision.transforms.v2.functional import resize
 
 from haa.data import build_index
 from haa.data.dataset import GazeDataset, Identity, Split
-from haa.data.files.image import read_image, read_map, read_mask
+from haa.data.files.density import read_density
+from haa.data.files.image import read_image
+from haa.data.files.mask import read_mask
 from haa.data.scan import BATCH, Fault, Outside
 from haa.data.splits import SHARES, Folds
 from haa.disk.stored import Rows, read_json, write_json
@@ -107,6 +109,9 @@ class IndexedDataset(GazeDataset):
     one_split: bool = False
     """Whether a picture that is given to two splits is a fault. Publishers' own splits are taken as they are."""
 
+    graded: ClassVar[bool] = False
+    """Whether masks are published as shares of annotators (`haa.data.files.mask.read_mask`)."""
+
     shown: ClassVar[Sequence[str]] = ("content",)
     """Columns of the index that say which picture or clip a sample shows."""
 
@@ -173,7 +178,7 @@ class IndexedDataset(GazeDataset):
             if key in row and row[key].is_valid:
                 sample[key] = row[key].as_py()
         if "mask" in row and row["mask"].is_valid:
-            sample["mask"] = tv_tensors.Mask(read_mask(self.root / row["mask"].as_py()))
+            sample["mask"] = tv_tensors.Mask(read_mask(self.root / row["mask"].as_py(), self.graded))
         if "density" in row:
             paths = [self.root / path for path in row["density"].as_py() or ()]
             sample["density"] = mean_map(paths, (row["height"].as_py(), row["width"].as_py()))
@@ -322,13 +327,13 @@ def mean_map(paths: Sequence[Path], size: Size) -> Float[Tensor, "h w"]:
     """
     total = torch.zeros(size)
     for path in paths:
-        map_ = read_map(path).float()
+        map_ = read_density(path)
         h, w = map_.shape
         if abs(h / w - size[0] / size[1]) > 0.05 * size[0] / size[1]:
             raise InputError(f"{path} is {h} x {w} and its image {size[0]} x {size[1]}: not the map of this image")
         if (h, w) != size:
             map_ = resize(map_[None], list(size), antialias=True)[0]
-        total += map_ / map_.sum().clamp_min(1)
+        total += map_ / map_.sum().clamp_min(torch.finfo(map_.dtype).tiny)
     return total / max(1, len(paths))
 
 

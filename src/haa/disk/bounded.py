@@ -176,6 +176,31 @@ def read_arrays(path: Path, cure: str, most: int = ARRAYS) -> dict[str, NDArray[
     return found
 
 
+def read_array(path: Path, cure: str, most: int = ARRAYS) -> NDArray[Any]:
+    """Return the array of an .npy file, whose size is known before room is made for it.
+
+    Args:
+        path: The file.
+        cure: What to do if it is damaged.
+        most: Largest number of its bytes.
+
+    Raises:
+        InputError: If it is no such file, or holds objects.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     np.save(Path(folder) / "a.npy", np.ones(2))
+        ...     read_array(Path(folder) / "a.npy", "write it again")
+        array([1., 1.])
+    """
+    with reading(path, cure):
+        if not path.is_file():
+            raise ValueError("it is no file")
+        with path.open("rb") as file:
+            return _array(file, most)
+
+
 def _array(file: IO[bytes], most: int) -> NDArray[Any]:
     version = npy.read_magic(file)
     if version not in ((1, 0), (2, 0)):

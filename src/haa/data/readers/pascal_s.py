@@ -34,6 +34,7 @@ class PASCALS(IndexedDataset):
         Y. Li, X. Hou, C. Koch, J. M. Rehg, A. L. Yuille. The Secrets of Salient Object Segmentation. CVPR 2014.
     """
 
+    graded = True
     outside = "drop"
 
     def sources(self) -> Sequence[Path]:

@@ -1,0 +1,133 @@
+"""Reader of a published map of gaze: how much each place was looked at, as numbers that need no scale.
+
+What is read, and what is refused because it is no such map:
+
+- A grey picture of 8 or 16 bits, of floats or of 32 bits (TIFF): twice the value is looked at twice as much. Bright is
+  looked at: nothing in a file tells a map from its negative.
+- An array ``.npy``, or ``.npz`` with one array; of several, the one called ``saliency``, else ``attention``, as
+  `haa predict` writes them. Nothing is unpickled.
+- Colours are refused: a heat map in the colours of jet is no map of values. So is transparency.
+- Negative numbers (a log-density) and numbers that are not finite are refused.
+- A picture of dots is refused: these are fixations, not how much each place was looked at. Dots have hard edges and are
+  at most `DOT` of the longer side wide on each side of their middle.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from haa.data.files.picture import PIXELS, grey, opened
+from haa.disk.bounded import read_array, read_arrays
+from haa.errors import InputError
+
+ARRAYS = (".npy", ".npz")
+"""Endings of files of numbers."""
+
+DOT = 0.01
+"""Radius of the largest dot, as a share of the longer side: a third of the usual blur of a fixation."""
+JUDGED = 48
+"""Longer side, in pixels, from which on dots are told from the cells of a coarse map."""
+
+_CURE = "save it again, with numpy.save"
+
+
+def read_density(path: str | Path) -> Float[Tensor, "h w"]:
+    """Return a published map of gaze, upright, non-negative, in units of its own.
+
+    Raises:
+        InputError: If the file is missing, damaged, larger than `haa.data.files.picture.PIXELS`, or no such map.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "map.npy"
+        >>> np.save(path, np.array([[0.5, 0.25]]))
+        >>> read_density(path)
+        tensor([[0.5000, 0.2500]])
+    """
+    path = Path(path)
+    values = _array(path) if path.suffix.lower() in ARRAYS else _picture(path)
+    values = values.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise InputError(f"{path} has values that are not finite: a map of gaze has 0 where nobody looked")
+    if values.min() < 0:
+        raise InputError(f"{path} has negative values: a map of gaze has none (of a log-density, save exp of it)")
+    if _is_dots(values):
+        raise InputError(
+            f"{path} is a picture of dots, of single fixations and not of how much each place was looked at: give the "
+            "points as fixations.csv, or blur the map by one degree of visual angle"
+        )
+    return torch.from_numpy(values)
+
+
+def _picture(path: Path) -> np.ndarray:
+    with opened(path) as image:
+        return np.asarray(image) if image.mode[0] in "IF" else grey(image, path)
+
+
+def _array(path: Path) -> np.ndarray:
+    if not path.exists():
+        raise InputError(f"{path} is missing: fetch it, or correct data.root")
+    if path.suffix.lower() == ".npy":
+        values = read_array(path, _CURE)
+    else:
+        arrays = read_arrays(path, _CURE)
+        names = [name for name in ("saliency", "attention") if name in arrays] if len(arrays) > 1 else list(arrays)
+        if not names:
+            raise InputError(f"{path} holds {', '.join(arrays)}: save the map of gaze alone, or call it saliency")
+        values = arrays[names[0]]
+    values = values.squeeze() if values.ndim > 2 else values
+    if values.ndim != 2 or values.dtype.kind not in "buif" or not 0 < values.size <= PIXELS:
+        raise InputError(f"{path} holds {values.dtype} of shape {values.shape}: a map is (height, width) numbers")
+    return values
+
+
+def _is_dots(values: np.ndarray) -> bool:
+    """Return whether the bright parts of a map, or its dark ones on white, are all small and have hard edges."""
+    if max(values.shape) < JUDGED or min(values.shape) < 3:
+        return False
+    top = float(values.max())
+    return _dotted(values, top) or (float(values.mean()) > 0.9 * top and _dotted(top - values, top))
+
+
+def _dotted(values: np.ndarray, top: float) -> bool:
+    bright = values > 0.5 * top
+    y, x = np.nonzero(bright)
+    if not 0 < len(y) < 0.05 * values.size:
+        return False
+    h, w = values.shape
+
+    def beside(picture: np.ndarray, dy: int, dx: int) -> np.ndarray:
+        return picture[(y + dy).clip(0, h - 1), (x + dx).clip(0, w - 1)]
+
+    # wide: a pixel from which the bright part goes on to all sides by more than a dot's radius
+    radius = max(1, round(DOT * max(h, w)))
+    sides = [(-radius, 0), (radius, 0), (0, -radius), (0, radius)]
+    if np.logical_and.reduce([beside(bright, dy, dx) for dy, dx in sides]).any():
+        return False
+    # a Gaussian of 1.5 pixels falls from its half to no less than a third of that in a step
+    lowest = np.minimum.reduce([beside(values, dy, dx) for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))])
+    edge = np.logical_or.reduce([~beside(bright, dy, dx) for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))])
+    hard = lowest < 0.3 * values[y, x]
+    return bool(hard[edge].mean() > 0.5)
+
+
+def write_levels(values: np.ndarray, bits: int) -> Image.Image:
+    """Return a map as a grey picture whose brightest pixel is the map's peak.
+
+    Args:
+        values: Map ``(h, w)``, non-negative.
+        bits: 8 or 16.
+
+    Example:
+        >>> np.asarray(write_levels(np.array([[0.5, 0.25]]), 8))
+        array([[255, 128]], dtype=uint8)
+    """
+    peak = max(float(values.max()), float(np.finfo(np.float32).tiny))
+    levels = np.round(values / peak * (2**bits - 1))
+    return Image.fromarray(levels.astype(np.uint8 if bits == 8 else np.uint16))
