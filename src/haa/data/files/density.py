@@ -14,6 +14,7 @@ What is read, and what is refused because it is no such map:
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ DOT = 0.01
 JUDGED = 48
 """Longer side, in pixels, from which on dots are told from the cells of a coarse map."""
 
+_SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _CURE = "save it again, with numpy.save"
 
 
@@ -52,17 +54,16 @@ def read_density(path: str | Path) -> Float[Tensor, "h w"]:
     """
     path = Path(path)
     values = _array(path) if path.suffix.lower() in ARRAYS else _picture(path)
-    values = values.astype(np.float32)
-    if not np.isfinite(values).all():
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError(f"{path} has values that are not finite: a map of gaze has 0 where nobody looked")
-    if values.min() < 0:
+    if values.dtype.kind in "if" and values.min() < 0:
         raise InputError(f"{path} has negative values: a map of gaze has none (of a log-density, save exp of it)")
     if _is_dots(values):
         raise InputError(
             f"{path} is a picture of dots, of single fixations and not of how much each place was looked at: give the "
             "points as fixations.csv, or blur the map by one degree of visual angle"
         )
-    return torch.from_numpy(values)
+    return torch.from_numpy(values.astype(np.float32))
 
 
 def _picture(path: Path) -> np.ndarray:
@@ -84,37 +85,42 @@ def _array(path: Path) -> np.ndarray:
     values = values.squeeze() if values.ndim > 2 else values
     if values.ndim != 2 or values.dtype.kind not in "buif" or not 0 < values.size <= PIXELS:
         raise InputError(f"{path} holds {values.dtype} of shape {values.shape}: a map is (height, width) numbers")
-    return values
+    return values.astype(np.uint8) if values.dtype == bool else values
 
 
 def _is_dots(values: np.ndarray) -> bool:
     """Return whether the bright parts of a map, or its dark ones on white, are all small and have hard edges."""
     if max(values.shape) < JUDGED or min(values.shape) < 3:
         return False
-    top = float(values.max())
-    return _dotted(values, top) or (float(values.mean()) > 0.9 * top and _dotted(top - values, top))
+    top = values.max()
+    if _dotted(values, float(top)):
+        return True
+    return _is_light(values, top) and _dotted(top - values, float(top))
+
+
+def _is_light(values: np.ndarray, top: float) -> bool:
+    return np.count_nonzero(values > 0.8 * top) > 0.9 * values.size
 
 
 def _dotted(values: np.ndarray, top: float) -> bool:
     bright = values > 0.5 * top
-    y, x = np.nonzero(bright)
-    if not 0 < len(y) < 0.05 * values.size:
+    if not 0 < np.count_nonzero(bright) < 0.05 * values.size:
         return False
     h, w = values.shape
+    y, x = np.divmod(np.flatnonzero(bright), w)
 
     def beside(picture: np.ndarray, dy: int, dx: int) -> np.ndarray:
         return picture[(y + dy).clip(0, h - 1), (x + dx).clip(0, w - 1)]
 
-    # wide: a pixel from which the bright part goes on to all sides by more than a dot's radius
-    radius = max(1, round(DOT * max(h, w)))
+    # wide: the bright part goes on to all sides by more than a dot's radius
+    radius = math.ceil(DOT * max(h, w)) + 1
     sides = [(-radius, 0), (radius, 0), (0, -radius), (0, radius)]
-    if np.logical_and.reduce([beside(bright, dy, dx) for dy, dx in sides]).any():
+    if np.logical_and.reduce([beside(bright, dy, dx) for dy, dx in sides]).mean() > 0.3:
         return False
-    # a Gaussian of 1.5 pixels falls from its half to no less than a third of that in a step
-    lowest = np.minimum.reduce([beside(values, dy, dx) for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))])
-    edge = np.logical_or.reduce([~beside(bright, dy, dx) for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))])
-    hard = lowest < 0.3 * values[y, x]
-    return bool(hard[edge].mean() > 0.5)
+    # a Gaussian of 1.5 pixels falls to no less than a third in a step around its half
+    lowest = np.minimum.reduce([beside(values, dy, dx) for dy, dx in _SIDES])
+    edge = np.logical_or.reduce([~beside(bright, dy, dx) for dy, dx in _SIDES])
+    return bool((lowest < 0.33 * values[y, x])[edge].mean() > 0.5)
 
 
 def write_levels(values: np.ndarray, bits: int) -> Image.Image:
