@@ -149,6 +149,7 @@ def everything(tmp_path: Path) -> tuple[Path, list[dict]]:
     root = write(tmp_path / "data", lines)
     for seed, name in enumerate(("m.png", "d.png")):
         picture(root / name, 10 + seed)
+        Image.open(root / name).convert("L").save(root / name)
     return root, lines
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from haa import checkpoint
+from haa.data.files.density import read_density
 from haa.cli import main as cli
 
 SMALL = (
@@ -62,6 +63,7 @@ def predict(monkeypatch, tmp_path):
 def test_a_saliency_models_density_at_each_images_size(saliency, images, predict, tmp_path):
     words = (f"checkpoint={saliency}", f"images={images}", "device=cpu")
     predict(*words, "output=png")
+    predict(*words, "output=png16", "format=png16")
     predict(*words, "output=npz", "format=npz", "batch_size=1")
     module, _ = checkpoint.load(saliency)
     for name in ("a.png", "b.jpg", "deep/c.png"):
@@ -78,10 +80,17 @@ def test_a_saliency_models_density_at_each_images_size(saliency, images, predict
         gate = interpolate(attention[:, None], pixels.shape[1:], mode="bilinear")[0, 0].numpy()
         np.testing.assert_allclose(arrays["attention"], gate / gate.sum(), rtol=2e-2)
         for kind in ("saliency", "attention"):
-            with Image.open((tmp_path / "png" / kind / name).with_suffix(".png")) as file:
-                assert file.mode == "I;16"
-                levels = np.array(file).astype(float)
-            np.testing.assert_allclose(levels / 65535, arrays[kind] / arrays[kind].max(), atol=1e-4)
+            for form, mode, white in (("png", "L", 255), ("png16", "I;16", 65535)):
+                path = (tmp_path / form / kind / name).with_suffix(".png")
+                with Image.open(path) as file:
+                    assert file.mode == mode
+                    levels = np.array(file).astype(float)
+                peaked = arrays[kind] / arrays[kind].max()
+                np.testing.assert_allclose(levels / white, peaked, atol=0.6 / white + 1e-5)
+                read = read_density(path).numpy()
+                np.testing.assert_allclose(read / read.max(), peaked, atol=0.6 / white + 1e-5)
+        read = read_density((tmp_path / "npz" / name).with_suffix(".npz")).numpy()
+        np.testing.assert_array_equal(read, arrays["saliency"])
 
 
 def test_a_second_run_does_what_is_missing_and_nothing_else(saliency, images, predict, tmp_path, capsys):
@@ -132,7 +141,7 @@ def test_other_tasks_write_their_attention(images, predict, tmp_path, tmp_path_f
     [
         (["images=nowhere"], "nowhere is not a folder"),
         (["images=."], "output is missing"),
-        (["images=.", "output=maps", "format=tiff"], "there are png, npz"),
+        (["images=.", "output=maps", "format=tiff"], "there are png, png16, npz"),
         (["images=.", "output=maps", "imges=x"], "did you mean images"),
         (["images=.", "output=maps", "batch_size=two"], "batch_size=two: give a whole number from 1 on"),
         (["images=.", "output=maps", "num_workers=-1"], "num_workers=-1: give a whole number from 0 on"),

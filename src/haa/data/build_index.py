@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from haa.data import scan
 from haa.data.dataset import Split
+from haa.data.files import image, picture, video
 from haa.data.files.image import image_size
 from haa.data.files.listing import matching
 from haa.data.scan import COLUMNS, Fault, Scannable, check_gaze, check_splits, note, record_batch, scanned, sources
@@ -118,7 +119,7 @@ def _key(dataset: Scannable, arguments: Mapping[str, Any]) -> str:
             break
         digest.update(f"{cls.__module__}.{cls.__qualname__}".encode())
         digest.update(_code(cls))
-    for path in (__file__, scan.__file__, stored.__file__):
+    for path in (__file__, scan.__file__, stored.__file__, image.__file__, picture.__file__, video.__file__):
         digest.update(Path(path).read_bytes())
     files = [(str(path), _stat(path)) for path in sources(dataset)]
     digest.update(json.dumps([str(dataset.root.resolve()), arguments, files], sort_keys=True, default=str).encode())

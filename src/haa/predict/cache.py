@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from haa.data.dataset import GazeDataset
+from haa.data.files.picture import RULES
 from haa.disk import built_once
 from haa.disk.stored import Rows, RowWriter
 from haa.errors import InputError, reading, writing
@@ -77,7 +78,7 @@ def predicted_maps(
             there are damaged.
     """
     first_samples, rows = dataset.stimuli()
-    key = [FORMAT, file_hash(path), dataset.fingerprint(), first_samples, CELLS]
+    key = [FORMAT, RULES, file_hash(path), dataset.fingerprint(), first_samples, CELLS]
     name = "gaze-" + hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]
     directory = _own_folder() if directory is None else Path(directory).expanduser()
     with built_once(directory / name) as partial:

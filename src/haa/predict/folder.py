@@ -6,14 +6,14 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from haa.data.files.density import write_levels
 from haa.data.files.image import read_image
 from haa.data.files.listing import files_below
 from haa.disk import make_folder, write_whole
@@ -24,6 +24,9 @@ from haa.predict.predictor import Predictor, at_size
 from haa.printing.console import Console
 from haa.printing.progress import progress
 
+Form = Literal["png", "png16", "npz"]
+BITS = {"png": 8, "png16": 16}
+"""Bits of a grey value, by format."""
 LISTED = 10
 """Number of images that are named on the console."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
@@ -45,7 +48,7 @@ def predict(cfg: DictConfig) -> dict[str, int]:
     source, target = Path(str(cfg.images)).expanduser(), Path(str(cfg.output)).expanduser()
     names = _images(source, target)
     predictor = Predictor(cfg.checkpoint, cfg.question, cfg.device, cfg.trust)
-    _claim(target, {"checkpoint": file_hash(cfg.checkpoint), "format": cfg.format, "question": cfg.question})
+    _claim(target, {"checkpoint": file_hash(cfg.checkpoint), **_made(cfg.format), "question": cfg.question})
     kinds = ("saliency", "attention") if predictor.predicts_gaze else ("attention",)
     there = {name for name in names if all(path.is_file() for path in _paths(target, name, kinds, cfg.format))}
     todo = [name for name in names if name not in there]
@@ -104,7 +107,7 @@ def _check(cfg: DictConfig) -> None:
     for key, example in (("checkpoint", "outputs/.../checkpoints/best.ckpt"), ("images", "DIR"), ("output", "DIR")):
         if OmegaConf.is_missing(cfg, key):
             raise InputError(f"{key} is missing: give {key}={example}")
-    for key, choices in (("format", ("png", "npz")), ("on_error", ("stop", "skip"))):
+    for key, choices in (("format", get_args(Form)), ("on_error", ("stop", "skip"))):
         if cfg[key] not in choices:
             raise InputError(f"{key}={cfg[key]}: there are {', '.join(choices)}")
     for key, least in (("batch_size", 1), ("num_workers", 0)):
@@ -144,13 +147,18 @@ def _claim(target: Path, made_by: dict[str, Any]) -> None:
     write_whole(note, json.dumps(made_by, indent=2))
 
 
-def _paths(target: Path, name: str, kinds: Sequence[str], form: Literal["png", "npz"]) -> list[Path]:
+def _made(form: Form) -> dict[str, Any]:
+    """Return what a folder's maps are, apart from whose: one of 16 bits by an earlier version is no `png` of today."""
+    return {"format": form} if form == "npz" else {"format": "png", "bits": BITS[form]}
+
+
+def _paths(target: Path, name: str, kinds: Sequence[str], form: Form) -> list[Path]:
     if form == "npz":
         return [(target / name).with_suffix(".npz")]
     return [(target / kind / name).with_suffix(".png") for kind in kinds]
 
 
-def _write(target: Path, name: str, maps: dict[str, Tensor], size: Any, form: Literal["png", "npz"]) -> None:
+def _write(target: Path, name: str, maps: dict[str, Tensor], size: Any, form: Form) -> None:
     sized = {kind: at_size(kind, values, tuple(size)).numpy() for kind, values in maps.items()}
     if not all(np.isfinite(values).all() for values in sized.values()):
         raise InputError(f"{name}: the checkpoint's map of it is not finite; take another checkpoint")
@@ -161,7 +169,5 @@ def _write(target: Path, name: str, maps: dict[str, Tensor], size: Any, form: Li
         return
     for kind, values in sized.items():
         (path,) = _paths(target, name, (kind,), form)
-        peak = max(float(values.max()), float(np.finfo(np.float32).tiny))
-        levels = np.round(values / peak * 65535).astype(np.uint16)
         make_folder(path.parent)
-        write_whole(path, partial(Image.fromarray(levels).save, format="PNG"))
+        write_whole(path, partial(write_levels(values, BITS[form]).save, format="PNG"))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import random
 import resource
+import struct
 import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from haa.data.files import image as module
+from haa.data.files.density import read_density
 from haa.data.files.image import image_size, read_image, read_map, read_mask
 from haa.errors import InputError
 
@@ -37,12 +39,6 @@ def test_a_name_that_lies(tmp_path):
     assert read_image(tmp_path / "png.jpg")[:, 0, 0].tolist() == [255, 0, 0]
 
 
-def test_a_mask_of_zeros_and_ones(tmp_path):
-    Image.fromarray(np.eye(3, dtype=np.uint8)).save(tmp_path / "mask.png")
-    with pytest.raises(InputError, match=r"mask\.png has values of 0 and 1 .*: multiply it by 255"):
-        read_mask(tmp_path / "mask.png")
-
-
 GREY = np.array([[0, 257, 6554, 32768], [128, 129, 65407, 65535]], dtype=np.uint16)
 
 
@@ -63,11 +59,37 @@ def test_numbers_without_a_range_are_refused(tmp_path, mode, value):
             read(tmp_path / "a.tif")
 
 
-def test_eight_bits_in_sixteen_are_refused(tmp_path):
-    Image.fromarray(np.array([[0, 1, 255]], dtype=np.uint16)).save(tmp_path / "a.png")
-    for read in (read_image, read_map, read_mask):
-        with pytest.raises(InputError, match="no value above 255"):
+@pytest.mark.parametrize(("few", "said"), [(255, 255), (1023, 4095), (4095, 4095)])
+def test_fewer_bits_in_sixteen_are_refused(tmp_path, few, said):
+    Image.fromarray(np.array([[0, 1, few]], dtype=np.uint16)).save(tmp_path / "a.png")
+    for read in (read_image, read_map):
+        with pytest.raises(InputError, match=f"no value above {said}: save it with 8 bits"):
             read(tmp_path / "a.png")
+
+
+def sixteen_bit_png(path, pixels):
+    """Write (h, w, c) uint16 as PNG: Pillow writes no colours of 16 bits."""
+    h, w, c = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", w, h, 16, {2: 4, 3: 2, 4: 6}[c], 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    content = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(content))
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colours_of_sixteen_bits(tmp_path, channels):
+    pixels = np.random.default_rng(0).integers(0, 65536, (5, 6, channels))
+    if channels != 3:
+        pixels[..., -1] = 65535
+    sixteen_bit_png(tmp_path / "a.png", pixels)
+    colours = pixels[..., :3] if channels > 2 else np.repeat(pixels[..., :1], 3, 2)
+    found = read_image(tmp_path / "a.png").permute(1, 2, 0).numpy()
+    assert np.abs(found - colours / 257).max() <= 1
+    sixteen_bit_png(tmp_path / "a.png", pixels // 16)
+    if channels == 3:
+        with pytest.raises(InputError, match=r"a\.png has 16 bits"):
+            read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -75,18 +97,99 @@ def test_eight_bits_in_sixteen_are_refused(tmp_path):
     [
         ("1", 1, [255, 255, 255], 255),
         ("L", 9, [9, 9, 9], 9),
-        ("LA", (100, 7), [100, 100, 100], 100),
-        ("RGBA", (10, 20, 30, 0), [10, 20, 30], 18),
-        ("P", 1, [10, 20, 30], 18),
+        ("LA", (100, 255), [100, 100, 100], 100),
+        ("LA", (100, 51), [224, 224, 224], None),
+        ("RGBA", (10, 20, 30, 255), [10, 20, 30], None),
+        ("RGBA", (90, 90, 90, 255), [90, 90, 90], 90),
+        ("RGBA", (10, 20, 30, 0), [255, 255, 255], None),
+        ("P", 1, [10, 20, 200], None),
+        ("P;transparent", 1, [255, 255, 255], None),
+        ("L;transparent", 9, [255, 255, 255], None),
     ],
 )
 def test_modes_and_transparency(tmp_path, mode, colour, rgb, grey):
-    picture = Image.new(mode, (3, 2), colour)
-    if mode == "P":
-        picture.putpalette([0, 0, 0, 10, 20, 30])
-    picture.save(tmp_path / "a.png", **({"transparency": 1} if mode == "P" else {}))
+    picture = Image.new(mode.partition(";")[0], (3, 2), colour)
+    if mode[0] == "P":
+        picture.putpalette([0, 0, 0, 10, 20, 200])
+    picture.save(tmp_path / "a.png", **({"transparency": colour} if ";" in mode else {}))
     assert read_image(tmp_path / "a.png")[:, 1, 2].tolist() == rgb
-    assert int(read_map(tmp_path / "a.png")[1, 2]) == grey
+    if grey is not None:
+        assert int(read_map(tmp_path / "a.png")[1, 2]) == grey
+    else:
+        with pytest.raises(InputError, match=r"a\.png (is transparent in places|has colours)"):
+            read_map(tmp_path / "a.png")
+
+
+SEEN = np.zeros((6, 8, 3), np.uint8)  # as a viewer shows it: four quarters, four colours
+SEEN[:3, :4], SEEN[:3, 4:], SEEN[3:, :4] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+STORED = {2: np.fliplr, 3: lambda x: np.rot90(x, 2), 4: np.flipud, 5: lambda x: x.swapaxes(0, 1)}
+STORED |= {6: lambda x: np.rot90(x, 1), 7: lambda x: np.rot90(x, 2).swapaxes(0, 1), 8: lambda x: np.rot90(x, 3)}
+
+
+def exif_behind_the_pixels(path):
+    content = path.read_bytes()
+    at = content.index(b"eXIf") - 4
+    size = 12 + int.from_bytes(content[at : at + 4], "big")
+    path.write_bytes(content[:at] + content[at + size : -12] + content[at : at + size] + content[-12:])
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "late.png", "a.tif", "packed.tif", "a.webp", "xmp.png", "xmp.jpg"])
+@pytest.mark.parametrize("tag", STORED)
+def test_a_picture_is_turned_as_its_header_says(tmp_path, name, tag):
+    path, exif = tmp_path / name, Image.Exif()
+    exif[0x0112] = tag
+    notes = {"exif": exif}
+    if name.startswith("xmp"):
+        xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{tag}"/></x:xmpmeta>'
+        notes = {"xmp": xmp.encode()}
+        if name == "xmp.png":
+            notes = {"pnginfo": PngImagePlugin.PngInfo()}
+            notes["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp)
+    notes |= {"a.webp": {"lossless": True}, "packed.tif": {"compression": "tiff_lzw"}}.get(name, {})
+    notes |= {"quality": 100, "subsampling": 0} if name.endswith("jpg") else {}
+    big = SEEN.repeat(16, 0).repeat(16, 1)
+    stored = np.ascontiguousarray(STORED[tag](big))
+    Image.fromarray(stored).save(path, **notes)
+    if name == "late.png":
+        exif_behind_the_pixels(path)
+    found = read_image(path)
+    assert image_size(path) == tuple(found.shape[1:]) == (96, 128)
+    assert np.abs(found.permute(1, 2, 0).numpy().astype(int) - big).max() <= 4
+    assert found.permute(1, 2, 0).is_contiguous()
+    Image.fromarray(stored[..., 1]).save(path, **notes)
+    if name == "late.png":
+        exif_behind_the_pixels(path)
+    expected = big[..., 1].astype(int)
+    assert np.abs(read_map(path).numpy() - expected).max() <= 4
+    assert np.array_equal(read_mask(path).numpy(), expected)
+    assert np.abs(read_density(path).numpy() - expected).max() <= 4
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_cmyk_jpeg_is_as_bright_as_it_was(tmp_path, monkeypatch, fast):
+    if not fast:
+        monkeypatch.setattr(module, "decode_jpeg", None)
+    Image.new("RGB", (16, 16), (220, 30, 20)).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    assert (read_image(tmp_path / "a.jpg")[:, 8, 8].int() - torch.tensor([220, 30, 20])).abs().max() <= 8
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp", "a.tif"])
+def test_several_pictures_in_a_file_are_refused(tmp_path, name):
+    pictures = [Image.new("RGB", (9, 7), colour) for colour in ("red", "blue", "green")]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:])
+    for read in (read_image, read_map, read_mask, read_density, image_size):
+        with pytest.raises(InputError, match=rf"{name} holds 3 pictures"):
+            read(tmp_path / name)
+    pictures[0].save(tmp_path / name)
+    assert read_image(tmp_path / name)[:, 3, 3].tolist() in ([255, 0, 0], [255, 1, 0])
+
+
+def test_a_tiff_with_a_thumbnail_is_one_picture(tmp_path):
+    Image.new("RGB", (9, 7), "red").save(
+        tmp_path / "a.tif", save_all=True, append_images=[Image.new("RGB", (4, 3), "blue")]
+    )
+    assert image_size(tmp_path / "a.tif") == (7, 9)
+    assert read_image(tmp_path / "a.tif")[:, 3, 3].tolist() == [255, 0, 0]
 
 
 def header_says(path, size: int) -> None:

@@ -39,6 +39,7 @@ NUMBERS = 64
 """Largest number of objects that grey values count."""
 
 _NOBODY = (224, 224, 192)
+_TRACES = 4
 _LOSSY = ("JPEG", "MPO", "WEBP")
 
 
@@ -104,7 +105,8 @@ def _by_grey(values: np.ndarray, white: int, path: str | Path, graded: bool, los
     half = white // 2
     if graded:
         return values > half
-    found = np.flatnonzero(np.bincount(values.ravel(), minlength=1))
+    count = np.bincount(values.ravel(), minlength=_TRACES)
+    found = np.flatnonzero(count)
     if len(found) == 1 and found[0] not in (0, 1, white):
         raise InputError(f"{path} is {found[0]} everywhere, neither object nor background: save it with 0 and {white}")
     if len(found) == 1 or (len(found) == 2 and found[0] == 0):
@@ -113,11 +115,10 @@ def _by_grey(values: np.ndarray, white: int, path: str | Path, graded: bool, los
         if lossy or len(found) > NUMBERS + 1 or _even(values, values > 0).mean() < 0.5:
             raise InputError(f"{path} is dark, its largest value {found[-1]} of {white}: save it with 0 and {white}")
         return values > 0
-    shades = (values > 0) & (values < 0.94 * white)
-    # lossy formats leave traces of black, and masks that once went through them keep these
-    shades &= (values > 0.06 * white) | (not lossy)
-    even = int(_even(values, shades).sum())
-    if even > SHADED * int((values > half).sum()):
+    # lossy formats leave traces of black, and a mask that once went through them may have 1 for a background
+    darkest = int(0.06 * white) if lossy else 0
+    shades = (values > darkest) & (values < 0.94 * white) & (values != count[:_TRACES].argmax())
+    if _even(values, shades).sum() > SHADED * (values > half).sum():
         raise InputError(
             f"{path} has areas of grey, which may number objects or be shares of annotators: save it with 0 and {white}"
         )

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from haa.data.dataset import GazeDataset
+from haa.data.files.picture import RULES
 from haa.data.loading.transforms import Transform
 from haa.disk import built_once
 from haa.disk.stored import Rows, RowWriter
@@ -125,6 +126,7 @@ def cached_features(
     pictures = _Pictures(dataset, transform, first_samples)
     key = {
         "format": FORMAT,
+        "decoding": RULES,
         "backbone": backbone_hash(backbone),
         "size": transform.size,
         "dataset": dataset.fingerprint(),

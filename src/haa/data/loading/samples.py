@@ -14,6 +14,7 @@ from haa.data.loading.feature_cache import FeatureCache
 from haa.data.loading.order import Key
 from haa.data.loading.transforms import Transform, size_of
 from haa.data.seeds import generator
+from haa.errors import InputError
 from haa.gaze import Gaze
 
 
@@ -109,6 +110,10 @@ def _check_gaze(sample: dict[str, Any], native: tuple[int, int]) -> None:
     if gaze is None:
         return
     if gaze.size != native:
-        raise ValueError(f"gaze of sample {sample['id']} is in pixels of {gaze.size}, the image has {native}")
+        turned = " (is it turned by its header, and was shown unturned?)" if gaze.size == native[::-1] else ""
+        raise InputError(
+            f"gaze of sample {sample['id']} is in pixels of {gaze.size}, its image has {native} (height, width): "
+            f"fetch both again{turned}"
+        )
     if "clip" in sample and (gaze.frame is None or (gaze.frame >= len(sample["clip"])).any()):
         raise ValueError(f"gaze of sample {sample['id']} must name a frame below {len(sample['clip'])} for each point")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from haa.data.dataset import Split
+from haa.data.files.density import ARRAYS
 from haa.data.files.listing import composed, files_below
 from haa.data.index import Missing
 from haa.data.readers.known import Known
@@ -29,8 +30,9 @@ class Folder(OwnData):
     - ``fixations.csv``: ``image,x,y`` and, if known, ``duration`` (ms) and ``subject``. A person's lines are in order,
       or are numbered in ``index``. Instead there may be a folder ``fixations/`` with such a table for each person; one
       without ``subject`` is called by its person, ``P01.csv``.
-    - ``maps/``: a human map per image, grey, named as the image is. It takes the place of fixations.
-    - ``masks/``: a mask of the salient objects per image, named as the image is.
+    - ``maps/``: a human map per image, grey or ``.npy``, ``.npz``, named as the image is
+      (`haa.data.files.density`). It takes the place of fixations.
+    - ``masks/``: a mask of the salient objects per image, named as the image is (`haa.data.files.mask`).
     - ``captions.csv``: ``image,caption``, a line for each caption.
     - ``questions.csv``: ``image,question,answer``, a line for each answer. A question with several answers is repeated.
     - ``labels.csv``: ``image,label``. Without it, images that lie in sub-folders have the sub-folder's name as label.
@@ -136,7 +138,8 @@ class Folder(OwnData):
     def _add_pictures(self, samples: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for key in ("maps", "masks"):
             folder = self.given(key)
-            pictures = {} if folder is None else _by_stem(folder)
+            endings = SUFFIXES | set(ARRAYS if key == "maps" else ())
+            pictures = {} if folder is None else _by_stem(folder, endings)
             for image, sample in samples.items():
                 path = pictures.pop(composed(Path(image).with_suffix("").as_posix()), None) if pictures else None
                 if path is not None:
@@ -172,9 +175,9 @@ class Folder(OwnData):
         return lacking[0] if lacking else None
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _by_stem(folder: Path, suffixes: set[str]) -> dict[str, Path]:
     paths: dict[str, Path] = {}
-    for path in files_below(folder, SUFFIXES):
+    for path in files_below(folder, suffixes):
         first = paths.setdefault(composed(path.relative_to(folder).with_suffix("").as_posix()), path)
         if first != path:
             raise InputError(f"{first} and {path.name} are both there, of one image: take one of them away")

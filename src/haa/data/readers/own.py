@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
+from haa.data.files.density import ARRAYS
 from haa.data.files.listing import entries, files_below, folders_to, matching
 from haa.data.files.table import LOST
 from haa.data.index import IndexedDataset
@@ -106,7 +107,7 @@ class OwnData(IndexedDataset):
 
     def sources(self) -> Sequence[Path]:
         tables = [path for key in self.names for path in self.tables(key)]
-        beside = [each for path in self._folders() for each in folders_to(path, self.suffixes)]
+        beside = [each for path in self._folders() for each in folders_to(path, (*self.suffixes, *ARRAYS))]
         return [*tables, *self.lists(), *beside, *folders_to(self.top, self.suffixes, self._folders())]
 
     @property

@@ -20,7 +20,8 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
     """Return every measure of salient object detection at once, per sample, as PySODMetrics computes them.
 
     As there, a prediction is stretched to [0, 1] image by image, which changes MAE. A constant one stays as it is, and
-    must then lie in [0, 1], or [0, 255] if uint8. A mask is true above 128 (above 0.5 if it is floating point).
+    must then lie in [0, 1], or [0, 255] if uint8. A mask is true from 128 on; where none of its
+    values reaches that, they number objects, and those above 0 are; of floating point, above 0.5 (`of_objects`).
     Thresholds t = 0 .. 255 compare ``floor(255 p) >= t``; the adaptive threshold is ``min(2 mean(p), 1)``.
 
     - ``mae``: mean absolute error.
@@ -34,7 +35,7 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
       of ``e_curve``.
     - ``f_curve``, ``e_curve``, ``precision``, ``recall``: ``(b, 256)``, index t for threshold t.
 
-    PySODMetrics reads uint8 predictions only. Floating point ones are not rounded to 256 levels here, so a saved PNG
+    PySODMetrics takes a mask's value of 128 for background. It reads uint8 predictions only. Floating point ones are not rounded to 256 levels here, so a saved PNG
     scores a little differently from the map that it was made from.
 
     Args:
@@ -59,12 +60,27 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
     if prediction.shape != mask.shape:
         raise InputError(f"predictions of {tuple(prediction.shape)} and masks of {tuple(mask.shape)} differ: resize")
     flat(prediction)
-    truth = mask if mask.dtype == torch.bool else mask > (128 if mask.dtype == torch.uint8 else 0.5)
+    truth = of_objects(mask)
     by_level = prediction.dtype == torch.uint8
     if len(prediction) > 1 and not by_level and eager_cpu(prediction, truth):  # an image's temporaries fit the cache
         by_image = [_scores(p, t) for p, t in zip(prediction.split(1), truth.split(1), strict=True)]
         return {name: torch.cat([scores[name] for scores in by_image]) for name in by_image[0]}
     return _scores(prediction, truth)
+
+
+def of_objects(mask: Shaped[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
+    """Return which pixels of masks belong to objects, as `haa.data.files.mask` reads them from files.
+
+    Example:
+        >>> of_objects(torch.tensor([[[0, 1]], [[127, 128]]], dtype=torch.uint8))
+        tensor([[[False,  True]],
+        <BLANKLINE>
+                [[False,  True]]])
+    """
+    if mask.dtype != torch.uint8:
+        return mask if mask.dtype == torch.bool else mask > 0.5
+    reaches_half = mask.flatten(1).amax(1) > 127 if mask.numel() else mask.flatten(1).any(1)
+    return mask > torch.where(reaches_half, 127, 0)[:, None, None]
 
 
 def _scores(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
