@@ -185,6 +185,17 @@ def image_size(batch: Batch) -> Size:
     return batch["image"].shape[-2], batch["image"].shape[-1]
 
 
+def shape(batch: Batch, i: int) -> float:
+    """Return the height of a picture over its width, as it was shown, before any resize.
+
+    Example:
+        >>> shape({"id": ["a"], "image": torch.zeros(1, 3, 64, 64), "native_size": [(480, 640)]}, 0)
+        0.75
+    """
+    height, width = batch["native_size"][i] if "native_size" in batch else batch["image"][i].shape[-2:]
+    return height / width
+
+
 def human_maps(batch: Batch, grid: Size | None, sigma: float) -> tuple[Float[Tensor, "b h w"], Bool[Tensor, " b"]]:
     """Return the human maps of a batch of pictures on a grid (h, w), and which pictures have one.
 

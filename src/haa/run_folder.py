@@ -203,7 +203,8 @@ class Maps:
         text: ``(n,)`` what was asked, or a reference caption.
         said: ``(n,)`` what the machine answered or wrote.
         human: ``(n, h, w)`` float16 densities, the largest value being 1; NaN where no gaze was recorded.
-        machine: ``(n, i, j)`` float16 on the attention's own grid, the largest value being 1.
+        machine: ``(n, i, j)`` float16 on the attention's own grid, the largest value being 1; where pictures differ in
+            shape, so do grids, and all maps are stretched to the largest.
         words: ``(n, t, i, j)`` float16, the map of each word that was written; ``t`` is 0 for other tasks.
         simulated: Whether the gaze is simulated.
     """

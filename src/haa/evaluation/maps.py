@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from haa.batch import Batch, Output, human_maps, image_size, middle, text_of
+from haa.batch import Batch, Output, human_maps, image_size, middle, shape, text_of
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.run_folder import SAMPLES, Maps, chosen
@@ -19,6 +20,7 @@ from haa.tasks.aligned_module import AlignedModule
 
 SIDE = 192
 """Pixels of an image's longer side, at most."""
+_MAPS = ("human", "machine", "words")
 HUMAN = 48
 """Cells of a human map's longer side."""
 WORDS = 16
@@ -41,7 +43,8 @@ def gather(module: AlignedModule, data: DataModule, split: Split, samples: int =
         rows += part
     if not rows:
         return None
-    stacked: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    stacked: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0] if name not in _MAPS}
+    stacked |= {name: _stacked([row[name] for row in rows]) for name in _MAPS}
     return Maps(**stacked, simulated=data.dataset(split).simulated)
 
 
@@ -63,21 +66,32 @@ def _rows(module: AlignedModule, raw: Batch) -> list[dict[str, Any]]:
     return [
         {
             "id": batch["id"][i],
-            "image": _jpeg(pictures["image"][i]),
+            "image": _jpeg(pictures["image"][i], shape(pictures, i)),
             "text": text,
             "said": said[i],
-            "human": _half(human[i]),
-            "machine": _half(machine[i]),
-            "words": np.zeros((0, *output.attention.shape[-2:]), np.float16) if words is None else _half(words[i]),
+            "human": human[i].float().cpu(),
+            "machine": machine[i].float().cpu(),
+            "words": torch.zeros(0, *output.attention.shape[-2:]) if words is None else words[i].float().cpu(),
         }
         for i, text in enumerate(texts)
     ]
 
 
-def _half(values: Tensor) -> NDArray[np.float16]:
-    """Return the values divided by the largest of them, so that nothing underflows; words by their common one."""
-    values = values.float()
-    return (values / values.amax().clamp_min(1e-30)).half().cpu().numpy()
+def _stacked(maps: list[Tensor]) -> NDArray[np.float16]:
+    """Return maps on one grid, the largest of theirs: where pictures differ in shape, their maps are stretched to it.
+
+    The values of each are divided by the largest of them, so that nothing underflows; words by their common one.
+    """
+    grid = tuple(max(values.shape[side] for values in maps) for side in (-2, -1))
+    out = []
+    for values in maps:
+        if not values.numel():
+            values = values.new_zeros(*values.shape[:-2], *grid)
+        elif tuple(values.shape[-2:]) != grid:
+            planes = values.reshape(1, -1, *values.shape[-2:])
+            values = interpolate(planes, grid, mode="bilinear").reshape(*values.shape[:-2], *grid)
+        out.append((values / values.amax().clamp_min(1e-30) if values.numel() else values).half().numpy())
+    return np.stack(out)
 
 
 def _words(output: Output) -> Tensor | None:
@@ -106,10 +120,14 @@ def _text(module: AlignedModule, batch: Batch, i: int) -> str:
     return text
 
 
-def _jpeg(image: Tensor) -> bytes:
+def _jpeg(image: Tensor, shape: float) -> bytes:
+    """Return a small JPEG of an image in the shape (height over width) in which it was shown."""
     pixels = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     picture = Image.fromarray(pixels)
-    picture.thumbnail((SIDE, SIDE))
+    side = min(SIDE, max(picture.size))
+    size = max(1, round(side / max(1.0, shape))), max(1, round(side * min(1.0, shape)))
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=90, subsampling=0)
     return file.getvalue()

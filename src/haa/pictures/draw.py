@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from haa.batch import Batch, text_of
+from haa.batch import Batch, shape, text_of
 from haa.printing.plain import short
 
 COLUMNS = 8
@@ -33,14 +33,17 @@ as_texts = matplotlib.rc_context({"text.parse_math": False})
 @as_texts
 def side_by_side(
     batch: Batch,
-    human: Float[Tensor, "b h w"],
-    has_human: Bool[Tensor, " b"],
-    machine: Float[Tensor, "b i j"],
+    human: Sequence[Float[Tensor, "h w"]] | Float[Tensor, "b h w"],
+    has_human: Sequence[bool] | Bool[Tensor, " b"],
+    machine: Sequence[Float[Tensor, "i j"]] | Float[Tensor, "b i j"],
     rows: int = 6,
     simulated: bool = False,
     origin: str | None = None,
+    whose: str = "machine map",
 ) -> Figure:
     """Draw one row per sample: the image with its fixations, the human map, the machine's map and their difference.
+
+    Pictures of different sizes come as lists. Each is drawn in its own shape, that of the stimulus where it is known.
 
     Args:
         batch: Images in [0, 1], and the texts that go with them.
@@ -50,16 +53,17 @@ def side_by_side(
         rows: Largest number of samples drawn.
         simulated: Whether the gaze comes from a simulated observer; the heading says so.
         origin: Word that the heading puts before "human map" instead, "predicted" for a map that a model made.
+        whose: Heading of the machine's maps.
     """
     rows = min(rows, len(batch["image"]))
-    height, width = batch["image"].shape[-2:]
-    figure = Figure(figsize=(9, 1.95 * rows * height / width + 0.4), layout="constrained")
-    axes = figure.subplots(rows, 4, squeeze=False)
+    shapes = [shape(batch, i) for i in range(rows)]
+    figure = Figure(figsize=(9, 1.95 * sum(shapes) + 0.4), layout="constrained")
+    axes = figure.subplots(rows, 4, squeeze=False, gridspec_kw={"height_ratios": shapes})
     for i, line in enumerate(axes):
         points = batch["fixations"][i] if "fixations" in batch else None
-        _row(line, batch["image"][i], human[i] if has_human[i] else None, machine[i], points)
+        _row(line, batch["image"][i], human[i] if has_human[i] else None, machine[i], points, shapes[i])
         line[0].set_ylabel(wrapped(caption(batch, i), 34), fontsize=7, rotation=0, ha="right", va="center")
-    _headings(axes[0], origin or ("simulated" if simulated else ""))
+    _headings(axes[0], origin or ("simulated" if simulated else ""), "density" in batch, whose)
     return figure
 
 
@@ -98,10 +102,10 @@ def draw_sample(
         :, 0
     ]
     axes = top.subplots(1, 4)
-    _row(axes, image, human, machine, fixations)
+    _row(axes, image, human, machine, fixations, aspect)
     _headings(axes, origin)
     if words is not None and lines:
-        _strip(strips[0], image, *words, lines)
+        _strip(strips[0], image, *words, lines, aspect)
     if title:
         figure.suptitle(wrapped(title, 110), fontsize=9)
     return figure
@@ -111,7 +115,7 @@ def draw_sample(
 def word_strips(
     batch: Batch,
     words: Sequence[Sequence[str]],
-    maps: Float[Tensor, "b t i j"],
+    maps: Sequence[Float[Tensor, "t i j"]] | Float[Tensor, "b t i j"],
     rows: int = 6,
 ) -> Figure:
     """Draw one strip per sample: the image once for each written word, under the machine's map for that word.
@@ -123,16 +127,30 @@ def word_strips(
         rows: Largest number of samples drawn.
     """
     rows = min(rows, len(words))
-    height, width = batch["image"].shape[-2:]
-    lines = [max(1, -(-min(len(words[i]), maps.shape[1]) // COLUMNS)) for i in range(rows)]
-    figure = Figure(figsize=(9, sum(lines) * (1.125 * height / width + 0.3)), layout="constrained")
-    parts = figure.subfigures(rows, 1, height_ratios=lines, squeeze=False)[:, 0]
+    shapes = [shape(batch, i) for i in range(rows)]
+    lines = [max(1, -(-min(len(words[i]), len(maps[i])) // COLUMNS)) for i in range(rows)]
+    heights = [line * (1.125 * each + 0.3) for line, each in zip(lines, shapes, strict=True)]
+    figure = Figure(figsize=(9, sum(heights)), layout="constrained")
+    parts = figure.subfigures(rows, 1, height_ratios=heights, squeeze=False)[:, 0]
     for i, part in enumerate(parts):
-        _strip(part, batch["image"][i], words[i], maps[i], lines[i])
+        _strip(part, batch["image"][i], words[i], maps[i], lines[i], shapes[i])
     return figure
 
 
-def _row(axes: Any, image: Tensor, human: Tensor | None, machine: Tensor, fixations: Tensor | None) -> None:
+def in_shape(axis: Any, image: Tensor, shape: float) -> None:
+    """Draw what lies on an axis of an image in this shape (height over width), whatever the image was resized to."""
+    axis.set_aspect(shape * image.shape[-1] / image.shape[-2])
+
+
+def _row(
+    axes: Any, image: Tensor, human: Tensor | None, machine: Tensor, fixations: Tensor | None, shape: float
+) -> None:
+    _draw_row(axes, image, human, machine, fixations)
+    for axis in axes:
+        in_shape(axis, image, shape)
+
+
+def _draw_row(axes: Any, image: Tensor, human: Tensor | None, machine: Tensor, fixations: Tensor | None) -> None:
     height, width = image.shape[-2:]
     machine = _density(machine, (height, width))
     for axis in axes[:3]:
@@ -157,7 +175,7 @@ def _row(axes: Any, image: Tensor, human: Tensor | None, machine: Tensor, fixati
         axes[0].set_ylim(height - 0.5, -0.5)
 
 
-def _strip(part: Any, image: Tensor, words: Sequence[str], maps: Tensor, lines: int) -> None:
+def _strip(part: Any, image: Tensor, words: Sequence[str], maps: Tensor, lines: int, shape: float) -> None:
     """Draw the words that have a map, `COLUMNS` in a line."""
     count = min(len(words), len(maps))
     size = (image.shape[-2], image.shape[-1])
@@ -168,12 +186,14 @@ def _strip(part: Any, image: Tensor, words: Sequence[str], maps: Tensor, lines: 
     for axis, word, density in zip(axes, words, densities, strict=False):
         _show(axis, image)
         overlay(axis, density)
+        in_shape(axis, image, shape)
         axis.set_title(short(word, WORD), fontsize=8, pad=2)
 
 
-def _headings(axes: Any, origin: str) -> None:
-    human = f"{origin} human map".strip()
-    names = ("image, fixations", human, "machine map", "machine (red) \N{MINUS SIGN} human (blue)")
+def _headings(axes: Any, origin: str, published: bool = False, whose: str = "machine map") -> None:
+    human = f"{origin} human map".strip() + (", as published" if published else "")
+    image = "image" if published else "image, fixations"
+    names = (image, human, whose, "machine (red) \N{MINUS SIGN} human (blue)")
     for axis, name in zip(axes, names, strict=True):
         axis.set_title(name, fontsize=9)
 

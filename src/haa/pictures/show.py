@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from haa import build, checkpoint
-from haa.batch import Batch, human_maps, image_size, in_unit_range, middle
+from haa.batch import Batch, human_maps, image_size, in_unit_range, middle, shape
 from haa.data.dataset import Split
 from haa.data.loading.collate import collate
 from haa.data.loading.samples import Samples
 from haa.disk import make_folder, write_whole
 from haa.errors import InputError
-from haa.pictures.draw import as_texts, caption, overlay, wrapped
+from haa.pictures.draw import as_texts, caption, in_shape, overlay, wrapped
 from haa.tasks.aligned_module import AlignedModule
 
 Column = tuple[str, Tensor | None, Tensor | None]
@@ -70,7 +70,7 @@ def figure(rows: list[tuple[Batch, list[Column]]]) -> Figure:
     Args:
         rows: For each row a batch of one sample, whose image is in [0, 1], and its columns; the first row names them.
     """
-    heights = [batch["image"].shape[-2] / batch["image"].shape[-1] for batch, _ in rows]
+    heights = [shape(batch, 0) for batch, _ in rows]
     width = 2.6 * len(rows[0][1])
     drawn = Figure(figsize=(width, 2.6 * sum(heights) + 0.4 * len(rows) + 0.2), layout="constrained")
     axes = drawn.subplots(len(rows), len(rows[0][1]), squeeze=False, gridspec_kw={"height_ratios": heights})
@@ -90,6 +90,7 @@ def figure(rows: list[tuple[Batch, list[Column]]]) -> Figure:
                 axis.set_ylim(image.shape[0] - 0.5, -0.5)
             if points is None and values is None:
                 axis.set_xlabel("no gaze", fontsize=7)
+            in_shape(axis, batch["image"], shape(batch, 0))
         text = caption(batch, 0)
         texts = dict.fromkeys([batch["id"][0], text])
         line[0].set_xlabel("\n".join(wrapped(each, 48) for each in texts), fontsize=7)
@@ -114,12 +115,15 @@ def _row(
         columns.append(_gaze(other, sigma, f"condition={control.condition.label}")[1])  # type: ignore[union-attr]
     if machine is not None:
         size = still["image"].shape[-2:]
-        columns.append(("machine map", None, interpolate(machine[:1, None].float(), size, mode="bilinear")[0, 0]))
+        whose = "inserted map" if module is not None and module.oracle else "machine map"
+        columns.append((whose, None, interpolate(machine[:1, None].float(), size, mode="bilinear")[0, 0]))
     return still, columns
 
 
 def _gaze(batch: Batch, sigma: float, heading: str) -> tuple[Column, Column]:
     maps, has_human = human_maps(batch, image_size(batch), sigma)
+    if "density" in batch:
+        return ("image", None, None), (f"{heading}, as published", None, maps[0] if bool(has_human[0]) else None)
     if not bool(has_human[0]):
         return ("image, fixations", None, None), (heading, None, None)
     points = batch["fixations"][0] if "fixations" in batch else None

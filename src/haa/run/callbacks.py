@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
 
 from haa.batch import human_maps, image_size, middle
 from haa.disk import make_folder, write_whole
@@ -75,19 +77,29 @@ class Pictures(pl.Callback):
         if not trainer.is_global_zero or not isinstance(pl_module, AlignedModule):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        batch, output = pl_module.probe(next(iter(data.val_dataloader())))
-        if output.attention is None:
-            return
-        pictures, machine = middle(batch, output.attention)
-        assert machine is not None
-        human, has_human = human_maps(pictures, image_size(pictures), pl_module.score_sigma)
-        simulated = data.dataset("val").simulated
-        figure = side_by_side(pictures, human, has_human, machine, rows=self.samples, simulated=simulated)
+        drawn: dict[str, list[Any]] = defaultdict(list)  # lists, because pictures may differ in size
+        pictures: Any = defaultdict(list)
+        words: list[list[str]] = []
+        maps_of_words: list[Tensor] = []
+        for raw in data.some("val", range(min(self.samples, len(data.dataset("val"))))):
+            batch, output = pl_module.probe(raw)
+            if output.attention is None:
+                return
+            part, machine = middle(batch, output.attention)
+            human, has_human = human_maps(part, image_size(part), pl_module.score_sigma)
+            for key, value in part.items():
+                pictures[key] += value
+            for key, value in {"human": human, "has_human": has_human, "machine": machine}.items():
+                drawn[key] += value
+            maps, text = (getattr(output.prediction, name, None) for name in ("attention", "text"))
+            if maps is not None and text is not None:
+                words += [sentence.split() for sentence in text]
+                maps_of_words += maps
+        whose = "inserted map" if pl_module.oracle else "machine map"
+        figure = side_by_side(pictures, **drawn, rows=self.samples, simulated=data.dataset("val").simulated, whose=whose)
         self._keep(trainer, "val", figure)
-        maps, text = (getattr(output.prediction, name, None) for name in ("attention", "text"))
-        if maps is not None and text is not None:
-            words = [sentence.split() for sentence in text]
-            self._keep(trainer, "val_words", word_strips(pictures, words, maps, rows=self.samples))
+        if words:
+            self._keep(trainer, "val_words", word_strips(pictures, words, maps_of_words, rows=self.samples))
 
     def _keep(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
         make_folder(self.folder)
