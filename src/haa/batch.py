@@ -12,7 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from torchvision.transforms.v2.functional import to_dtype
 
 from haa.errors import InputError
-from haa.gaze import Size, density, valid
+from haa.gaze import Size, density, in_full, valid
 
 
 class Batch(TypedDict):
@@ -93,15 +93,18 @@ class Output:
     words: Bool[Tensor, "b t"] | None = None
 
 
-def in_unit_range(batch: Batch) -> Batch:
-    """Return the batch with its images or clips in [0, 1].
+def in_unit_range(batch: Batch, dtype: torch.dtype = torch.float32) -> Batch:
+    """Return the batch with its images or clips in [0, 1], as numbers of the model's type.
 
-    They travel to the device as uint8, a quarter of the bytes.
+    They travel to the device as uint8, a quarter of the bytes. Gaze stays as it is.
     """
     key: Literal["clip", "image"] = "clip" if "clip" in batch else "image"
-    if batch[key].dtype != torch.uint8:
+    if batch[key].dtype == torch.uint8:
+        batch = {**batch, key: to_dtype(batch[key], torch.float32, scale=True)}  # type: ignore[misc]
+    if dtype == torch.float32:
         return batch
-    return {**batch, key: to_dtype(batch[key], torch.float32, scale=True)}  # type: ignore[misc]
+    inputs = {name: batch[name].to(dtype) for name in (key, "features") if name in batch}  # type: ignore[literal-required]
+    return {**batch, **inputs}  # type: ignore[typeddict-item]
 
 
 def ready(batch: Batch, device: torch.device) -> Batch:
@@ -222,7 +225,7 @@ def human_maps(batch: Batch, grid: Size | None, sigma: float) -> tuple[Float[Ten
         has_human = valid(batch["fixations"], size).any(1)
         maps = density(batch["fixations"], size, sigma * max(size), grid=grid, weights=batch.get("weights"))
     elif "density" in batch:
-        published = batch["density"]
+        published = in_full(batch["density"])
         grid = size if grid is None else grid
         has_human = torch.ones_like(published[:, 0, 0], dtype=torch.bool)
         if grid[0] > published.shape[1] or grid[1] > published.shape[2]:
@@ -231,7 +234,7 @@ def human_maps(batch: Batch, grid: Size | None, sigma: float) -> tuple[Float[Ten
             maps = adaptive_avg_pool2d(published[:, None], grid)[:, 0]
     else:
         has_human = torch.zeros(len(image), dtype=torch.bool, device=image.device)
-        return torch.zeros(len(image), *(grid or size), device=image.device), has_human
+        return torch.zeros(len(image), *(grid or size), device=image.device, dtype=torch.float32), has_human
     if "has_human" in batch:
         has_human = has_human & batch["has_human"]
     return torch.where(has_human[:, None, None], maps, 0.0), has_human

@@ -4,6 +4,9 @@ One pixel convention holds everywhere: coordinates are 0-based floats, x to the 
 pixel's centre. A point lies in pixel ``floor(x + 0.5)``; an image of width w spans ``-0.5 <= x < w - 0.5``; a resize by
 a factor s maps x to ``(x + 0.5) * s - 0.5``. Points travel as ``(b, n, 2)`` padded with NaN and are rasterised on the
 device, at the size where they are needed.
+
+All of it is computed in float32 or better, whatever the autocast, and whatever the points came in: half precision
+holds a coordinate of 1,000 pixels to half a pixel (float16) or to four (bfloat16).
 """
 
 from __future__ import annotations
@@ -139,6 +142,16 @@ def weighed(gaze: Gaze, by: Weight) -> Gaze:
     return replace(gaze, weight=1 / count[place])
 
 
+def in_full(values: Tensor) -> Tensor:
+    """Return values in float32, or in float64 where they are.
+
+    Example:
+        >>> in_full(torch.zeros(1, dtype=torch.bfloat16)).dtype, in_full(torch.zeros(1, dtype=torch.float64)).dtype
+        (torch.float32, torch.float64)
+    """
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def resize(points: Float[Tensor, "*b 2"], old: Size, new: Size) -> Float[Tensor, "*b 2"]:
     """Return points of an image of size ``old`` (h, w) in pixels of the same image resized to ``new``.
 
@@ -146,6 +159,7 @@ def resize(points: Float[Tensor, "*b 2"], old: Size, new: Size) -> Float[Tensor,
         >>> resize(torch.tensor([[0.0, 0.0]]), (600, 800), (300, 400))
         tensor([[-0.2500, -0.2500]])
     """
+    points = in_full(points)
     scale = points.new_tensor([new[1] / old[1], new[0] / old[0]])
     return (points + 0.5) * scale - 0.5
 
@@ -157,7 +171,7 @@ def valid(points: Float[Tensor, "*b 2"], size: Size) -> Bool[Tensor, "*b"]:
         >>> valid(torch.tensor([[-0.5, 0.0], [3.5, 0.0], [float("nan"), 0.0]]), (2, 4))
         tensor([ True, False, False])
     """
-    x, y = points.unbind(-1)
+    x, y = in_full(points).unbind(-1)
     return (x >= -0.5) & (x < size[1] - 0.5) & (y >= -0.5) & (y < size[0] - 0.5)
 
 
@@ -185,6 +199,7 @@ def counts(points: Float[Tensor, "b n 2"], size: Size) -> Float[Tensor, "b h w"]
         tensor([[[0., 2., 0.]]])
     """
     h, w = size
+    points = in_full(points)
     is_inside = valid(points, size)
     column, row = torch.where(is_inside[..., None], points + 0.5, 0.0).floor().long().unbind(-1)
     flat = torch.zeros(points.shape[0], h * w, dtype=points.dtype, device=points.device)
@@ -216,12 +231,18 @@ def density(
         weights: Non-negative weight of each point, its duration for instance.
 
     Returns:
-        Densities ``(b, h, w)``; each sums to 1, or is all zero where no point is valid.
+        Densities ``(b, h, w)`` in float32 (float64 for such points); each sums to 1, or is all zero where no point is
+        valid.
 
     Example:
         >>> density(torch.tensor([[[1.0, 0.0]]]), (1, 3), sigma=0.5).round(decimals=3)
         tensor([[[0.1070, 0.7870, 0.1070]]])
     """
+    with torch.autocast(points.device.type, enabled=False):
+        return _density(in_full(points), size, sigma, grid, weights)
+
+
+def _density(points: Tensor, size: Size, sigma: float, grid: Size | None, weights: Tensor | None) -> Tensor:
     is_inside = valid(points, size)
     x, y = torch.where(is_inside[..., None], points, 0.0).unbind(-1)
     profile = _sampled if grid is None else _integrated

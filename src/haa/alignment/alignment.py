@@ -150,4 +150,4 @@ class Alignment(nn.Module):
                 "alignment.loss needs fixations, and this dataset publishes maps only: "
                 "choose a loss of maps, loss=kl for one"
             )
-        return image.new_full((len(image), 1, 2), torch.nan)
+        return image.new_full((len(image), 1, 2), torch.nan, dtype=torch.float32)

@@ -13,6 +13,7 @@ from torch._dynamo import OptimizedModule  # what torch.compile makes of a modul
 
 from haa.alignment import Alignment
 from haa.alignment.loop import Aligner, Reader, check_batch, is_source
+from haa.alignment.precision import keep_gaze
 from haa.batch import Batch
 from haa.errors import InputError
 
@@ -53,6 +54,7 @@ class AlignmentCallback(pl.Callback):
         self.source, self.alignment, self.model, self.batch = source, alignment, model, batch
         self._aligner: Aligner | None = None
         self._wrapped: tuple[Any, Any] | None = None
+        self._cast_again: Callable[[], None] = _nothing
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if stage != "fit":
@@ -63,6 +65,7 @@ class AlignmentCallback(pl.Callback):
                 "leaves training_step: add haa.align's term to it there"
             )
         _refuse_compiled(pl_module)
+        self._cast_again = keep_gaze(trainer, self.batch)
         wrapped = pl_module.training_step
 
         # a function, not an object with __call__: Lightning reads the code and the signature of a step
@@ -110,6 +113,8 @@ class AlignmentCallback(pl.Callback):
         return {**output, "loss": total} if isinstance(output, Mapping) else total
 
     def _undo(self) -> None:
+        self._cast_again()
+        self._cast_again = _nothing
         if self._aligner is not None:
             self._aligner.detach()
             self._aligner = None
@@ -125,6 +130,10 @@ class AlignmentCallback(pl.Callback):
             del pl_module.training_step
             if outermost is not None:
                 pl_module.training_step = outermost
+
+
+def _nothing() -> None:
+    """Do nothing; a module's function, so that the callback can be pickled."""
 
 
 def _part(pl_module: pl.LightningModule, name: str | None) -> nn.Module:

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from torchmetrics import MetricCollection
 
 from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
-from haa.gaze import Size
+from haa.gaze import Size, in_full
 
 
 def score(
@@ -38,7 +38,7 @@ def score(
     leading = maps.shape[:-2]
     maps, batch = maps_of_stills(maps, batch), stills(batch)
     sizes = [(int(h), int(w)) for h, w in batch.get("native_size", [image_size(batch)] * len(maps))]
-    columns = {str(name): maps.new_full((len(maps),), torch.nan) for name in metrics}
+    columns = {str(name): maps.new_full((len(maps),), torch.nan, dtype=in_full(maps).dtype) for name in metrics}
     for size in sorted(set(sizes)):
         rows = torch.tensor([i for i, s in enumerate(sizes) if s == size], device=maps.device)
         prediction = interpolate(maps[rows][:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
@@ -49,7 +49,7 @@ def score(
             wanted = inspect.signature(metric.update).parameters
             metric.update(**{key: value for key, value in inputs.items() if key in wanted})
             values: Tensor = metric.values  # type: ignore[assignment]
-            columns[str(name)][rows] = values.to(maps.dtype)
+            columns[str(name)][rows] = values.to(in_full(maps).dtype)
     return {name: values.view(*leading, -1).flatten(1).nanmean(1) for name, values in columns.items()}
 
 

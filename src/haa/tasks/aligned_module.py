@@ -19,6 +19,7 @@ from torchmetrics import Metric, MetricCollection
 
 import haa
 from haa.alignment import Alignment
+from haa.alignment.precision import keep_gaze
 from haa.attention import AttentionSource
 from haa.attention.host import evaluating, read, watching
 from haa.batch import Batch, Output, human_maps, image_size, in_unit_range, ready, stills
@@ -185,6 +186,7 @@ class AlignedModule(pl.LightningModule, ABC):
             return {}
         pictures = stills(batch)
         maps, _ = human_maps(pictures, image_size(pictures), self.alignment.sigma)
+        maps = maps.to(self.dtype)  # type: ignore[arg-type]
         return {"attention": maps.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else maps}
 
     def look(self, batch: Batch, run: Callable[[Batch], Output] | None = None) -> Output:
@@ -198,7 +200,7 @@ class AlignedModule(pl.LightningModule, ABC):
             batch: Batch on the module's device.
             run: `step`, or `predict`; None is `step`.
         """
-        run, batch = self.step if run is None else run, in_unit_range(batch)
+        run, batch = self.step if run is None else run, in_unit_range(batch, self.dtype)  # type: ignore[arg-type]
         if self.attention is None:
             return run(batch)
         if self.training:
@@ -235,6 +237,9 @@ class AlignedModule(pl.LightningModule, ABC):
         batch = ready(batch, self.device)
         with self.evaluation():
             return batch, self.look(batch, self.predict)
+
+    def setup(self, stage: str) -> None:
+        keep_gaze(self.trainer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.look(batch)

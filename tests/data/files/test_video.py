@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,6 +33,64 @@ def encoded(tmp_path):
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+FOUR = np.zeros((48, 64, 3), np.uint8)  # as it is stored: four quarters, four greys
+FOUR[:24, 32:], FOUR[24:, :32], FOUR[24:, 32:] = 80, 160, 240
+
+
+def test_a_video_is_turned_as_its_header_says(tmp_path):
+    for angle in (0, 90, 180, 270):
+        path = tmp_path / f"{angle}.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.options = {"crf": "0", "bf": "2"}
+            stream.set_display_rotation(angle)  # counter-clockwise, as np.rot90
+            for _ in range(5):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(FOUR, format="rgb24")))
+            container.mux(stream.encode())
+        video, expected = Video(path), np.rot90(FOUR, angle // 90).astype(int)
+        assert video.size == expected.shape[:2]
+        assert np.abs(video.frames([3])[0].permute(1, 2, 0).numpy() - expected).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [((-1, 0, 0, 1), FOUR[:, ::-1]), ((1, 0, 0, -1), FOUR[::-1]), ((0, 1, 1, 0), FOUR.swapaxes(0, 1))],
+)
+def test_a_display_matrix_may_mirror(matrix, shown):
+    a, b, c, d = matrix
+    content = np.array([a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30], np.int32).tobytes()
+    frame = SimpleNamespace(to_ndarray=lambda format: FOUR, side_data={"DISPLAYMATRIX": content})
+    assert np.array_equal(module._pixels(frame).permute(1, 2, 0).numpy(), shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mkv", "libx264", {"live": "1"}),  # written without an index and without a duration
+        ("a.mp4", "libx264", {"movflags": "frag_keyframe+empty_moov"}),
+        ("a.ts", "libx264", {}),
+        ("a.webm", "libvpx", {}),
+        ("a.avi", "mpeg4", {}),
+        ("a.h264", "libx264", {}),
+    ],
+)
+def test_files_without_an_index(tmp_path, name, codec, options):
+    with av.open(str(tmp_path / name), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.options = {"g": "8", "bf": "2", "auto-alt-ref": "1", "lag-in-frames": "16"}
+        for k in range(30):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 8 * k, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    video = Video(tmp_path / name)
+    assert len(video) == 30
+    for asked in ([29], [13, 12, 3], list(range(30))):
+        found = (video.frames(asked).float().mean((1, 2, 3)) / 8).round().int()
+        assert (found - torch.tensor(asked)).abs().max() <= 1  # half a step is what a lossy codec may be off
 
 
 def numbers(frames):

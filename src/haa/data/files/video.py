@@ -1,4 +1,4 @@
-"""Reader of a video file's frames, by presentation time; it decodes no more of the file than it needs."""
+"""Reader of a video file's frames, by presentation time, upright; it decodes no more of the file than it needs."""
 
 from __future__ import annotations
 
@@ -28,10 +28,15 @@ FORMATS = "mov,avi,matroska,mpeg,mpegvideo,mpegts,asf,flv,ogg,gif,m4v,h264,hevc"
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 
 
+class _Askew(Exception):
+    """A frame is turned by an angle that is no right one."""
+
+
 class Video:
     """Video file whose k-th frame is the k-th to be shown, whatever the order in the file.
 
-    The constructor reads the packets' time stamps and decodes nothing. `frames` decodes from the last key frame before
+    The constructor reads the packets' time stamps, and decodes the first frame to learn how the video lies: phones film
+    lying, and note how to turn it. Pixels stay as they are stored where they are not square. `frames` decodes from the last key frame before
     a frame that is asked for, and keeps only the frames asked for in memory. An AVI has no time stamps: its frames,
     which come at a constant rate, are counted by decoding from the beginning. This class needs PyAV:
     ``pip install haa[video]``.
@@ -44,13 +49,12 @@ class Video:
 
     Attributes:
         times: When each frame is shown, in seconds of the file's own clock, ascending.
-        size: Height and width, ``(h, w)``, in pixels, as stored.
+        size: Height and width, ``(h, w)``, in pixels, as shown.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with self._opened() as (container, stream):
-            self.size: Size = (stream.height, stream.width)
             base, rate = stream.time_base, stream.average_rate
             # an AVI stores no time stamps, and FFmpeg guesses wrong ones where frames are stored out of order
             counted = "avi" in container.format.name
@@ -70,6 +74,10 @@ class Video:
         self._keys = [pts for pts, key in stamps if key]
         self._counted = counted
         self.times = [float(pts * base) for pts in self._pts]
+        with self._opened() as (container, stream):
+            first = next(container.decode(stream), None)
+            height, width = (stream.height, stream.width) if first is None else _pixels(first).shape[-2:]
+            self.size: Size = (height, width)
 
     def __len__(self) -> int:
         return len(self._pts)
@@ -151,6 +159,8 @@ class Video:
                 yield container, stream
         except InputError:
             raise
+        except _Askew:
+            raise InputError(f"{self.path} is turned by an angle that is no right one: convert it") from None
         except FileNotFoundError:
             raise InputError(f"{self.path} is missing: fetch it, or correct data.root") from None
         except Exception as error:  # of a broken file, PyAV raises any of a dozen types
@@ -182,4 +192,14 @@ def clips(frames: int, length: int, step: int = 1) -> list[range]:
 
 
 def _pixels(frame: Any) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(frame.to_ndarray(format="rgb24").transpose(2, 0, 1)))
+    """Return a frame's pixels, turned and mirrored as its display matrix says."""
+    pixels, matrix = frame.to_ndarray(format="rgb24"), frame.side_data.get("DISPLAYMATRIX")
+    if matrix is not None:
+        # a column p and a row q are shown at x = a p + c q and y = b p + d q
+        a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32, 5)
+        if (a or d) and (b or c):
+            raise _Askew
+        if not a:
+            pixels, a, d = pixels.swapaxes(0, 1), c, b
+        pixels = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
