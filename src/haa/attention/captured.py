@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -27,6 +28,9 @@ class AttentionWeights(Source):
         grid: Grid of the patches, see `haa.attention.grid.Grid`.
         prefix: Number of tokens before the patches, see `haa.attention.grid.Grid`.
     """
+
+    reads_layers = True
+    reads_logs = True
 
     def __init__(
         self,
@@ -51,6 +55,11 @@ class AttentionWeights(Source):
             handles.append(module.register_forward_pre_hook(enter))
             handles.append(module.register_forward_hook(leave, always_call=True, prepend=True))
         return handles
+
+    def cells(self) -> dict[str, Tensor]:
+        shares = {layer: [self.weights(layer, call) for call in self.calls(layer)] for layer in self._modules}
+        found = {layer: torch.cat(parts, 1) for layer, parts in shares.items()}
+        return {layer: self.grid.tokens(values.clamp_min(1e-30).log(), layer) for layer, values in found.items()}
 
     def weights(self, layer: str, call: Call, rows: slice = ALL) -> Float[Tensor, "b rows k"]:
         """Return the attention weights of a layer's queries, averaged over the chosen heads.

@@ -40,10 +40,13 @@ class FeatureNorm(Source):
     S. Zagoruyko, N. Komodakis, Paying More Attention to Attention, ICLR 2017, section 3.1 (there without the root).
     """
 
+    reads_layers = True
+
     def __init__(self, layer: str, grid: Sequence[int] | str | None = None, prefix: int | None = None) -> None:
         super().__init__(Grid(grid, prefix))
         self.layer = layer
         self._name = layer
+        self._spreads = False
 
     def watch(self, model: nn.Module) -> list[RemovableHandle]:
         matches = find_layers(model, self.layer)
@@ -59,6 +62,16 @@ class FeatureNorm(Source):
         features = features.to(torch.promote_types(features.dtype, torch.float32))
         image_size = None if self._image is None else self._image[-2:]
         return torch.linalg.vector_norm(self.grid.features(features, self._name, image_size), dim=1)
+
+    def cells(self) -> dict[str, Tensor]:
+        if "features" not in self._taken:
+            raise unseen(self, f"layer {self._name}")
+        image_size = None if self._image is None else self._image[-2:]
+        self._spreads = self._taken["features"].ndim == 4
+        return {self._name: self.grid.features(self._taken["features"], self._name, image_size)}
+
+    def spreads(self, layer: str) -> bool:
+        return self._spreads
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
         if not self.watching:

@@ -53,6 +53,8 @@ class GradCAM(GradientSource):
     R. R. Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
     """
 
+    reads_layers = True
+
     def __init__(
         self,
         layer: str,
@@ -64,6 +66,7 @@ class GradCAM(GradientSource):
         super().__init__(target, second_order, Grid(grid, prefix))
         self.layer = layer
         self._name = layer
+        self._spreads = False
 
     def watch(self, model: nn.Module) -> list[RemovableHandle]:
         matches = find_layers(model, self.layer)
@@ -88,6 +91,16 @@ class GradCAM(GradientSource):
             maps = self.grid.features(features.to(dtype), self._name, image_size)
             weights = self.grid.features(gradient.to(dtype), self._name, image_size).mean((2, 3), keepdim=True)
             return (weights * maps).sum(1).relu()
+
+    def cells(self) -> dict[str, Tensor]:
+        if "features" not in self._taken:
+            raise unseen(self, f"layer {self._name}")
+        image_size = None if self._image is None else self._image[-2:]
+        self._spreads = self._taken["features"].ndim == 4
+        return {self._name: self.grid.features(self._taken["features"], self._name, image_size)}
+
+    def spreads(self, layer: str) -> bool:
+        return self._spreads
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
         if not self.watching:

@@ -38,6 +38,8 @@ class Grid:
         """Batch size of the last forward pass, where the grid was measured in it."""
         self._model: nn.Module | None = None
         self._measured: dict[str, torch.Size] = {}
+        self.refusals: dict[str, str] = {}
+        """Why the cells of a layer lie elsewhere than the picture's (`haa.attention.placing`), by layer."""
 
     def attach(self, model: nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
         """Start to measure the grid in each forward pass, and return the handles of the hooks that do so."""
@@ -66,6 +68,7 @@ class Grid:
             InputError: If the number of tokens is not what the grid and the prefix add up to.
         """
         size, prefix = self.size(layer), self.prefix_of(x.shape[-1], layer)
+        self._refuse_misplaced(layer)
         return x[..., prefix : prefix + size[0] * size[1]].unflatten(-1, size)
 
     def features(self, x: Tensor, layer: str, image: Sequence[int] | None = None) -> Float[Tensor, "b c i j"]:
@@ -86,6 +89,7 @@ class Grid:
             raise InputError(
                 f"layer {layer} gives {tuple(x.shape)}: give a layer of feature maps (b, c, i, j) or tokens (b, n, c)"
             )
+        self._refuse_misplaced(layer)
         if image is None or _alike(x.shape[2:], image):
             return x
         if _alike(x.shape[1:3], image):
@@ -154,6 +158,10 @@ class Grid:
             if not name:
                 return 0, False
             name = name.rpartition(".")[0]
+
+    def _refuse_misplaced(self, layer: str) -> None:
+        if layer in self.refusals:
+            raise InputError(self.refusals[layer])
 
     def _refuse_shuffled(self, layer: str) -> None:
         assert self._model is not None

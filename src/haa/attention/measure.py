@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from haa.attention.source import Source
+from haa.attention.untouched import untouched
 
 
 def measure(source: Source, model: nn.Module, *args: Any, **kwargs: Any) -> Float[Tensor, "b i j"]:
@@ -55,34 +54,3 @@ def measure(source: Source, model: nn.Module, *args: Any, **kwargs: Any) -> Floa
 
 def _usable(x: Tensor) -> Tensor:
     return x.clone() if x.is_inference() else x.detach()
-
-
-@contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Run a model in evaluation mode and leave it, and the random state, as they were.
-
-    Example:
-        >>> model = nn.BatchNorm1d(2)
-        >>> with untouched(model):
-        ...     model.training
-        False
-        >>> model.training
-        True
-    """
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers() if not buffer.is_inference()]
-    devices = {x.device for x in (*model.parameters(), *model.buffers()) if x.device.type not in ("cpu", "meta")}
-    kind = next((device.type for device in devices), "cuda")
-    with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
-        try:
-            for module, _ in modes:
-                module.training = False  # not eval(), which a module may override to do more
-            yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
-            with torch.no_grad():
-                for buffer, version, saved in buffers:
-                    # a write, even of equal values, breaks a graph that needs the buffer
-                    if buffer._version != version:
-                        buffer.copy_(saved)

@@ -17,12 +17,12 @@ from torch.overrides import TorchFunctionMode
 Weights = Callable[[slice], Tensor]
 """Function from queries to their weights: ``(b, heads, queries, keys)``, or with batch and heads in one dimension."""
 
-_SOFTMAX = {F.softmax, torch.softmax, Tensor.softmax}
-_SAME = {
+SOFTMAX = {F.softmax, torch.softmax, Tensor.softmax}
+SAME = {
     *(F.dropout, torch.dropout, F.dropout1d, Tensor.to, Tensor.type_as, Tensor.type, Tensor.contiguous),
     *(Tensor.float, Tensor.half, Tensor.bfloat16, Tensor.double, Tensor.view, Tensor.reshape),
 }
-_PRODUCT = {torch.matmul, torch.bmm, torch.einsum, Tensor.matmul, Tensor.bmm, Tensor.__matmul__}
+PRODUCT = {torch.matmul, torch.bmm, torch.einsum, Tensor.matmul, Tensor.bmm, Tensor.__matmul__}
 
 
 @dataclass
@@ -59,11 +59,11 @@ class AttentionMode(TorchFunctionMode):
             self.calls.append(Call(_fused(*args, **kwargs), folded=False))
         elif func is F.multi_head_attention_forward:
             self.calls.append(Call(_multi_head(args, kwargs), folded=False))
-        elif func in _SOFTMAX:
+        elif func in SOFTMAX:
             self._seen[id(output)] = (output, output)
-        elif func in _SAME and id(args[0]) in self._seen:
+        elif func in SAME and id(args[0]) in self._seen:
             self._seen[id(output)] = (output, self._seen[id(args[0])][1])
-        elif func in _PRODUCT:
+        elif func in PRODUCT:
             # a softmax is attention only if it weighs values; gates and mixtures of heads do not
             for operand in args:
                 if id(operand) in self._seen:

@@ -16,6 +16,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from haa.attention.grid import Grid
 from haa.attention.layers import refuse_compiled
+from haa.attention.placing import is_image, refusals
 from haa.errors import InputError
 
 # never entered, so that it tracks no module: it only tells whether a backward pass is running
@@ -57,6 +58,11 @@ class Source(ABC):
     needs_graph: ClassVar[bool] = False
     """Whether there is a map only if the forward pass runs with gradients."""
 
+    reads_layers: ClassVar[bool] = False
+    """Whether the map is one of layers, which say with `cells` what they saw."""
+    reads_logs: ClassVar[bool] = False
+    """Whether `cells` are logarithms of shares."""
+
     _alone: ClassVar[Source | None] = None
 
     def __init__(self, grid: Grid | None = None) -> None:
@@ -66,6 +72,7 @@ class Source(ABC):
         self._handles: list[RemovableHandle] = []
         self._depth = 0
         self._recording = False
+        self._tries = False
         self._image: torch.Size | None = None
         self._output: Any = None
 
@@ -148,6 +155,8 @@ class Source(ABC):
             self.clear()
         image_shapes = (x.shape for x in (*args, *kwargs.values()) if is_image(x))
         self._image = next(image_shapes, None)
+        if self._image is not None and Source._alone in (None, self) and not self._tries:
+            self.grid.refusals = refusals(self, model, args, kwargs)
         return self.begin(args, kwargs)
 
     def _end(self, model: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
@@ -156,6 +165,30 @@ class Source(ABC):
         self._depth -= 1
         if self._depth == 0:
             self.end(output)
+
+    def cells(self) -> dict[str, Float[Tensor, "b c i j"]]:
+        """Return what was seen of the last forward pass on the grid, by layer, to see where its cells lie.
+
+        Only asked of a source that reads layers.
+
+        Raises:
+            InputError: As `read`.
+        """
+        raise NotImplementedError
+
+    def spreads(self, layer: str) -> bool:
+        """Return whether a layer gives maps as convolutions make them, of which no cell has its own part of the picture."""
+        return False
+
+    def reads(self) -> tuple[Any, ...]:
+        """Return what is read, where, and with which grid: sources that read the same have the same."""
+        named = [str(getattr(self, name, None)) for name in ("layer", "layers", "query")]
+        return type(self).__name__, *named, str(self.grid.grid), self.grid.prefix
+
+    @staticmethod
+    def stand_alone(source: Source | None) -> None:
+        """Let this source alone watch what runs from now on; None lets all."""
+        Source._alone = source
 
     def unattached(self) -> Self:
         """Return a copy of this source that watches nothing."""
@@ -168,11 +201,6 @@ class Source(ABC):
         # a copy of the model (for averaged weights, for another process) copies its hooks, and this object with them;
         # the copy does not carry the last forward pass
         return {**self.__dict__, "_taken": {}, "_output": None, "_image": None}
-
-
-def is_image(x: Any) -> bool:
-    """Return whether an argument of a model is a batch of images (b, c, h, w)."""
-    return isinstance(x, Tensor) and x.ndim == 4 and x.is_floating_point()
 
 
 def unseen(source: Source, what: str) -> InputError:

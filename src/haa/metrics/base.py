@@ -77,7 +77,19 @@ class SampleMean(Metric):
             # declared again, so that `reset` restores a float32 zero as well
             self.add_state("sum", torch.zeros_like(total), dist_reduce_fx="sum")
             self.sum = total
-        return super()._apply(fn, exclude_state)
+        return super()._apply(in_own_type(fn), exclude_state)
+
+
+def in_own_type(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return a function that moves tensors as ``fn`` does and leaves them their type.
+
+    ``module.half()``, and with it Lightning's ``16-true``, would make a metric add up in half precision.
+
+    Example:
+        >>> in_own_type(torch.Tensor.half)(torch.ones(1)).dtype
+        torch.float32
+    """
+    return lambda tensor: fn(tensor).to(tensor.dtype)
 
 
 class FixationMetric(SampleMean):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+from haa.metrics.base import in_own_type
 
 
 class MeanLoss(Metric):
@@ -29,12 +32,15 @@ class MeanLoss(Metric):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("total", torch.zeros((), dtype=torch.float32), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.float32), dist_reduce_fx="sum")
 
     def update(self, loss: Tensor, count: Tensor | int) -> None:
         self.total += loss.detach() * count
         self.count += count
+
+    def _apply(self, fn: Callable[..., Tensor], exclude_state: Any = "") -> Any:
+        return super()._apply(in_own_type(fn), exclude_state)
 
     def compute(self) -> Tensor:
         return self.total / self.count
