@@ -78,7 +78,9 @@ def _picture(ending: str, mode: str, options: dict[str, Any], folder: Path, made
     (image.convert("P") if mode == "P" else image).save(path, **options)
 
     def read() -> Any:
-        return image_size(path), read_image(path).numpy(), read_map(path).numpy(), read_mask(path).numpy()
+        colours = image_size(path), read_image(path).numpy()
+        # noise in colours is neither a map nor a mask
+        return colours if mode in ("RGB", "P") else (*colours, read_map(path).numpy(), read_mask(path).numpy())
 
     return Prepared([path], read)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeGuard
 
@@ -121,3 +122,10 @@ def check_batch(batch: Any) -> None:
     if not isinstance(batch, Mapping) or "image" not in batch:
         keys = f"has {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else f"is a {type(batch).__name__}"
         raise InputError(f"the batch {keys}: alignment needs a mapping with image, and fixations or density")
+    points = batch.get("fixations")
+    if isinstance(points, Tensor) and points.dtype in (torch.float16, torch.bfloat16):
+        warnings.warn(
+            f"fixations come in {str(points.dtype).removeprefix('torch.')}, which holds a coordinate of 1,000 pixels "
+            "to half a pixel at best: leave them in float32 where you cast the batch",
+            stacklevel=3,
+        )

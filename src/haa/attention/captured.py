@@ -57,9 +57,12 @@ class AttentionWeights(Source):
         return handles
 
     def cells(self) -> dict[str, Tensor]:
-        shares = {layer: [self.weights(layer, call) for call in self.calls(layer)] for layer in self._modules}
-        found = {layer: torch.cat(parts, 1) for layer, parts in shares.items()}
-        return {layer: self.grid.tokens(values.clamp_min(1e-30).log(), layer) for layer, values in found.items()}
+        # head by head: what all keys of a query lose to one of them is a common factor in a head alone
+        shares = {
+            layer: torch.cat([self._by_head(layer, call, ALL).flatten(1, 2) for call in self.calls(layer)], 1)
+            for layer in self._modules
+        }
+        return {layer: self.grid.tokens(values.clamp_min(1e-30).log(), layer) for layer, values in shares.items()}
 
     def weights(self, layer: str, call: Call, rows: slice = ALL) -> Float[Tensor, "b rows k"]:
         """Return the attention weights of a layer's queries, averaged over the chosen heads.
@@ -73,6 +76,9 @@ class AttentionWeights(Source):
             InputError: If batch and heads cannot be told apart, the weights are not one set for each image, or a head
                 is not there.
         """
+        return self._by_head(layer, call, rows).mean(1)
+
+    def _by_head(self, layer: str, call: Call, rows: slice) -> Float[Tensor, "b heads rows k"]:
         weights = call.weights(rows)
         batch = self.grid.batch_of(layer) or (self._image[0] if self._image is not None else None)
         if call.folded:
@@ -85,7 +91,7 @@ class AttentionWeights(Source):
                 f"{batch} images (windows, beams?), which lie on no grid: use gradcam or feature_norm there"
             )
         self._check_heads(layer, weights.shape[1])
-        return (weights if self.heads is None else weights[:, self.heads]).mean(1)
+        return weights if self.heads is None else weights[:, self.heads]
 
     def calls(self, layer: str) -> list[Call]:
         """Return the attentions that a layer computed in the last forward pass, at least one.

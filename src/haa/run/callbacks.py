@@ -77,7 +77,7 @@ class Pictures(pl.Callback):
         if not trainer.is_global_zero or not isinstance(pl_module, AlignedModule):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        drawn: dict[str, list[Any]] = defaultdict(list)  # lists, because pictures may differ in size
+        drawn: Any = defaultdict(list)  # lists, because pictures may differ in size
         pictures: Any = defaultdict(list)
         words: list[list[str]] = []
         maps_of_words: list[Tensor] = []
@@ -94,9 +94,11 @@ class Pictures(pl.Callback):
             maps, text = (getattr(output.prediction, name, None) for name in ("attention", "text"))
             if maps is not None and text is not None:
                 words += [sentence.split() for sentence in text]
-                maps_of_words += maps
+                maps_of_words += list(maps)
         whose = "inserted map" if pl_module.oracle else "machine map"
-        figure = side_by_side(pictures, **drawn, rows=self.samples, simulated=data.dataset("val").simulated, whose=whose)
+        figure = side_by_side(
+            pictures, **drawn, rows=self.samples, simulated=data.dataset("val").simulated, whose=whose
+        )
         self._keep(trainer, "val", figure)
         if words:
             self._keep(trainer, "val_words", word_strips(pictures, words, maps_of_words, rows=self.samples))

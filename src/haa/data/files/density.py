@@ -99,7 +99,7 @@ def _is_dots(values: np.ndarray) -> bool:
 
 
 def _is_light(values: np.ndarray, top: float) -> bool:
-    return np.count_nonzero(values > 0.8 * top) > 0.9 * values.size
+    return int(np.count_nonzero(values > 0.8 * top)) > 0.9 * values.size
 
 
 def _dotted(values: np.ndarray, top: float) -> bool:

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -117,7 +117,8 @@ def has_sixteen_bits(image: Image.Image) -> bool:
     """Return whether a picture that is not loaded yet is stored with 16 bits a value, of which Pillow keeps 8."""
     if image.format == "TIFF":
         return 16 in image.tag_v2.get(_BITS, ())  # type: ignore[attr-defined]
-    return any("16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    tiles: list[tuple[Any, ...]] = getattr(image, "tile", [])
+    return any("16" in str(tile[3]) for tile in tiles)
 
 
 def refuse_few_bits(brightest: int, path: str | Path) -> None:
@@ -177,7 +178,8 @@ def _exif(image: Image.Image) -> Image.Exif:
     """Return the EXIF data of a picture; of a PNG, without decoding it, unless they follow the pixels."""
     if image.format != "PNG" or "exif" in image.info:
         return image.getexif()
-    if image.fp is not None and _follows_pixels(image.fp):
+    file: BinaryIO | None = getattr(image, "fp", None)
+    if file is not None and _follows_pixels(file):
         return image.getexif()
     return Image.Image.getexif(image)
 
