@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from haa.data.shapes import Shapes
+from haa.evaluation import maps as module
 from haa.run_folder import Maps, chosen
 
 SMALL = ("epochs=1", "callbacks.pictures=null", "data.train=32", "data.val=16", "data.test=80", "loader.batch_size=16")
@@ -66,3 +67,16 @@ def test_a_class_is_named(haa):
     right = dict(zip(table["id"], table["top1"], strict=True))
     assert set(maps.text) <= set(Shapes("test", task="finegrained", test=80).classes)
     assert [text == said for text, said in zip(maps.text, maps.said, strict=True)] == [right[name] for name in maps.id]
+
+
+def test_maps_of_different_shapes_are_stretched_to_one_grid():
+    upright, lying = torch.tensor([[1.0, 4.0]] * 4), torch.tensor([[1.0, 1.0, 4.0, 4.0]] * 2)
+    found = module._stacked([upright, lying, torch.full((2, 4), torch.nan)])
+    assert found.shape == (3, 4, 4)
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found[1], [[0.25, 0.25, 1, 1]] * 4)
+    np.testing.assert_allclose(found[0], [[0.25, 0.4375, 0.8125, 1]] * 4, atol=1e-3)
+    assert np.isnan(found[2]).all()
+    assert module._stacked([torch.zeros(0, 4, 2), torch.zeros(0, 2, 4)]).shape == (2, 0, 4, 4)
+    picture = Image.open(io.BytesIO(module._jpeg(torch.rand(3, 64, 64), 0.5)))
+    assert picture.size == (64, 32)

@@ -44,6 +44,25 @@ def test_a_sample_without_gaze_says_so_and_shows_no_difference():
     assert [len(axis.images) for axis in figure.axes] == [1, 2, 2, 2, 1, 1, 2, 1]
 
 
+def test_pictures_of_different_sizes_keep_their_shapes_and_say_whose_map_is_shown():
+    images = [torch.rand(3, 4, 4), torch.rand(3, 6, 3)]
+    batch = {"image": images, "id": ["one", "two"], "native_size": [(48, 96), (60, 30)]}  # the first was stretched
+    maps = [torch.rand(2, 2), torch.rand(3, 2)]
+    human = [torch.rand(4, 4), torch.rand(6, 3)]
+    figure = side_by_side(batch, human, [True, True], maps, whose="inserted map")
+    figure.canvas.draw()
+    boxes = [axis.get_window_extent() for axis in figure.axes]
+    shapes = [box.height / box.width for box in boxes]
+    np.testing.assert_allclose(shapes, [0.5] * 4 + [2.0] * 4, rtol=0.02)
+    assert heads(figure.axes)[:3] == ["image, fixations", "human map", "inserted map"]
+    published = {"image": images, "id": ["one", "two"], "density": human}
+    assert heads(side_by_side(published, human, [True, True], maps).axes)[:2] == ["image", "human map, as published"]
+    strips = word_strips(batch, [["a"], ["b", "c"]], [torch.rand(1, 2, 2), torch.rand(2, 3, 2)])
+    strips.canvas.draw()
+    drawn = [axis.get_window_extent() for axis in strips.axes if axis.images]
+    np.testing.assert_allclose([box.height / box.width for box in drawn], [0.5, 2.0, 2.0], rtol=0.02)
+
+
 @pytest.mark.parametrize(("words", "lines"), [(3, 1), (8, 1), (11, 2)])
 def test_each_word_stands_over_its_map(words, lines):
     text = [str(k) for k in range(words)]

@@ -12,8 +12,8 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from haa import checkpoint
-from haa.data.files.density import read_density
 from haa.cli import main as cli
+from haa.data.files.density import read_density
 
 SMALL = (
     "trainer=debug",

@@ -9,7 +9,10 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-GAZE = ("fixations", "own_fixations", "native_fixations", "density", "own_density")
+GAZE = (
+    *("fixations", "own_fixations", "native_fixations", "weights", "own_weights", "native_weights"),
+    *("density", "own_density"),
+)
 """Keys of a batch whose tensors are never cast."""
 
 Named = Callable[[Any], Mapping[str, Any]]

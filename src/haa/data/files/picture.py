@@ -141,7 +141,7 @@ def grey(image: Image.Image, path: str | Path) -> np.ndarray:
     """
     if has_transparency(image):
         whole = image.convert("RGBA")
-        if whole.getextrema()[3] != (255, 255):
+        if whole.getchannel("A").getextrema()[0] != 255:
             raise InputError(f"{path} is transparent in places, which may be the map or hide it: save it in grey")
         image = whole.convert("RGB")
     if image.mode in ("1", "L"):
