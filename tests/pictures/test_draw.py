@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -50,16 +52,16 @@ def test_pictures_of_different_sizes_keep_their_shapes_and_say_whose_map_is_show
     maps = [torch.rand(2, 2), torch.rand(3, 2)]
     human = [torch.rand(4, 4), torch.rand(6, 3)]
     figure = side_by_side(batch, human, [True, True], maps, whose="inserted map")
-    figure.canvas.draw()
-    boxes = [axis.get_window_extent() for axis in figure.axes]
+    figure.savefig(io.BytesIO())
+    boxes = [axis.bbox for axis in figure.axes]
     shapes = [box.height / box.width for box in boxes]
     np.testing.assert_allclose(shapes, [0.5] * 4 + [2.0] * 4, rtol=0.02)
     assert heads(figure.axes)[:3] == ["image, fixations", "human map", "inserted map"]
     published = {"image": images, "id": ["one", "two"], "density": human}
     assert heads(side_by_side(published, human, [True, True], maps).axes)[:2] == ["image", "human map, as published"]
     strips = word_strips(batch, [["a"], ["b", "c"]], [torch.rand(1, 2, 2), torch.rand(2, 3, 2)])
-    strips.canvas.draw()
-    drawn = [axis.get_window_extent() for axis in strips.axes if axis.images]
+    strips.savefig(io.BytesIO())
+    drawn = [axis.bbox for axis in strips.axes if axis.images]
     np.testing.assert_allclose([box.height / box.width for box in drawn], [0.5, 2.0, 2.0], rtol=0.02)
 
 

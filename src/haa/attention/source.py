@@ -177,7 +177,7 @@ class Source(ABC):
         raise NotImplementedError
 
     def spreads(self, layer: str) -> bool:
-        """Return whether a layer gives maps as convolutions make them, of which no cell has its own part of the picture."""
+        """Return whether no cell of a layer has a part of the picture of its own, as where convolutions made it."""
         return False
 
     def reads(self) -> tuple[Any, ...]:

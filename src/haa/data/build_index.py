@@ -19,12 +19,14 @@ import pyarrow.parquet as pq
 
 from haa.data import scan
 from haa.data.dataset import Split
-from haa.data.files import image, picture, video
+from haa.data.files import image as image_files
+from haa.data.files import picture as picture_files
+from haa.data.files import video
 from haa.data.files.image import image_size
 from haa.data.files.listing import matching
 from haa.data.scan import COLUMNS, Fault, Scannable, check_gaze, check_splits, note, record_batch, scanned, sources
 from haa.data.splits import assign_splits, same_picture
-from haa.disk import built_once, stored
+from haa.disk import built_once
 from haa.disk.stored import Pieces, RowWriter, seal, write_json
 from haa.errors import InputError, reading, writing
 from haa.printing.progress import progress
@@ -44,6 +46,7 @@ FILES = "files.arrow"
 TEXTS = ("question", "answers", "captions", "label")
 """Columns that a sample carries as they are."""
 
+_DECODERS = (image_files.__file__, picture_files.__file__, video.__file__)
 GAZE = ("height", "width", "x", "y", "duration", "subject", "frame", "density_content")
 """Columns that say where people looked."""
 
@@ -119,7 +122,7 @@ def _key(dataset: Scannable, arguments: Mapping[str, Any]) -> str:
             break
         digest.update(f"{cls.__module__}.{cls.__qualname__}".encode())
         digest.update(_code(cls))
-    for path in (__file__, scan.__file__, stored.__file__, image.__file__, picture.__file__, video.__file__):
+    for path in (__file__, scan.__file__, *_DECODERS):
         digest.update(Path(path).read_bytes())
     files = [(str(path), _stat(path)) for path in sources(dataset)]
     digest.update(json.dumps([str(dataset.root.resolve()), arguments, files], sort_keys=True, default=str).encode())

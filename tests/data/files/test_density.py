@@ -131,7 +131,7 @@ def test_pictures_of_dots_are_refused(tmp_path, size, count, kind):
     negative = Image.fromarray(255 - np.array(picture))
     for name, image in (("a.png", picture), ("a.jpg", picture), ("a.bmp", negative)):
         image.save(tmp_path / name)
-        with pytest.raises(InputError, match="picture of dots.*fixations"):
+        with pytest.raises(InputError, match=r"picture of dots.*fixations"):
             read_density(tmp_path / name)
 
 

@@ -66,7 +66,7 @@ def opened(path: str | Path, pixels: bool = True) -> Iterator[Image.Image]:
                 yield image
                 return
             if image.format == "PNG":
-                image.verify()  # all checksums: decoding stops at the last pixel, before that of a part that was cut off
+                image.verify()  # all checksums: decoding stops at the last pixel, before what was cut off
         with Image.open(path, formats=FORMATS) as image:
             if image.format == "TIFF":
                 image.filename = ""  # else Pillow maps the file, one that lies on its side in the wrong shape

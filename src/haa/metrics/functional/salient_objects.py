@@ -35,8 +35,8 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
       of ``e_curve``.
     - ``f_curve``, ``e_curve``, ``precision``, ``recall``: ``(b, 256)``, index t for threshold t.
 
-    PySODMetrics takes a mask's value of 128 for background. It reads uint8 predictions only. Floating point ones are not rounded to 256 levels here, so a saved PNG
-    scores a little differently from the map that it was made from.
+    PySODMetrics takes a mask's value of 128 for background. It reads uint8 predictions only. Floating point ones are
+    not rounded to 256 levels here, so a saved PNG scores a little differently from the map that it was made from.
 
     Args:
         prediction: Saliency maps.
