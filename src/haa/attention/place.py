@@ -70,7 +70,7 @@ def misplaced(change: Float[Tensor, "k i j"], cells: list[tuple[int, int]], spre
         change: How much each cell of the layer has changed, for each region.
         cells: Row and column of each region, on the grid of the layer.
         spreads: Whether a change may spread, as convolutions make it: then nothing is said of a layer of which no cell
-            has half of the change.
+            has half of the change, nor of a grid of fewer than 4 cells to a side.
 
     Example:
         >>> cells = regions(4, 4)
@@ -85,7 +85,7 @@ def misplaced(change: Float[Tensor, "k i j"], cells: list[tuple[int, int]], spre
     seen = (peak > 0) & peak.isfinite()
     if int(seen.sum()) < min(4, len(cells)):
         return None
-    if spreads and (peak[seen] / whole[seen]).median() < 0.5:
+    if spreads and (min(change.shape[1:]) < 4 or (peak[seen] / whole[seen]).median() < 0.5):
         return None
     share = (change[seen] / peak[seen][:, None, None]).pow(4)
     share = share / share.sum((1, 2), keepdim=True)
@@ -95,19 +95,19 @@ def misplaced(change: Float[Tensor, "k i j"], cells: list[tuple[int, int]], spre
         if length == 1:
             continue
         found = (marginal.double().cpu() * torch.arange(length)).sum(1)
-        off = found - expected[:, axis]
+        off, agrees = found - expected[:, axis], _agreement(found, expected[:, axis])
         # a picture that is padded up to whole patches is off by up to a cell at its end
-        if not (
-            abs(off.median()) < 0.75 and (spreads or off.abs().mean() < MEAN_OFF) and _agree(found, expected[:, axis])
-        ):
+        if agrees < (0.0 if spreads else AGREEMENT):
+            return True
+        if not spreads and not (abs(off.median()) < 0.75 and off.abs().mean() < MEAN_OFF):
             return True
     return False
 
 
-def _agree(found: Tensor, expected: Tensor) -> bool:
+def _agreement(found: Tensor, expected: Tensor) -> float:
     if expected.std() == 0:
-        return True
-    return bool(found.std() > 0) and bool(torch.corrcoef(torch.stack([found, expected]))[0, 1] > AGREEMENT)
+        return 1.0
+    return float(torch.corrcoef(torch.stack([found, expected]))[0, 1]) if found.std() > 0 else -1.0
 
 
 def difference(after: Mapping[str, Tensor], before: Mapping[str, Tensor], logs: bool) -> dict[str, Tensor]:
