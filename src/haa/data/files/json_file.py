@@ -34,8 +34,8 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> Any:
         keys: Keys that the file's object must have.
 
     Raises:
-        InputError: If the file is missing, is no JSON, has a key twice, is nested as no data set is, has more than `BYTES`, or is no
-            object with these keys.
+        InputError: If the file is missing, is no JSON, has a key twice, is nested as no data set is, has more than
+            `BYTES`, or is no object with these keys.
 
     Example:
         >>> import tempfile
