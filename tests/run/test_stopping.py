@@ -28,16 +28,21 @@ with stoppable():
 """
 
 
+def _as_in_a_terminal() -> None:
+    # a shell starts what runs in the background with SIGINT ignored, nohup with SIGHUP
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def program(*names: str, code: str = PROGRAM, **environment: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-c", code, *names]
-    # a shell starts what runs in the background with SIGINT ignored
     return subprocess.run(
         words,
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, **environment},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=_as_in_a_terminal,
     )
 
 

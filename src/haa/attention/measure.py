@@ -35,21 +35,21 @@ def measure(source: Source, model: nn.Module, *args: Any, **kwargs: Any) -> Floa
     probe = source.unattached()
     if hasattr(probe, "second_order"):
         probe.second_order = False
-    previous = Source._alone
-    Source._alone = probe
-    try:
-        with torch.inference_mode(False), torch.set_grad_enabled(probe.needs_graph), untouched(model):
-            # tensors made in inference mode cannot be differentiated; copies of them can
-            # tree_map_only has no public name, but it knows the output classes that transformers registers with torch
-            args, kwargs = tree_map_only(Tensor, _usable, (args, kwargs))
-            probe.attach(model)
-            try:
-                model(*args, **kwargs)
-                return probe.read().detach()
-            finally:
-                probe.detach()
-    finally:
-        Source._alone = previous
+    with (
+        probe.alone(),
+        torch.inference_mode(False),
+        torch.set_grad_enabled(probe.needs_graph),
+        untouched(model),
+    ):
+        # tensors made in inference mode cannot be differentiated; copies of them can
+        # tree_map_only has no public name, but it knows the output classes that transformers registers with torch
+        args, kwargs = tree_map_only(Tensor, _usable, (args, kwargs))
+        probe.attach(model)
+        try:
+            model(*args, **kwargs)
+            return probe.read().detach()
+        finally:
+            probe.detach()
 
 
 def _usable(x: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, Self
 from weakref import WeakKeyDictionary
 
 import torch
@@ -14,14 +15,27 @@ from haa.attention.place import COPIES, REGIONS, OwnValue, changed, difference, 
 from haa.attention.untouched import untouched
 from haa.errors import InputError, reason
 
-if TYPE_CHECKING:
-    from haa.attention.source import Source
-
 _VERDICTS: WeakKeyDictionary[nn.Module, dict[Any, dict[str, str]]] = WeakKeyDictionary()
 _PLAIN = (Tensor, bool, int, float, str, type(None), torch.dtype, torch.device)
 
 
-def refusals(source: Source, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, str]:
+class Tried(Protocol):
+    """What layers are tried with: `haa.attention.source.Source`, whose methods these are."""
+
+    @property
+    def reads_layers(self) -> bool: ...
+    @property
+    def reads_logs(self) -> bool: ...
+    def reads(self) -> tuple[Any, ...]: ...
+    def unattached(self) -> Self: ...
+    def alone(self, tries: bool = False) -> AbstractContextManager[None]: ...
+    def attach(self, model: nn.Module) -> None: ...
+    def detach(self) -> None: ...
+    def cells(self) -> dict[str, Tensor]: ...
+    def spreads(self, layer: str) -> bool: ...
+
+
+def refusals(source: Tried, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, str]:
     """Return why layers of a source are no maps of the picture, by layer; an empty dict where nothing speaks against.
 
     The model runs some times more, in evaluation mode and without a graph, before the first pass on pictures of this
@@ -54,7 +68,7 @@ def is_image(x: Any) -> bool:
 
 
 def _tried(
-    source: Source, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], image: Tensor, alone: bool
+    source: Tried, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], image: Tensor, alone: bool
 ) -> dict[str, str]:
     pictures = image.detach()
     if alone:
@@ -69,10 +83,8 @@ def _tried(
             model(*map(swap, args), **{name: swap(value) for name, value in kwargs.items()})
         return twin.cells()
 
-    twin, previous = source.unattached(), type(source)._alone
-    twin._tries = True
-    with torch.no_grad(), untouched(model):
-        type(source).stand_alone(twin)
+    twin = source.unattached()
+    with torch.no_grad(), untouched(model), twin.alone(tries=True):
         try:
             twin.attach(model)
             before = cells(pictures)
@@ -100,7 +112,6 @@ def _tried(
             return {}
         finally:
             twin.detach()
-            type(source).stand_alone(previous)
     return {
         layer: _why(layer, grids[layer])
         for layer, parts in found.items()

@@ -185,10 +185,19 @@ class Source(ABC):
         named = [str(getattr(self, name, None)) for name in ("layer", "layers", "query")]
         return type(self).__name__, *named, str(self.grid.grid), self.grid.prefix
 
-    @staticmethod
-    def stand_alone(source: Source | None) -> None:
-        """Let this source alone watch what runs from now on; None lets all."""
-        Source._alone = source
+    @contextmanager
+    def alone(self, tries: bool = False) -> Iterator[None]:
+        """Let this source alone watch what runs within.
+
+        Args:
+            tries: Whether that is to try its layers, so that there is no verdict on them yet.
+        """
+        previous, Source._alone = Source._alone, self
+        self._tries = tries
+        try:
+            yield
+        finally:
+            Source._alone = previous
 
     def unattached(self) -> Self:
         """Return a copy of this source that watches nothing."""
