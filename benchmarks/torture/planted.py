@@ -70,7 +70,7 @@ def video(path: Path, frames: int = 5, codec: str = "mpeg4") -> Path:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = W, H, "yuv420p"
         for number in range(frames):
-            pixels = np.full((H, W, 3), 10 * number + len(path.stem), dtype=np.uint8)
+            pixels = np.full((H, W, 3), 10 * number + 5 * (sum(path.stem.encode()) % 30), dtype=np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
     return path
