@@ -83,6 +83,11 @@ class Gaze:
         if self.weight is not None and not (self.weight >= 0).all():
             raise InputError("a gaze weight is negative or no number: give 0 to what does not count")
 
+    @property
+    def weights(self) -> Float[Tensor, " n"]:
+        """Weight of each fixation, 1 where all weigh alike."""
+        return torch.ones(len(self.points)) if self.weight is None else self.weight
+
     def of(self, *subjects: int) -> Gaze:
         """Return the fixations of these people alone.
 

@@ -8,17 +8,15 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from haa.attention.gradient import GradientSource
 from haa.attention.grid import Grid, first_tensor
-from haa.attention.layers import find_layers
-from haa.attention.source import unseen
+from haa.attention.one_layer import OneLayer
 from haa.attention.target import top_class
 from haa.errors import InputError
 
 
-class GradCAM(GradientSource):
+class GradCAM(OneLayer, GradientSource):
     r"""Sum of a layer's feature maps, each weighed by how much the score gains from it.
 
     .. math:: \mathrm{ReLU}\Big(\sum_c \Big(\frac{1}{ij} \sum_{ij} \frac{\partial y}{\partial F_{cij}}\Big) F_c\Big)
@@ -53,8 +51,6 @@ class GradCAM(GradientSource):
     R. R. Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
     """
 
-    reads_layers = True
-
     def __init__(
         self,
         layer: str,
@@ -63,17 +59,9 @@ class GradCAM(GradientSource):
         grid: Sequence[int] | str | None = None,
         prefix: int | None = None,
     ) -> None:
-        super().__init__(target, second_order, Grid(grid, prefix))
+        GradientSource.__init__(self, target, second_order, Grid(grid, prefix))
         self.layer = layer
         self._name = layer
-        self._spreads = False
-
-    def watch(self, model: nn.Module) -> list[RemovableHandle]:
-        matches = find_layers(model, self.layer)
-        if len(matches) > 1:
-            raise InputError(f"layer {self.layer} means several layers, {', '.join(matches)}: name one")
-        ((self._name, module),) = matches.items()
-        return [module.register_forward_hook(self._take)]
 
     def read(self, score: Tensor | None = None) -> Float[Tensor, "b i j"]:
         """Return the map of the last forward pass.
@@ -81,26 +69,13 @@ class GradCAM(GradientSource):
         Args:
             score: Score to differentiate, one value per sample or their sum. None takes ``target`` of the output.
         """
-        if "features" not in self._taken:
-            raise unseen(self, f"layer {self._name}")
-        features = self._taken["features"]
+        features = self.features
         gradient = self.gradient(features, score, f"layer {self._name}")
-        image_size = None if self._image is None else self._image[-2:]
         with torch.autocast(features.device.type, enabled=False):
             dtype = torch.promote_types(features.dtype, torch.float32)
-            maps = self.grid.features(features.to(dtype), self._name, image_size)
-            weights = self.grid.features(gradient.to(dtype), self._name, image_size).mean((2, 3), keepdim=True)
+            maps = self.on_grid(features.to(dtype))
+            weights = self.on_grid(gradient.to(dtype)).mean((2, 3), keepdim=True)
             return (weights * maps).sum(1).relu()
-
-    def cells(self) -> dict[str, Tensor]:
-        if "features" not in self._taken:
-            raise unseen(self, f"layer {self._name}")
-        image_size = None if self._image is None else self._image[-2:]
-        self._spreads = self._taken["features"].ndim == 4
-        return {self._name: self.grid.features(self._taken["features"], self._name, image_size)}
-
-    def spreads(self, layer: str) -> bool:
-        return self._spreads
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
         if not self.watching:

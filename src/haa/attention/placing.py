@@ -99,6 +99,7 @@ def _tried(
                 change = difference(cells(changed(pictures, part, finest)), before, source.reads_logs)
                 for layer, values in change.items():
                     found[layer].append(values[: len(part)])
+            spread = {layer: twin.spreads(layer) for layer in before}
         except InputError:
             return {}  # the source says the same of the pass itself
         except Exception as error:
@@ -115,7 +116,7 @@ def _tried(
     return {
         layer: _why(layer, grids[layer])
         for layer, parts in found.items()
-        if misplaced(torch.cat(parts), [_on(cell, finest, grids[layer]) for cell in places], twin.spreads(layer))
+        if misplaced(torch.cat(parts), [_on(cell, finest, grids[layer]) for cell in places], spread[layer])
     }
 
 

@@ -197,16 +197,12 @@ def _score(metrics: MetricCollection, pairs: list[tuple[Tensor, Gaze]], sigma: f
         "fixations": pad([gaze.points for _, gaze in pairs]),
     }
     if any(gaze.weight is not None for _, gaze in pairs):
-        batch["weights"] = pad_sequence([_weight(gaze) for _, gaze in pairs], batch_first=True)
+        batch["weights"] = pad_sequence([gaze.weights for _, gaze in pairs], batch_first=True)
     score(metrics, torch.cat([prediction for prediction, _ in pairs]), batch, sigma)  # type: ignore[arg-type]
 
 
 def _map(gaze: Gaze, sigma: float) -> Tensor:
-    return density(gaze.points[None], gaze.size, sigma * max(gaze.size), weights=_weight(gaze)[None])
-
-
-def _weight(gaze: Gaze) -> Tensor:
-    return torch.ones(len(gaze.points)) if gaze.weight is None else gaze.weight
+    return density(gaze.points[None], gaze.size, sigma * max(gaze.size), weights=gaze.weights[None])
 
 
 def _stretched(prior: Tensor, size: Size) -> Tensor:

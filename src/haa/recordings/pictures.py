@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from haa.data.files.image import image_size
+from haa.data.files.listing import composed, files_below
+from haa.data.readers.folder import SUFFIXES
 from haa.errors import InputError
 from haa.gaze import Size
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 class Pictures:
@@ -36,11 +35,10 @@ class Pictures:
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
             raise InputError(f"images={root} is no folder: give the one that holds the pictures that were shown")
-        found = (path for path in sorted(root.rglob("*")) if path.suffix.lower() in SUFFIXES)
         self.root = root
-        self.paths = [path.relative_to(root).as_posix() for path in found if not path.name.startswith(".")]
+        self.paths = [path.relative_to(root).as_posix() for path in files_below(root, SUFFIXES)]
         if not self.paths:
-            raise InputError(f"images={root} holds no picture ({', '.join(SUFFIXES)}): correct the folder")
+            raise InputError(f"images={root} holds no picture ({', '.join(sorted(SUFFIXES))}): correct the folder")
         self._names: dict[str, list[str]] = defaultdict(list)
         for path in self.paths:
             own = Path(path)
@@ -100,4 +98,4 @@ class Pictures:
 
 
 def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+    return composed(name).casefold()

@@ -84,10 +84,7 @@ def _weights(gazes: Sequence[Gaze | None], frames: int | None, key: str) -> dict
         return {}
     nothing = torch.zeros(0)
 
-    def own(gaze: Gaze) -> Tensor:
-        return torch.ones(len(gaze.points)) if gaze.weight is None else gaze.weight
-
     if frames is None:
-        return {key: pad_sequence([nothing if gaze is None else own(gaze) for gaze in gazes], batch_first=True)}
-    each = [nothing if gaze is None else own(gaze.at(frame)) for gaze in gazes for frame in range(frames)]
+        return {key: pad_sequence([nothing if gaze is None else gaze.weights for gaze in gazes], batch_first=True)}
+    each = [nothing if gaze is None else gaze.at(frame).weights for gaze in gazes for frame in range(frames)]
     return {key: pad_sequence(each, batch_first=True).unflatten(0, (len(gazes), frames))}
