@@ -13,6 +13,7 @@ import itertools
 import json
 import resource
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,18 @@ def _from_checkpoint(draw: Random, folder: Path, path: Path) -> list[str]:
     return [*words, *name]
 
 
+def _save(content: Any, path: Path) -> None:
+    """Write a checkpoint, however deep what it holds is nested."""
+    import torch
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    try:
+        torch.save(content, path)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def _config(draw: Random, number: int, traps: Traps, folder: Path, made: Path) -> tuple[str, Callable[[], Any]]:
     import torch
 
@@ -93,7 +106,7 @@ def _config(draw: Random, number: int, traps: Traps, folder: Path, made: Path) -
     if draw.random() < 0.25:
         config["trust"] = ["os", "distutils", "builtins", "shutil", "haa_torture_canary", "torch", "hydra"]
     path = folder / "evil.ckpt"
-    torch.save(content, path)
+    _save(content, path)
     planted.picture(folder / "images/a.png", size=(32, 32))
     return f"config: {name} at {place}", command.haa(_from_checkpoint(draw, folder, path))
 
@@ -135,10 +148,10 @@ def _content(draw: Random, number: int, traps: Traps, folder: Path, made: Path) 
     words: list[str]
     if name in ("callbacks", "callbacks are text", "loops", "optimizer", "rng", "epoch", "hyperparameters"):
         run = _unfinished(folder, made)
-        torch.save(content, run / "checkpoints/last.ckpt")
+        _save(content, run / "checkpoints/last.ckpt")
         words = ["train", f"resume={run}"]
     else:
-        torch.save(content, folder / "evil.ckpt")
+        _save(content, folder / "evil.ckpt")
         planted.picture(folder / "images/a.png", size=(32, 32))
         words = _from_checkpoint(draw, folder, folder / "evil.ckpt")
     return f"checkpoint: {name}", command.haa(words)
