@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from haa.run.callbacks import Pictures
+
 # two cores are enough for what the tests compute, and more threads make small models slower
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+# one row of pictures at the end of a run is drawn as six are, in half a second in the place of two
+Pictures.__init__.__defaults__ = (1,)
 
 
 @pytest.fixture

@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             count, kinds = SMALL[part] if options.small else (options.count or COUNTS[part], options.kind)
             if options.case is not None:
                 return _one(part, seed, options.kind[0], options.case, place / part)
-            with Progress(console=console) as bar:
+            # no thread, and no streams of its own: workers are forked while it is shown, and would wait for its locks
+            with Progress(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as bar:
                 task = bar.add_task(part, total=count or None)
                 tick = partial(_advance, bar, task)
                 tally = _run(part, seed, count, place / part, options.workers, kinds, until, tick)
@@ -65,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _advance(bar: Progress, task: TaskID, tally: Tally) -> None:
-    bar.update(task, completed=sum(counts.total() for counts in tally.counts.values()))
+    completed = sum(counts.total() for counts in tally.counts.values())
+    if completed - bar.tasks[0].completed >= (bar.tasks[0].total or 0) / 1000:  # a line is drawn in milliseconds
+        bar.update(task, completed=completed, refresh=True)
 
 
 def show(console: Console, part: str, tally: Tally, seconds: float) -> None:
