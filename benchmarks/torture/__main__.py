@@ -27,8 +27,8 @@ COUNTS = {"inputs": 1_000_000, "attacks": 260, "kills": 108, "disks": 60, "evalu
 """How much of each part a full run does; 0 is all there is."""
 
 SMALL = {
-    "inputs": (3000, ["png*", "jpeg", "tiff", "json", "table", "pickle", "archive*", "reader folder"]),
-    "attacks": (22, ["config", "checkpoint", "archive"]),
+    "inputs": (1200, ["png*", "jpeg", "tiff", "json", "table", "pickle", "archive*", "reader folder"]),
+    "attacks": (12, ["config", "checkpoint", "archive"]),
     "kills": (2, ["index", "download"]),
 }
 """What the tests do of it: how many cases, and which kinds."""
