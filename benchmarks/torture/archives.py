@@ -21,8 +21,10 @@ def _zip(*members: tuple[str | zipfile.ZipInfo, bytes]) -> Evil:
         with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in members:
                 if isinstance(name, str):
-                    name = name.replace("OUTSIDE", str(traps.outside))
-                archive.writestr(name, content)
+                    name = zipfile.ZipInfo(name.replace("OUTSIDE", str(traps.outside)))
+                name.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(name, "w") as file:  # writestr takes no empty name
+                    file.write(content)
         return folder / "a.zip"
 
     return make
