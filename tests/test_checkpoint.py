@@ -288,3 +288,10 @@ def test_whose_predicted_gaze_it_was_trained_with_is_in_it_and_no_other_checkpoi
     path = changed(change)
     main(["evaluate", f"checkpoint={path}", "trainer=debug", f"hydra.run.dir={tmp_path / 'evaluated'}"])
     assert json.loads((tmp_path / "evaluated" / "metrics.json").read_text())["gaze_by_digest"] == "0123"
+
+
+@pytest.mark.parametrize("part", ["data", "condition", "loader", "task"])
+@pytest.mark.parametrize("value", [10**400, None, [1], "x"])
+def test_a_config_without_one_of_its_parts_is_refused(changed, part, value):
+    with pytest.raises(InputError, match=rf"changed.ckpt: .*{part}"):
+        checkpoint.load(changed(lambda content: content["haa"]["config"].update({part: value})))

@@ -187,7 +187,7 @@ def _report(draw: Random, number: int, traps: Traps, folder: Path, made: Path) -
     run = root / "one"
     metrics = json.loads((run / "metrics.json").read_text())
     config = yaml.safe_load((run / "config.yaml").read_text())
-    markup = f"<script>{SECRET}</script>"
+    markup = f"<script>alert({number})</script>"
     escape = f"../../../outside/{'PWNED'}"
     letters = "abcdefghijklm"
     laughs = "a: &a [x, x]\n" + "".join(
@@ -340,7 +340,7 @@ def _judge(child: command.Child, status: int, own: Path, before: dict[str, bytes
         return "executed", "its text is markup or a formula in the page"
     written = [path for path in own.rglob("*") if path.is_file() and path.name != "evil.ckpt"]
     leaks = [path for path in written if "study" not in path.parts and SECRET.encode() in path.read_bytes()]
-    if leaks or SECRET in said.replace(f"<script>{SECRET}", ""):
+    if leaks or SECRET in said:
         return "executed", f"the environment is in {leaks[0].relative_to(own) if leaks else 'what it says'}"
     if resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10 > crew.peak() + crew.LIMIT_BYTES:
         return "memory", "more than 2 GB"

@@ -52,7 +52,9 @@ def _train(folder: Path, made: Path) -> Callable[[], None]:
 
 
 def _resume(folder: Path, made: Path) -> Callable[[], None]:
-    if (folder / "run/checkpoints/last.ckpt").is_file() and not (folder / "run/metrics.json").is_file():
+    from haa.run_folder import RunFolder
+
+    if RunFolder(folder / "run").resumable and not (folder / "run/metrics.json").is_file():
         return command.haa(["train", f"resume={folder}/run"])
     return _train(folder, made)
 

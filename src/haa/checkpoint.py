@@ -54,6 +54,10 @@ def read(path: str | Path) -> dict[str, Any]:
     return content
 
 
+PARTS = ("condition", "data", "loader", "model", "task", "trainer")
+"""Parts that the config of every run has."""
+
+
 def to_resume(path: str | Path) -> dict[str, Any]:
     """Return the content of a checkpoint from which training goes on, in the folder in which the checkpoint lies.
 
@@ -104,6 +108,9 @@ def _rebuilt(content: dict[str, Any], trust: Sequence[str]) -> tuple[AlignedModu
     own, weights = content["haa"], content["state_dict"]
     vocabularies = text.unpack(own["vocabularies"])
     cfg = build.checked(OmegaConf.create(modern(_from_elsewhere(own["config"]))), trust)
+    for key in PARTS:
+        if not isinstance(cfg.get(key), DictConfig):
+            raise InputError(f"its config has no {key}: it was not written by haa train")
     try:
         with weights_come_later():
             # first without memory: a config may ask for any size, and the file has its weights

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from haa.disk import make_folder, remove_partial, write_whole
 from haa.disk.bounded import read_arrays, read_mapping
-from haa.errors import reading, writing
+from haa.errors import InputError, reading, writing
 
 SAMPLES = 64
 """Test samples whose maps a run keeps."""
@@ -84,6 +84,21 @@ class RunFolder:
         """Whether it holds a checkpoint."""
         return any(self.last.parent.glob("*.ckpt"))
 
+    def refuse_links(self) -> None:
+        """Refuse a folder in which the name of one of a run's files leads to another place.
+
+        A folder from elsewhere could have another file read, shown, or written over.
+
+        Raises:
+            InputError: If one does.
+        """
+        home = os.path.realpath(self.path)
+        files = (self.lock, self.config, self.made, self.curves, self.last, self.best, self.samples, self.maps)
+        for path in (*files, self.metrics, self.pictures, self.log, self.error, self.overrides):
+            place = os.path.realpath(path)
+            if os.path.commonpath([home, place]) != home:
+                raise InputError(f"{path} is a link to {place}: put the file itself there, or take the link away")
+
     def lock_now(self, wait: bool = False) -> FileLock | None:
         """Return the lock of the folder, acquired; None where another process holds it. It goes with a killed process.
 
@@ -91,9 +106,10 @@ class RunFolder:
             wait: Whether to wait for that process.
 
         Raises:
-            InputError: If the disk refuses it.
+            InputError: If the disk refuses it, or see `refuse_links`.
         """
         make_folder(self.path)
+        self.refuse_links()
         lock = FileLock(self.lock)
         with writing(self.path):
             try:

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from haa.cli import folders
 from haa.cli.folders import OwnFolder
+from haa.errors import InputError
 from haa.run_folder import RunFolder
 
 
@@ -147,3 +148,16 @@ def test_a_folder_below_a_file_or_in_a_place_for_reading_is_one_line(place):
             choose(run_dir=folder)
     with pytest.raises(SystemExit, match="cannot be written"):
         choose(run_dir="file/${now:%Y}")
+
+
+@pytest.mark.parametrize("name", [".lock", "checkpoints", "metrics.csv", "checkpoints/last.ckpt"])
+def test_nothing_is_written_through_a_link(place, name):
+    mine = place / "mine"
+    mine.mkdir()
+    (mine / "a").write_text("mine")
+    link = place / "run" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(mine if name == "checkpoints" else mine / "a")
+    with pytest.raises(InputError, match=rf"{name}\S* is a link to {mine}"):
+        RunFolder(place / "run").lock_now()
+    assert [(path.name, path.read_text()) for path in mine.iterdir()] == [("a", "mine")]

@@ -94,3 +94,20 @@ def test_what_is_no_run_is_named(folder, tmp_path):
         (folder / str(number) / "metrics.json").unlink()
     with pytest.raises(InputError, match="no finished run"):
         collect([folder])
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "config.yaml", "samples.parquet", "metrics.csv"])
+def test_a_name_that_leads_out_of_the_folder_is_not_followed(folder, tmp_path, name):
+    mine = (folder / "0" / name).rename(tmp_path / "mine")
+    (folder / "0" / name).symlink_to(mine)
+    assert [run.folder.name for run in collect([folder])] == ["1", "2", "3"]
+    (lost,) = unfinished([folder])
+    assert lost.damaged
+    assert f"{name} is a link to {mine}: put the file itself there" in lost.error
+
+
+def test_a_link_within_the_folder_is_followed(folder):
+    path = folder / "0" / "metrics.json"
+    path.rename(path.with_name("kept.json"))
+    path.symlink_to("kept.json")
+    assert len(collect([folder])) == 4

@@ -103,3 +103,14 @@ def test_at_any_moment_of_a_kill_there_is_a_whole_checkpoint(tmp_path):
     assert kept > 0
     RunFolder(tmp_path).tidy()
     assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize("state", [{"x": 1}, {"state": {}, "param_groups": [{}]}, {"state": 1, "param_groups": 2}, []])
+def test_an_optimizers_state_that_does_not_fit_is_one_line(haa, state):
+    run = haa("train", "trainer=debug", "data.train=8", "data.val=4", "data.test=4", "callbacks.pictures=null")
+    (run / "metrics.json").unlink()
+    path = run / "checkpoints/last.ckpt"
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "optimizer_states": [state]}, path)
+    with pytest.raises(SystemExit, match=r"last\.ckpt cannot be read .*optimizer's state does not fit: train anew"):
+        haa("train", f"resume={run}")

@@ -214,6 +214,11 @@ def read(folders: Iterable[Path], none_finished: bool = False) -> Found:
             folder, place = RunFolder(path.parent), os.path.realpath(path.parent)
             if place in runs or place in lost or folder.path.name == folder.overrides.parent.name:
                 continue
+            try:
+                folder.refuse_links()
+            except InputError as error:
+                lost[place] = Unfinished(folder.path, str(error), None, damaged=True)
+                continue
             if name != METRICS:
                 lost[place] = Unfinished(folder.path, _error(folder.error), _begun(folder))
                 continue

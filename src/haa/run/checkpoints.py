@@ -13,7 +13,7 @@ from lightning_fabric.plugins.io import TorchCheckpointIO
 
 from haa import checkpoint
 from haa.disk import make_folder, write_whole
-from haa.errors import InputError
+from haa.errors import InputError, reading
 from haa.models.weights import not_finite
 
 
@@ -50,7 +50,17 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def keep_whole(trainer: pl.Trainer) -> None:
-    """Let a Trainer write its checkpoints whole, unless its strategy or its user has a way of its own."""
+    """Let a Trainer write its checkpoints whole, unless its strategy or its user has a way of its own.
+
+    What of a checkpoint does not fit the optimizer, when it is restored, is the file's fault and said so.
+    """
     with contextlib.suppress(NotImplementedError):  # sharded strategies write folders
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = WholeCheckpoints()
+    load = trainer.strategy.load_optimizer_state_dict
+
+    def restore(checkpoint: Any) -> None:
+        with reading(f"checkpoint={trainer.ckpt_path}", "its optimizer's state does not fit: train anew"):
+            load(checkpoint)
+
+    trainer.strategy.load_optimizer_state_dict = restore  # type: ignore[method-assign]
