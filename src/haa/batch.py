@@ -66,6 +66,8 @@ class Batch(TypedDict):
     """``mask`` in pixels of each stimulus; evaluation splits only."""
     label: NotRequired[Int[Tensor, " b"]]
     """An index into the dataset's ``classes``."""
+    labels: NotRequired[Int[Tensor, "b n"]]
+    """For each of the dataset's ``classes`` 1 (present), 0 (absent), -1 (unknown), where a sample may have several."""
     video: NotRequired[list[str]]
     """The video that each clip was cut from."""
 
@@ -79,7 +81,8 @@ class Output:
         prediction: Whatever the task's metrics need.
         attention: Where the model looked, ``(b, i, j)``, non-negative, at any resolution, differentiable. For clips
             ``(b, t, i, j)``, a map for each frame.
-        count: Number of samples over which the loss is a mean, where some take no part in it; None is all of them.
+        count: Number of samples (of labels, where a sample has several) over which the loss is a mean, where some take
+            no part in it; None is all samples.
         score: What an attribution (`haa.attention.GradCAM`, say) explains, one value per sample, differentiable: in
             training that of the right answer, in evaluation that of the answer given.
         words: Which of the queries of a cross-attention count; padding does not.

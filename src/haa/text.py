@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -28,6 +28,11 @@ class HasClasses(Protocol):
     @property
     def classes(self) -> Sequence[str]:
         """Names that ``label`` counts; empty where samples have no label."""
+        ...
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a sample may have several of the classes."""
         ...
 
 
@@ -243,16 +248,19 @@ class Classes:
         (2, True)
     """
 
+    fewest: ClassVar[int] = 2
+    """Smallest number of classes that can be learned."""
+
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
-        if len(self.names) < 2:
+        if len(self.names) < self.fewest:
             raise InputError("classes: a classifier needs two or more: give data with labels, data=shapes say")
         if len(set(self.names)) != len(self.names):
             raise InputError("classes: one occurs twice: give each once")
 
     @classmethod
     def of(cls, dataset: HasClasses) -> Classes:
-        """Return the classes that a dataset's labels count.
+        """Return the classes that a dataset's labels count; `Labels` where a sample may have several.
 
         Raises:
             InputError: If the dataset's samples have no labels.
@@ -261,7 +269,7 @@ class Classes:
             raise InputError(
                 f"{type(dataset).__name__} has no classes to learn: give data with labels, data=shapes say"
             )
-        return cls(dataset.classes)
+        return Labels(dataset.classes) if dataset.multilabel else Classes(dataset.classes)
 
     def check(self, dataset: HasClasses) -> None:
         """Refuse a dataset whose labels count other classes.
@@ -269,6 +277,12 @@ class Classes:
         Raises:
             InputError: If it does; the message names the first difference.
         """
+        if dataset.multilabel != isinstance(self, Labels):
+            one, several = "one class for each sample", "several"
+            theirs_are, mine_are = (several, one) if dataset.multilabel else (one, several)
+            raise InputError(
+                f"the model was trained for {mine_are}, and the data has {theirs_are}: give data like its own"
+            )
         theirs = list(dataset.classes)
         if theirs == self.names:
             return
@@ -280,11 +294,15 @@ class Classes:
         return len(self.names)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Classes) and self.names == other.names
+        return type(other) is type(self) and self.names == other.names  # type: ignore[attr-defined]
 
     def decode(self, indices: Int[Tensor, " b"]) -> list[str]:
         """Return the names of these numbers."""
         return [self.names[index] for index in indices.tolist()]
+
+    def chosen(self, logits: Float[Tensor, "b n"]) -> list[str]:
+        """Return the name of the class that a classifier chooses for each sample."""
+        return self.decode(logits.argmax(1))
 
     def to_json(self) -> str:
         """Return the names as a string that `from_json` reads."""
@@ -306,6 +324,35 @@ class Classes:
         return cls(names)
 
 
+class Labels(Classes):
+    """Classes of which a sample may have any number, in the order of its ``labels``.
+
+    Args:
+        names: Names of the classes, all different, one or more.
+
+    Raises:
+        InputError: If there is none, or one occurs twice.
+
+    Example:
+        >>> labels = Labels(["edema", "fracture", "mass"])
+        >>> labels.listed(torch.tensor([[1, 0, 1], [0, -1, 0]]))
+        ['edema, mass', 'none']
+        >>> labels.chosen(torch.tensor([[2.0, -1.0, -1.0]]))
+        ['edema']
+    """
+
+    fewest: ClassVar[int] = 1
+
+    def listed(self, labels: Int[Tensor, "b n"]) -> list[str]:
+        """Return the names of the classes that are present, joined by commas."""
+        present = [[name for name, value in zip(self.names, row, strict=True) if value == 1] for row in labels.tolist()]
+        return [", ".join(names) or "none" for names in present]
+
+    def chosen(self, logits: Float[Tensor, "b n"]) -> list[str]:
+        """Return the names of the classes whose probability is above a half, joined by commas."""
+        return self.listed((logits > 0).long())
+
+
 Vocabularies = dict[str, Vocabulary | Answers | Classes]
 """Vocabularies of the training split's texts, by name: ``question``, ``answer``, ``caption`` or ``class``."""
 
@@ -313,6 +360,7 @@ _KINDS: dict[str, type[Vocabulary] | type[Answers] | type[Classes]] = {
     "Vocabulary": Vocabulary,
     "Answers": Answers,
     "Classes": Classes,
+    "Labels": Labels,
 }
 
 

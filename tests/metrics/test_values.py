@@ -13,7 +13,7 @@ from haa.metrics.base import SampleMean
 from haa.metrics.values import directions, values_per_sample
 
 LOWER = {"MAE", "KLDivergence", "KLDivergenceMIT", "EarthMoversDistance", "Deletion", "Sufficiency"}
-SEVERAL = {"SalientObjects", "CaptionScores"}
+SEVERAL = {"SalientObjects", "CaptionScores", "ClassCurves"}
 CLASSES = [
     (name, kind)
     for name in haa.metrics.__all__

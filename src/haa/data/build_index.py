@@ -46,6 +46,9 @@ FILES = "files.arrow"
 TEXTS = ("question", "answers", "captions", "label")
 """Columns that a sample carries as they are."""
 
+LABELS = "labels"
+"""Column that says of each class whether a sample has it; a sample carries it as a tensor."""
+
 _DECODERS = (image_files.__file__, picture_files.__file__, video.__file__)
 GAZE = ("height", "width", "x", "y", "duration", "subject", "frame", "density_content")
 """Columns that say where people looked."""

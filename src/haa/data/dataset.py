@@ -44,8 +44,9 @@ class GazeDataset(Dataset[dict[str, Any]]):
     A sample is a dict of ``id`` (str), ``image`` (uint8 tensor ``(3, h, w)``, RGB), ``gaze`` (`Gaze`, or None where
     nothing was recorded) and what the task needs under the names of `haa.batch.Batch`: ``question`` (str), ``answers``
     (list of str), ``captions`` (list of str), ``mask`` (`torchvision.tv_tensors.Mask`, uint8 ``(h, w)``, 255 on salient
-    objects and 0 elsewhere), ``label`` (int, an index into ``classes``). Resizing, conditions and collating are
-    `haa.data.loading.datamodule`'s work.
+    objects and 0 elsewhere), ``label`` (int, an index into ``classes``) or, where a sample may have several of the
+    classes, ``labels`` (int8 tensor ``(n,)``, one value per class: 1 present, 0 absent, -1 unknown). Resizing,
+    conditions and collating are `haa.data.loading.datamodule`'s work.
 
     A sample of a video has ``clip`` (uint8 ``(t, 3, h, w)``) in the place of ``image``, with the same number of frames
     for all samples of a batch. Its gaze says in `Gaze.frame` to which frame of the clip each fixation belongs.
@@ -57,7 +58,10 @@ class GazeDataset(Dataset[dict[str, Any]]):
     """
 
     classes: Sequence[str] = ()
-    """Names of the classes that ``label`` counts, the same in all splits; empty where samples have no label."""
+    """Names of the classes that ``label`` counts, or ``labels`` lists, the same in all splits; empty without labels."""
+
+    multilabel: bool = False
+    """Whether samples have ``labels``, any number of the classes, in the place of one ``label``."""
 
     simulated: ClassVar[bool] = False
     """True where fixations come from a simulated observer; this is said wherever they are shown."""

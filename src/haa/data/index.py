@@ -134,6 +134,7 @@ class IndexedDataset(GazeDataset):
         summary = read_json(self._folder / build_index.SUMMARY, self._cure)
         self.classes: list[str] = summary["classes"]
         self.faults: dict[str, Fault] = summary["faults"]
+        self.multilabel = build_index.LABELS in self._columns
         self.notes = list(self._judge())
 
     def scan(self) -> Iterable[dict[str, Any]]:
@@ -149,6 +150,7 @@ class IndexedDataset(GazeDataset):
         - ``mask`` (path relative to the root), ``density`` (list of such paths of published maps of gaze, of which the
           mean is taken);
         - ``question``, ``answers``, ``captions``, ``label``;
+        - ``labels`` (a value per class in the place of ``label``: 1 present, 0 absent, -1 unknown), in all samples;
         - the subclass' own `columns`.
 
         A sample that cannot be used is ``{"fault": kind, "message": one line that names it and the cure}``: opening the
@@ -177,6 +179,8 @@ class IndexedDataset(GazeDataset):
         for key in (*build_index.TEXTS, *self.columns):
             if key in row and row[key].is_valid:
                 sample[key] = row[key].as_py()
+        if build_index.LABELS in row:
+            sample["labels"] = torch.tensor(row["labels"].as_py(), dtype=torch.int8)
         if "mask" in row and row["mask"].is_valid:
             sample["mask"] = tv_tensors.Mask(read_mask(self.root / row["mask"].as_py(), self.graded))
         if "density" in row:
@@ -214,7 +218,7 @@ class IndexedDataset(GazeDataset):
             "ids": self._digest(("id", "stimulus")),
             "stimuli": self.fingerprint(),
             "gaze": self._digest(build_index.GAZE, *([self.weight] if self.weight else [])),
-            "labels": self._digest((*build_index.TEXTS, "mask_content", *own), list(self.classes)),
+            "labels": self._digest((*build_index.TEXTS, build_index.LABELS, "mask_content", *own), list(self.classes)),
         }
 
     def listed(self) -> Iterator[tuple[str, Split]]:

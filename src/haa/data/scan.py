@@ -29,6 +29,7 @@ COLUMNS: Mapping[str, pa.DataType] = {
     **dict.fromkeys(("height", "width", "label"), pa.int32()),
     **dict.fromkeys(("x", "y", "duration"), _NUMBERS),
     **dict.fromkeys(("subject", "frame"), _COUNTS),
+    "labels": pa.list_(pa.int8()),
 }
 """Keys that `Scannable.scan` may yield, with their types; columns that no sample has are left out."""
 
@@ -57,7 +58,7 @@ class Scannable(Protocol):
     """Folder that holds the data set; paths of samples are relative to it."""
 
     classes: list[str]
-    """Names of the classes that ``label`` counts; `scan` may set them on the way."""
+    """Names of the classes that ``label`` counts, or ``labels`` lists; `scan` may set them on the way."""
 
     columns: ClassVar[Mapping[str, pa.DataType]]
     """Further keys of `scan`'s samples, with their types."""
@@ -221,7 +222,7 @@ def _fault(batch: pa.RecordBatch) -> str | None:
     for key in ("label", "subject", "frame"):
         if key in given and (_numbers(given[key]) < 0).any():
             return f"{key!r} is negative"
-    return _wrong_size(columns) or _differ(columns)
+    return _wrong_size(columns) or _differ(columns) or _wrong_labels(columns["labels"])
 
 
 def _outside(column: pa.Array) -> str | None:
@@ -258,6 +259,13 @@ def _differ(columns: Mapping[str, pa.Array]) -> str | None:
         if pc.any(pc.not_equal(pc.list_value_length(columns[key]), length)).as_py():
             return f"'x' and {key!r} differ in length"
     return None
+
+
+def _wrong_labels(column: pa.Array) -> str | None:
+    if len(values := _numbers(column)) and (values.min() < -1 or values.max() > 1):
+        return "'labels' holds something other than 1 (present), 0 (absent) and -1 (unknown)"
+    lengths = pc.unique(pc.list_value_length(column)).drop_null()
+    return f"'labels' has {lengths[1]} values, and {lengths[0]} in another sample" if len(lengths) > 1 else None
 
 
 def note(faults: dict[str, Fault], kind: str, message: str) -> None:

@@ -17,6 +17,7 @@ from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.run_folder import SAMPLES, Maps, chosen
 from haa.tasks.aligned_module import AlignedModule
+from haa.text import Labels
 
 SIDE = 192
 """Pixels of an image's longer side, at most."""
@@ -107,7 +108,7 @@ def _said(module: AlignedModule, output: Output, count: int) -> list[str]:
     if written is not None:
         return list(written)
     if "class" in module.vocabularies:
-        return list(module.vocabularies["class"].decode(output.prediction.argmax(1)))
+        return module.vocabularies["class"].chosen(output.prediction)  # type: ignore[union-attr]
     if "answer" in module.vocabularies:
         return list(module.vocabularies["answer"].decode(output.prediction))
     return [""] * count
@@ -115,8 +116,11 @@ def _said(module: AlignedModule, output: Output, count: int) -> list[str]:
 
 def _text(module: AlignedModule, batch: Batch, i: int) -> str:
     text = text_of(batch, i)
-    if not text and "class" in module.vocabularies:
-        return module.vocabularies["class"].decode(batch["label"][i : i + 1])[0]
+    classes = module.vocabularies.get("class")
+    if not text and isinstance(classes, Labels):
+        return classes.listed(batch["labels"][i : i + 1])[0]
+    if not text and classes is not None:
+        return classes.decode(batch["label"][i : i + 1])[0]
     return text
 
 

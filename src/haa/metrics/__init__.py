@@ -14,6 +14,7 @@ from haa.metrics.maps import (
     Spearman,
     TopKIoU,
 )
+from haa.metrics.multilabel import ClassCurves, LabelAccuracy, RankingPrecision, TopLabel
 from haa.metrics.saliency import saliency_metrics
 from haa.metrics.salient_objects import (
     MAE,
@@ -43,6 +44,7 @@ __all__ = [
     "CIDEr",
     "CaptionScores",
     "ClassAccuracy",
+    "ClassCurves",
     "Comprehensiveness",
     "Deletion",
     "EAdaptive",
@@ -57,8 +59,10 @@ __all__ = [
     "Insertion",
     "KLDivergence",
     "KLDivergenceMIT",
+    "LabelAccuracy",
     "LogLikelihood",
     "PointingGame",
+    "RankingPrecision",
     "SMeasure",
     "SalientObjects",
     "Similarity",
@@ -66,6 +70,7 @@ __all__ = [
     "Sufficiency",
     "TopAccuracy",
     "TopKIoU",
+    "TopLabel",
     "VQAAccuracy",
     "VQAAccuracyByType",
     "VideoAccuracy",

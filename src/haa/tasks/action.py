@@ -28,6 +28,10 @@ class Action(AlignedModule):
 
     @classmethod
     def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:
+        if dataset.multilabel:
+            raise InputError(
+                "task=action learns one class of each clip, and this data has several: give task=finegrained"
+            )
         return {"class": Classes.of(dataset)}
 
     def predict(self, batch: Batch) -> Output:

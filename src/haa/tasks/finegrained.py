@@ -13,8 +13,9 @@ from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.metrics.classification import ClassAccuracy, TopAccuracy
+from haa.tasks import multilabel
 from haa.tasks.aligned_module import AlignedModule, Vocabularies
-from haa.text import Classes
+from haa.text import Classes, Labels
 
 
 class FineGrained(AlignedModule):
@@ -22,6 +23,9 @@ class FineGrained(AlignedModule):
 
     ``top1`` and ``top5`` are the share of images whose class is the first guess, or among the first five (only where
     there are more than five classes); ``class_accuracy`` is the mean of the classes' own, over those that occur.
+
+    Where an image may have several of the classes (`haa.text.Labels`), `haa.tasks.multilabel` says what is learned and
+    scored. The best checkpoint is chosen by ``top1`` there, too, which has a value per image.
 
     Args:
         model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
@@ -34,22 +38,31 @@ class FineGrained(AlignedModule):
     def predict(self, batch: Batch) -> Output:
         cached = {"features": batch["features"]} if "features" in batch else {}
         logits, attention = self.model(batch["image"], **cached, **self.insertion(batch))
-        return classified(logits, attention)
+        return multilabel.labelled(logits, attention) if self.multilabel else classified(logits, attention)
 
     def step(self, batch: Batch) -> Output:
-        return with_loss(self.predict(batch), batch, self.training)
+        add_loss = multilabel.with_loss if self.multilabel else with_loss
+        return add_loss(self.predict(batch), batch, self.training)
 
     def confidence(self, batch: Batch, given: Output) -> Float[Tensor, " b"]:
-        return probability_of_given(self.predict(batch), given)
+        probability = multilabel.probability_of_given if self.multilabel else probability_of_given
+        return probability(self.predict(batch), given)
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image may have several of the classes."""
+        return isinstance(self.vocabularies["class"], Labels)
 
     def make_metrics(self) -> MetricCollection:
+        if self.multilabel:
+            return multilabel.metrics()
         n = len(self.vocabularies["class"])
         metrics = {"top1": TopAccuracy(n), **({"top5": TopAccuracy(n, 5)} if n > 5 else {})}
         # no groups: metrics that agree on the first batch are not the same metric
         return MetricCollection({**metrics, "class_accuracy": ClassAccuracy(n)}, compute_groups=False)
 
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> None:
-        metrics.update(preds=output.prediction, target=batch["label"])
+        metrics.update(preds=output.prediction, target=batch["labels" if self.multilabel else "label"])
 
 
 def classified(logits: Float[Tensor, "b n"], attention: Float[Tensor, "b *t i j"] | None) -> Output:

@@ -15,6 +15,7 @@ from haa.metrics.functional.faithfulness import (
 from haa.metrics.functional.information_gain import information_gain, log_likelihood
 from haa.metrics.functional.java_captions import java_caption_scores
 from haa.metrics.functional.kl_divergence import kl_divergence, kl_divergence_mit
+from haa.metrics.functional.multilabel import class_curves, label_accuracy, ranking_precision, top_label
 from haa.metrics.functional.nss import nss
 from haa.metrics.functional.pointing import pointing_game, topk_iou
 from haa.metrics.functional.ptb import ptb_tokenize
@@ -31,6 +32,7 @@ __all__ = [
     "auc_uniform",
     "caption_scores",
     "cc",
+    "class_curves",
     "comprehensiveness",
     "deletion",
     "earth_movers_distance",
@@ -40,15 +42,18 @@ __all__ = [
     "java_caption_scores",
     "kl_divergence",
     "kl_divergence_mit",
+    "label_accuracy",
     "log_likelihood",
     "normalise_answer",
     "nss",
     "pointing_game",
     "ptb_tokenize",
+    "ranking_precision",
     "salient_objects",
     "similarity",
     "spearman",
     "sufficiency",
+    "top_label",
     "topk_iou",
     "vqa_accuracy",
     "weight_randomisation",
