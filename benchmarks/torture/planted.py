@@ -26,12 +26,15 @@ from haa.data.readers.dhf1k import DHF1K
 from haa.data.readers.dut_omron import DUTOMRON
 from haa.data.readers.duts import DUTS
 from haa.data.readers.ecssd import ECSSD
+from haa.data.readers.egd_cxr import EGDCXR
 from haa.data.readers.flickr import Flickr
 from haa.data.readers.folder import Folder
+from haa.data.readers.gaze_search import GazeSearch
 from haa.data.readers.hollywood2 import Hollywood2
 from haa.data.readers.mit1003 import MIT1003
 from haa.data.readers.osie import OSIE
 from haa.data.readers.pascal_s import PASCALS
+from haa.data.readers.reflacx import REFLACX
 from haa.data.readers.salicon import SALICON
 from haa.data.readers.ucf_sports import UCFSports
 from haa.data.readers.video_folder import VideoFolder

@@ -8,12 +8,10 @@ from typing import Any, Literal, get_args
 
 from haa.data.dataset import Split
 from haa.data.files.image import image_size
-from haa.data.files.json_file import field, read_json
 from haa.data.files.listing import matching
-from haa.data.files.matlab import vector
 from haa.data.index import IndexedDataset, Missing
-from haa.data.splits import published
-from haa.errors import InputError, reading
+from haa.data.readers.searches import by_search, gaze_of_search, pool_of_pictures, read_trials
+from haa.errors import InputError
 
 DISPLAY = (1050, 1680)
 """Height and width to which the authors scaled and padded every image; fixations are in these pixels."""
@@ -76,19 +74,13 @@ class COCOSearch18(IndexedDataset):
         return sorted(paths)
 
     def scan(self) -> Iterable[dict[str, Any]]:
-        trials = [trial for path in self.sources() for trial in _trials(path)]
+        trials = [trial for path in self.sources() for trial in read_trials(path, "COCO-Search18")]
         if not any(trial["condition"] == self.condition for trial in trials):
             letters = "TP" if self.condition == "present" else "TA"
             raise InputError(f"data.root={self.root} has no coco_search18_fixations_{letters}_*.json: fetch it")
         _refuse_copies(trials, self.root)
-        split_of_picture: dict[str, str] = {}
-        for trial in sorted(trials, key=lambda trial: ("train", "valid", "test").index(trial["split"])):
-            split_of_picture[trial["name"]] = trial["split"].replace("valid", "val")
-        pools = published(split_of_picture.values())
-        searches: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for trial in trials:
-            if trial["condition"] == self.condition:
-                searches.setdefault((trial["task"], trial["name"]), []).append(trial)
+        pools = pool_of_pictures(trials)
+        searches = by_search(trial for trial in trials if trial["condition"] == self.condition)
         self.classes = sorted({task for task, _ in searches})
         for (task, name), trials_of_search in sorted(searches.items()):
             image = self._image(task, name)
@@ -103,35 +95,14 @@ class COCOSearch18(IndexedDataset):
                 "height": DISPLAY[0],
                 "width": DISPLAY[1],
                 "stimulus": name,
-                "split": pools[split_of_picture[name]],
+                "split": pools[name],
                 "label": self.classes.index(task),
-                **self._gaze(trials_of_search),
+                **gaze_of_search(trials_of_search, left_out=0 if self.first_fixation else 1),
             }
 
     def _image(self, task: str, name: str) -> str:
         candidates = [f"{folder}/{task}/{name}" for folder in FOLDERS[self.condition]]
         return next((path for path in candidates if (self.root / path).is_file()), candidates[0])
-
-    def _gaze(self, people: list[dict[str, Any]]) -> dict[str, list[Any]]:
-        gaze: dict[str, list[Any]] = {key: [] for key in ("x", "y", "duration", "subject")}
-        for trial in people:
-            for key, name in (("x", "X"), ("y", "Y"), ("duration", "T")):
-                gaze[key] += trial[name][0 if self.first_fixation else 1 :]
-            gaze["subject"] += [trial["subject"]] * (len(gaze["x"]) - len(gaze["subject"]))
-        return gaze
-
-
-def _trials(path: Path) -> list[dict[str, Any]]:
-    trials = read_json(path)
-    with reading(path, "it is not laid out as COCO-Search18's, fetch it again"):
-        for trial in trials:
-            for key in ("name", "task", "condition", "split"):
-                field(trial, key, str, path)
-            field(trial, "subject", int, path)
-            lengths = {len(vector(field(trial, key, list, path))) for key in ("X", "Y", "T")}
-            if lengths != {trial.get("length", len(trial["X"]))} or trial["split"] not in ("train", "valid", "test"):
-                raise ValueError(f"a trial of {trial['name']} has {sorted(lengths)} fixations, split {trial['split']}")
-    return trials
 
 
 def _refuse_copies(trials: list[dict[str, Any]], root: Path) -> None:
