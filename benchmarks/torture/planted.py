@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from haa.data.readers.cat2000 import CAT2000
 from haa.data.readers.coco_captions import COCOCaptions
 from haa.data.readers.coco_search18 import COCOSearch18
 from haa.data.readers.cub import CUB
+from haa.data.readers.cxr_p import CXRP
 from haa.data.readers.daquar import DAQUAR
 from haa.data.readers.dhf1k import DHF1K
 from haa.data.readers.dut_omron import DUTOMRON
@@ -29,6 +31,7 @@ from haa.data.readers.ecssd import ECSSD
 from haa.data.readers.egd_cxr import EGDCXR
 from haa.data.readers.flickr import Flickr
 from haa.data.readers.folder import Folder
+from haa.data.readers.gaze_med_seg import GazeMedSeg
 from haa.data.readers.gaze_search import GazeSearch
 from haa.data.readers.hollywood2 import Hollywood2
 from haa.data.readers.mit1003 import MIT1003
@@ -172,6 +175,15 @@ def cub(root: Path) -> Reader:
     return partial(CUB, gha=gha.parent)
 
 
+def cxr_p(root: Path) -> Reader:
+    gaze = {f"1.2.{n}": [(0.5, 0.25, 3), (0.75, 0.5, 1)] for n in range(4)}
+    for name in gaze:
+        picture(root / f"images/{name}.png")
+    (root / "cxr_gaze_data.pkl").write_bytes(pickle.dumps(gaze))
+    text(root / "train-rle.csv", "ImageId, EncodedPixels\n" + "".join(f"1.2.{n}, {n - 1}\n" for n in range(4)))
+    return CXRP
+
+
 def daquar(root: Path) -> Reader:
     for n in range(1, 4):
         picture(root / f"images/image{n}.jpg")
@@ -214,6 +226,18 @@ def ecssd(root: Path) -> Reader:
     return ECSSD
 
 
+def egd_cxr(root: Path) -> Reader:
+    sheet = "dicom_id,path,patient_id,Normal,CHF,pneumonia\n"
+    gaze = "SESSION_ID,DICOM_ID,FPOGD,FPOGID,FPOGV,X_ORIGINAL,Y_ORIGINAL\n"
+    for n in range(4):
+        picture(root / f"images/d{n}.png")
+        sheet += f"d{n},files/p1/p1{n}/s1/d{n}.dcm,{n},{n % 2},0,1\n"
+        gaze += f"1,d{n},0.25,{n},1,7,5\n"
+    text(root / "master_sheet.csv", sheet)
+    text(root / "fixations.csv", gaze)
+    return EGDCXR
+
+
 def flickr(root: Path) -> Reader:
     lines = []
     for n, part in enumerate(("train", "dev", "test")):
@@ -240,6 +264,26 @@ def _frames(root: Path, folders: Sequence[str], stem: Callable[[str], str]) -> N
         for frame in range(1, 4):
             picture(root / name / f"images/{stem(name)}_{frame:05}.png")
             mask(root / name / f"fixation/{stem(name)}_{frame:05}.png")
+
+
+def gaze_med_seg(root: Path) -> Reader:
+    lines = "IMAGE,CURRENT_FIX_INDEX,CURRENT_FIX_X,CURRENT_FIX_Y,CURRENT_FIX_DURATION,IMAGE_HEIGHT,IMAGE_WIDTH\n"
+    for n in range(4):
+        picture(root / f"images/{n}.png")
+        mask(root / f"masks/{n}.png")
+        lines += f"{n}.png,1,0.5,0.25,100,{H},{W}\n"
+    text(root / "kvasir_fixation.csv", lines)
+    return GazeMedSeg
+
+
+def gaze_search(root: Path) -> Reader:
+    trials = []
+    for n, (finding, split) in enumerate((("edema", "train"), ("edema", "valid"), ("fracture", "test"))):
+        picture(root / f"images/{n}.png")
+        names = {"name": f"{n}.jpg", "subject": 1, "task": finding, "condition": "present", "split": split}
+        trials.append({**names, "X": [7, 200], "Y": [5, 100], "T": [0.25, 0.5], "length": 2})
+    text(root / "finding_visual_search_coco_format.json", trials)
+    return GazeSearch
 
 
 def hollywood2(root: Path) -> Reader:
@@ -280,6 +324,18 @@ def pascal_s(root: Path) -> Reader:
             table = np.array([[1, 1, 2], [5, 7, n]], dtype=np.float64).T
             cells[0, n] = file.create_dataset(f"#refs#/{n}", data=table).ref
     return PASCALS
+
+
+def reflacx(root: Path) -> Reader:
+    window = "xmin_shown_from_image,ymin_shown_from_image,xmax_shown_from_image,ymax_shown_from_image"
+    head = f"timestamp_start_fixation,timestamp_end_fixation,x_position,y_position,{window}\n"
+    lines = "id,split,eye_tracking_data_discarded,image,dicom_id,subject_id,image_size_x,image_size_y,Mass,Edema\n"
+    for n, split in enumerate(("train", "train", "validate", "test")):
+        picture(root / f"images/d{n}.png")
+        lines += f"P{n},{split},False,files/p1/p1{n}/s1/d{n}.dcm,d{n},{n},{W},{H},{n},True\n"
+        text(root / f"main_data/P{n}/fixations.csv", f"{head}1.0,1.5,7,5,0,0,{W},{H}\n")
+    text(root / "main_data/metadata_phase_3.csv", lines)
+    return partial(REFLACX, phases=(3,))
 
 
 def salicon_2015(root: Path) -> Reader:
@@ -339,8 +395,9 @@ def vqa_hat(root: Path) -> Reader:
 READERS: dict[str, Callable[[Path], Reader]] = {
     function.__name__: function
     for function in (
-        *(air_d, capgaze, cat2000, coco_captions, coco_search18, cub, daquar, dhf1k, dut_omron, duts, ecssd, flickr),
-        *(folder, hollywood2, mit1003, osie, pascal_s, salicon_2015, salicon_2017, ucf_sports, video_folder),
+        *(air_d, capgaze, cat2000, coco_captions, coco_search18, cub, cxr_p, daquar, dhf1k, dut_omron, duts, ecssd),
+        *(egd_cxr, flickr, folder, gaze_med_seg, gaze_search, hollywood2, mit1003, osie, pascal_s, reflacx),
+        *(salicon_2015, salicon_2017, ucf_sports, video_folder),
         *(vqa, vqa_hat),
     )
 }

@@ -172,7 +172,9 @@ def reflacx(tmp_path, picture) -> Path:
     rows = [reading(n, split) for n, split in enumerate(["train", "train", "validate", "test"])]
     rows[1] |= {"eye_tracking_data_discarded": True, "Atelectasis": 3, "Consolidation": ""}
     write(main / "metadata_phase_3.csv", rows)
-    write(main / "metadata_phase_2.csv", [reading(9, "train", f"P2{n}", Atelectasis=n, Consolidation=n) for n in (4, 5)])
+    write(
+        main / "metadata_phase_2.csv", [reading(9, "train", f"P2{n}", Atelectasis=n, Consolidation=n) for n in (4, 5)]
+    )
     first = {key: value for key, value in reading(8, "train", "P1").items() if key != "Consolidation"}
     write(main / "metadata_phase_1.csv", [{**first, "Mass": 4}])
     for n in (0, 1, 2, 3, 8, 9):

@@ -1,4 +1,4 @@
-"""Reader of the one object that a .npy file holds as a pickle, if it is plain data: a pickle can run any program."""
+"""Reader of the one object that a pickle holds, alone or in a .npy file, if it is plain data: others run programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from haa.errors import InputError, reason
 
 
 def read_pickle(path: Path) -> Any:
-    """Return the object that a .npy file holds, if it is plain data.
+    """Return the object that a pickle holds, if it is plain data: a .npy file, or (by any other ending) a bare pickle.
 
     It is built in a process of its own (`haa.data.files.apart`), because a damaged pickle of arrays can crash NumPy.
 
@@ -27,9 +27,11 @@ def read_pickle(path: Path) -> Any:
 
 
 def parse_pickle(path: str) -> Any:
-    """Return the object that a .npy file holds, in this process: use `read_pickle`."""
+    """Return the object that a pickle holds, in this process: use `read_pickle`."""
     try:
         stream = io.BytesIO(Path(path).read_bytes())
+        if not path.endswith(".npy"):
+            return _Data(stream, encoding="latin1").load()
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(stream)
