@@ -31,6 +31,8 @@ class FineGrained(AlignedModule):
         model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
     """
 
+    main_metrics = ("top1", "top5", "class_accuracy", "auroc", "mean_ap")
+
     @classmethod
     def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:
         return {"class": Classes.of(dataset)}

@@ -36,6 +36,8 @@ class Folder(OwnData):
     - ``captions.csv``: ``image,caption``, a line for each caption.
     - ``questions.csv``: ``image,question,answer``, a line for each answer. A question with several answers is repeated.
     - ``labels.csv``: ``image,label``. Without it, images that lie in sub-folders have the sub-folder's name as label.
+      Where an image may have several: ``image,labels`` with names between semicolons (all others are absent), or
+      ``image`` and a column for each class with 1 (present), 0 (absent) or nothing (unknown).
     - ``splits.csv``: ``image,split``, or a column ``split`` in another table, or lists ``train.txt``, ``val.txt``,
       ``test.txt`` with an image in each line. Without them, sub-folders of these names give the split; ``valid``,
       ``validation``, ``dev``, ``Train``, ``testing`` and their like are understood. The fixed rule divides what they
@@ -170,7 +172,7 @@ class Folder(OwnData):
         """Return what this image lacks and others have, gaze apart; None where it lacks nothing."""
         tables = {"captions": "captions", "questions": "questions", "mask": "masks"}
         lacking = [key for key, table in tables.items() if self.given(table) is not None and key not in sample]
-        if self.classes and "label" not in sample:
+        if self.classes and not {"label", "labels"} & set(sample):
             lacking.append("label")
         return lacking[0] if lacking else None
 

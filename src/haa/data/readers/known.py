@@ -10,6 +10,7 @@ from haa.data.files.listing import composed
 from haa.data.files.table import LOST, coordinate, number, one_value, read_lines, read_table
 from haa.data.readers.names import Names
 from haa.data.readers.own import REPEATED, UNLISTED, OwnData, parts
+from haa.data.readers.several_labels import by_class, labels_of
 from haa.data.splits import assign_splits, pool_called
 from haa.errors import InputError
 
@@ -26,6 +27,7 @@ class Known:
 
     Attributes:
         label: Class of each stimulus that has one.
+        labels: What is known of each class, of each stimulus that may have several (`haa.data.readers.several_labels`).
         gaze: Columns ``x``, ``y`` ... of each stimulus at which somebody looked.
         last: Last frame that a line names, of each video, with that line.
     """
@@ -33,6 +35,7 @@ class Known:
     def __init__(self, data: OwnData, names: Sequence[str]) -> None:
         self.data, self.names = data, names
         self.label: dict[str, str] = {}
+        self.labels: dict[str, list[int]] = {}
         self.gaze: dict[str, dict[str, list[Any]]] = {}
         self.last: dict[str, tuple[int, str]] = {}
         self._people: dict[str, int] = {}
@@ -68,12 +71,19 @@ class Known:
                     else:
                         self._put(name, path.stem, where)
         labels: dict[str, tuple[str, str]] = {}
-        for name, row, where in self.lines("labels", ["label"]):
+        several: dict[str, dict[str, int]] = {}
+        for name, row, where in self.lines("labels", []):
             if name is None:
                 yield row
+            elif "label" not in row:
+                several[name] = labels_of(row, self.data.word, where)
+                one_value(labels, name, str(sorted(several[name].items())), where)
             elif row["label"]:
                 one_value(labels, name, composed(row["label"]), where)
-        self.label = {name: label for name, (label, _) in labels.items()}
+        if several and self.data.word == "video":
+            raise InputError(f"{self.data.tables('labels')[0]} has no column label: a video has one label")
+        self.data.classes, self.labels = by_class(several)
+        self.label = {name: label for name, (label, _) in labels.items() if name not in several}
 
     def settle(self) -> Iterator[dict[str, Any]]:
         """Let folders say what tables left open, and number the classes; yield the faults.
@@ -89,8 +99,9 @@ class Known:
                     self._split.setdefault(name, (pool, "its folder"))
             if folders and not has_labels:
                 self.label[name] = folders[self.data.label_folder]
-        classes = set(self.label.values())
-        self.data.classes = sorted(classes, key=lambda label: (int(label) if label.isdecimal() else -1, label))
+        if not self.labels:
+            classes = set(self.label.values())
+            self.data.classes = sorted(classes, key=lambda label: (int(label) if label.isdecimal() else -1, label))
         self._number = {label: number for number, label in enumerate(self.data.classes)}
         if self._split and (self.data.chosen is not None or self.data.split_by == "subject"):
             option = f"data.folds={self.data.chosen[0]}" if self.data.chosen else "data.split_by=subject"
@@ -107,6 +118,8 @@ class Known:
             known["split"] = self._split[name][0]
         if name in self.label:
             known["label"] = self._number[self.label[name]]
+        if name in self.labels:
+            known["labels"] = self.labels[name]
         return known
 
     def divided(self, samples: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
