@@ -136,3 +136,18 @@ def test_all_faults_are_collected_and_the_rest_is_in_order(tmp_path, opened):
     names = [name for batch in batches for name in batch["id"].to_pylist()]
     assert names == [row["id"] for row in rows if row["label"] == 0] + ["a"]
     assert len(notes) == 9
+
+
+def test_labels_have_a_value_for_each_class(opened, monkeypatch):
+    def scan(self):
+        self.classes = ["x", "y"]
+        yield from self.samples
+
+    monkeypatch.setattr(Reader, "scan", scan)
+    several = {key: value for key, value in GOOD.items() if key != "label"} | {"split": "train"}
+    data = opened({**several, "labels": [1, -1]}, {**several, "id": "b", "image": "b.png"})
+    assert (data.multilabel, [sample["labels"].tolist() for sample in data]) == (True, [[1, -1], [-1, -1]])
+    cases = (([1], "'labels' has 1 values, and there are 2 classes"), ([1, 2], "other than 1"), ([1, 999], ""))
+    for labels, said in cases:
+        with pytest.raises(InputError, match=f"sample 'a': .*{said}"):
+            opened({**several, "labels": labels}, {**several, "id": "b", "image": "b.png", "labels": [0, 0]})

@@ -150,7 +150,8 @@ class IndexedDataset(GazeDataset):
         - ``mask`` (path relative to the root), ``density`` (list of such paths of published maps of gaze, of which the
           mean is taken);
         - ``question``, ``answers``, ``captions``, ``label``;
-        - ``labels`` (a value per class in the place of ``label``: 1 present, 0 absent, -1 unknown), in all samples;
+        - ``labels`` (a value per class in the place of ``label``: 1 present, 0 absent, -1 unknown; a sample without
+          them knows none where others have some), once ``self.classes`` are set;
         - the subclass' own `columns`.
 
         A sample that cannot be used is ``{"fault": kind, "message": one line that names it and the cure}``: opening the
@@ -180,7 +181,8 @@ class IndexedDataset(GazeDataset):
             if key in row and row[key].is_valid:
                 sample[key] = row[key].as_py()
         if build_index.LABELS in row:
-            sample["labels"] = torch.tensor(row["labels"].as_py(), dtype=torch.int8)
+            known = row["labels"].as_py()
+            sample["labels"] = torch.tensor([-1] * len(self.classes) if known is None else known, dtype=torch.int8)
         if "mask" in row and row["mask"].is_valid:
             sample["mask"] = tv_tensors.Mask(read_mask(self.root / row["mask"].as_py(), self.graded))
         if "density" in row:

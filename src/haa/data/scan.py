@@ -141,7 +141,11 @@ def _named_once(dataset: Scannable, note: Note) -> Iterator[dict[str, Any]]:
             if "fault" in sample:
                 note(sample["fault"], sample["message"])
                 continue
-            name, image = sample.get("id"), sample.get("image")
+            name, image, labels = sample.get("id"), sample.get("image"), sample.get("labels")
+            if isinstance(labels, list) and len(labels) != len(dataset.classes):
+                message = f"'labels' has {len(labels)} values, and there are {len(dataset.classes)} classes"
+                note("unusable sample", f"{dataset.root}: sample {name!r:.80}: {message}: {_CURE}")
+                continue
             if type(name) is str and name in image_by_id:
                 both = f"{dataset.root / image_by_id[name]} and {dataset.root / str(image)}"
                 note("id twice", f"two samples are called {name!r:.80}, of {both}: rename or remove one of them")
@@ -264,8 +268,7 @@ def _differ(columns: Mapping[str, pa.Array]) -> str | None:
 def _wrong_labels(column: pa.Array) -> str | None:
     if len(values := _numbers(column)) and (values.min() < -1 or values.max() > 1):
         return "'labels' holds something other than 1 (present), 0 (absent) and -1 (unknown)"
-    lengths = pc.unique(pc.list_value_length(column)).drop_null()
-    return f"'labels' has {lengths[1]} values, and {lengths[0]} in another sample" if len(lengths) > 1 else None
+    return None
 
 
 def note(faults: dict[str, Fault], kind: str, message: str) -> None:

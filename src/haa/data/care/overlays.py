@@ -74,7 +74,10 @@ def _text(sample: dict[str, Any]) -> str:
     gaze_text = "no gaze" if gaze is None else f"{len(gaze.points)} fixations"
     if "density" in sample:
         gaze_text = "a map of gaze" if sample["density"].any() else "no gaze"
-    lines = [gaze_text + (f", label {sample['label']}" if "label" in sample else "")]
+    label = f", label {sample['label']}" if "label" in sample else ""
+    if "labels" in sample:
+        label = ", labels " + " ".join("01?"[value] for value in sample["labels"].tolist())  # -1 is the last: unknown
+    lines = [gaze_text + label]
     if "question" in sample:
         lines.append(f"{sample['question']} {sample['answers'][0]}")
     lines += sample.get("captions", [])[:1]
