@@ -52,8 +52,8 @@ class Batch(TypedDict):
     native_fixations: NotRequired[Float[Tensor, "b *t n 2"]]
     """``fixations`` in pixels of the stimulus; evaluation splits only."""
 
-    features: NotRequired[Float[Tensor, "b c i j"]]
-    """A frozen backbone's features of ``image``, read from the feature cache."""
+    features: NotRequired[Float[Tensor, "b *t c i j"]]
+    """A frozen backbone's features of ``image``, or of each frame of ``clip``, read from the feature cache."""
 
     question: NotRequired[list[str]]
     answers: NotRequired[list[list[str]]]
@@ -124,7 +124,7 @@ def ready(batch: Batch, device: torch.device) -> Batch:
 
 _OF_FRAMES = (
     *("fixations", "own_fixations", "native_fixations", "weights", "own_weights", "native_weights"),
-    *("density", "own_density", "has_human"),
+    *("density", "own_density", "has_human", "features"),
 )
 
 

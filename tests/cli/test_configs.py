@@ -44,6 +44,7 @@ LOADER = {
     "vqa_hat": (64, 224),
     "vqa_v2": (64, 224),
 }
+VIDEOS = {"dhf1k", "hollywood2", "ucf_sports", "video_folder"}
 EPOCHS_ON_SHAPES = {"action": 8, "captioning": 25, "finegrained": 25, "saliency": 25, "sos": 10, "vqa": 25}
 
 
@@ -64,7 +65,11 @@ def test_the_recipe_of_a_task_on_data(data):
         epochs, lr = (EPOCHS_ON_SHAPES[task], 3e-3) if data == "shapes" else (10, 1e-3)
         assert (cfg.epochs, cfg.lr) == (epochs, lr)
         assert (cfg.trainer.max_epochs, cfg.optimizer.lr) == (epochs, lr)
-        assert (cfg.loader.batch_size, cfg.loader.transform.get("size")) == LOADER[data]
+        batch_size, size = LOADER[data]
+        frames = data in VIDEOS and task == "saliency"
+        assert cfg.loader.batch_size == (32 if frames else batch_size)
+        assert cfg.loader.transform.get("size") == size
+        assert cfg.data.get("frames") == (1 if frames else None)
         assert "epochs_on_shapes" not in cfg.task
 
 

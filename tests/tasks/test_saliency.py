@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from haa.alignment import Alignment
+from haa.attention import FeatureNorm
+from haa.batch import stills
 from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.gaze import density
@@ -79,3 +81,52 @@ def test_scores_are_taken_at_native_size():
         values.append(nss(p, points[None]))
     assert metrics.compute()["nss"].item() == pytest.approx(torch.cat(values).nanmean().item(), rel=1e-4)
     assert set(metrics.compute()) == {"nss", "cc", "kl", "sim", "auc_judd"}
+
+
+def clips(**options) -> tuple[Saliency, dict]:
+    torch.manual_seed(0)
+    module = Saliency(SaliencyReadout(Tiny(channels=16)), **options)
+    batch = collate(list(Shapes("train", task="action", train=3, frames=4)))
+    batch["clip"] = batch["clip"].float() / 255
+    return module, batch
+
+
+def test_a_frame_of_a_clip_is_a_picture_with_the_gaze_on_it():
+    module, batch = clips(alignment=Alignment(weight=1.0))
+    module.eval()
+    batch["fixations"][1, 2:] = torch.nan
+    batch["has_human"][1, 2:] = False
+    output, frames = module.step(batch), module.step(stills(batch))
+    assert output.prediction.shape[:2] == output.attention.shape[:2] == (3, 4)
+    torch.testing.assert_close(output.prediction.flatten(0, 1), frames.prediction)
+    torch.testing.assert_close(output.loss, frames.loss)
+    assert output.count == frames.count == 3 * 4 - 2
+    torch.testing.assert_close(
+        module.alignment(output.attention, batch), module.alignment(frames.attention, stills(batch))
+    )
+    of_clips, of_frames = module.make_metrics(), module.make_metrics()
+    rows = module.update_metrics(of_clips, output, batch)
+    each = module.update_metrics(of_frames, frames, stills(batch))
+    assert of_clips.compute() == of_frames.compute()
+    assert of_clips["nss"].undefined == 2
+    torch.testing.assert_close(rows["nss"], each["nss"].view(3, 4).nanmean(1))
+
+
+def test_a_condition_exchanges_the_gaze_of_frames_and_not_the_target():
+    module, batch = clips(alignment=Alignment(weight=1.0))
+    module.eval()
+    others = {**batch, "own_fixations": batch["fixations"], "fixations": batch["fixations"].flip(0)}
+    output = module.step(others)
+    torch.testing.assert_close(output.loss, module.step(batch).loss)
+    assert module.alignment(output.attention, others) != module.alignment(output.attention, batch)
+
+
+def test_the_oracle_and_a_source_look_at_frames():
+    module, batch = clips()
+    module.watch(FeatureNorm("backbone"))
+    assert module.probe(batch)[1].attention.shape[:2] == (3, 4)
+    module, batch = clips()
+    module.insert_human_maps()
+    _, output = module.probe(batch)
+    own = module.probe(stills(batch))[1].attention
+    torch.testing.assert_close(output.attention.flatten(0, 1), own)

@@ -84,11 +84,11 @@ class GazeDataset(Dataset[dict[str, Any]]):
         return (self[index] for index in range(len(self)))
 
     def record(self, index: int) -> dict[str, Any]:
-        """Return sample ``index`` without its image.
+        """Return sample ``index`` without its image or clip.
 
         A subclass overrides it where that saves reading a file, as cached features do.
         """
-        return {key: value for key, value in self[index].items() if key != "image"}
+        return {key: value for key, value in self[index].items() if key not in ("image", "clip")}
 
     def gaze(self, index: int) -> Gaze | None:
         """Return where people looked at sample ``index``, or None where nothing was recorded; read no image."""

@@ -77,6 +77,11 @@ def predicted_maps(
         InputError: If the checkpoint cannot be read or is of another task, the disk refuses the maps, or those that are
             there are damaged.
     """
+    if len(dataset) and "clip" in dataset[0]:
+        raise InputError(
+            f"{type(dataset).__name__} has clips, and gaze is predicted for pictures: give condition=human, or a "
+            "folder of frames as pictures"
+        )
     first_samples, rows = dataset.stimuli()
     key = [FORMAT, RULES, file_hash(path), dataset.fingerprint(), first_samples, CELLS]
     name = "gaze-" + hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]

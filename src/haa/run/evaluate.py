@@ -41,6 +41,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         merged = _merged(trained, cfg)
         merged = build.checked(merged, cfg.trust)
         data = build.datamodule(merged)
+        module.check_data(data.dataset(cfg.split))
         if isinstance(classes := module.vocabularies.get("class"), Classes):
             classes.check(data.dataset(cfg.split))
         module.score_sigma = data.human_sigma(cfg.split).share

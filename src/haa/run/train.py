@@ -42,10 +42,11 @@ def train(cfg: DictConfig) -> float | None:
     cfg = build.checked(cfg, cfg.trust)
     check_resumed(cfg)
     with session(cfg):
-        data = build.datamodule(cfg)
-        module = build.module(cfg, build.task_class(cfg).build_vocabularies(data.dataset("train")))
+        data, task = build.datamodule(cfg), build.task_class(cfg)
+        task.check_data(data.dataset("train"))
+        module = build.module(cfg, task.build_vocabularies(data.dataset("train")))
         module.score_sigma = data.human_sigma("train").share
-        _check_gaze(cfg, data)
+        _check_gaze(cfg, data, module)
         if isinstance(data.condition, Predicted):
             module.gaze_by_digest = file_hash(data.condition.checkpoint)
         made = made_by(data, module, splits=get_args(Split) if cfg.test else ("train", "val"))
@@ -72,9 +73,11 @@ def train(cfg: DictConfig) -> float | None:
             return _best_value(trainer)
 
 
-def _check_gaze(cfg: DictConfig, data: DataModule) -> None:
-    """Refuse to align with gaze that nobody recorded or predicts."""
+def _check_gaze(cfg: DictConfig, data: DataModule, module: AlignedModule) -> None:
+    """Refuse to align with gaze that nobody recorded or predicts, and to learn to predict gaze where there is none."""
     missing, total = data.missing_gaze("train")
+    if module.predicts_gaze and missing == total:
+        raise InputError(f"none of the {total} training samples has gaze to learn to predict: give data with gaze")
     if cfg.align_weight > 0 and missing == total and not isinstance(data.condition, Predicted):
         raise InputError(
             f"align_weight={cfg.align_weight}, but none of the {total} training samples has gaze: "

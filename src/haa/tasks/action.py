@@ -26,6 +26,8 @@ class Action(AlignedModule):
         model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
     """
 
+    needs = ("clip", "label")
+
     @classmethod
     def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:
         if dataset.multilabel:

@@ -69,6 +69,8 @@ class AlignedModule(pl.LightningModule, ABC):
     """Whether `predict` gives a log-density of fixations, which is then written, and used, as predicted gaze."""
     asks: ClassVar[bool] = False
     """Whether `predict` needs a question with each picture."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Keys that every sample has to have (``image``, ``mask`` ...), so that other data is refused in one line."""
 
     def __init__(
         self,
@@ -102,6 +104,21 @@ class AlignedModule(pl.LightningModule, ABC):
         """One row per sample of the last test: its id and every metric that has a value per sample."""
         self._optimizer, self._scheduler = optimizer, scheduler
         self.scores = nn.ModuleDict({stage: self._make_scores(stage) for stage in ("val", "test")})
+
+    @classmethod
+    def check_data(cls, dataset: GazeDataset) -> None:
+        """Refuse data that the task can do nothing with: its first sample lacks something that the task `needs`.
+
+        Raises:
+            InputError: If it does; the message says what the samples have.
+        """
+        sample: dict[str, Any] = dataset[0] if cls.needs and len(dataset) else dict.fromkeys(cls.needs)
+        if lacking := [key for key in cls.needs if key not in sample]:
+            raise InputError(
+                f"task={cls.__name__.lower()} needs {' and '.join(lacking)} of every sample, and those of "
+                f"{type(dataset).__name__} have {', '.join(key for key in sample if key != 'id')}: give other data, or "
+                "another task"
+            )
 
     @classmethod
     def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:

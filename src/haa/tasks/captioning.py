@@ -55,6 +55,7 @@ class Captioning(AlignedModule):
     """
 
     model: Captioner
+    needs = ("image", "captions")
 
     def __init__(
         self,

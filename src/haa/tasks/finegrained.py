@@ -32,6 +32,7 @@ class FineGrained(AlignedModule):
     """
 
     main_metrics = ("top1", "top5", "class_accuracy", "auroc", "mean_ap")
+    needs = ("image",)
 
     @classmethod
     def build_vocabularies(cls, dataset: GazeDataset) -> Vocabularies:

@@ -1,4 +1,4 @@
-"""Saliency: predict where people look at an image."""
+"""Saliency: predict where people look at an image, or at each frame of a video."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from haa.alignment import Alignment
-from haa.batch import Batch, Output, human_maps
+from haa.batch import Batch, Output, human_maps, stills
 from haa.metrics.saliency import saliency_metrics
 from haa.metrics.scoring import score
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
@@ -22,6 +22,10 @@ class Saliency(AlignedModule):
     It learns by the divergence of its density from that of the fixations; samples without gaze are masked. The metrics
     score the density at the stimulus' own size against the gaze recorded there. An attribution (``attention=gradcam``)
     explains the log-density at its peak, as it explains the top class of a classifier.
+
+    Each frame of a clip is a picture of its own to the model, with the gaze on that frame: the frame-wise model that
+    models of video are compared with. A clip's log-density is ``(b, t, p, q)``. Frames without gaze are masked; the
+    metrics count every frame, and a clip's row of samples.parquet has the mean over its frames with gaze.
 
     Args:
         model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
@@ -46,12 +50,18 @@ class Saliency(AlignedModule):
         self.divergence = Alignment(loss=divergence, sigma=sigma)
 
     def predict(self, batch: Batch) -> Output:
-        log_density, attention = self.model(batch["image"], features=batch.get("features"), **self.insertion(batch))
-        return Output(None, log_density, attention, score=log_density.flatten(1).amax(1))
+        pictures = stills(batch)
+        maps, attention = self.model(pictures["image"], features=pictures.get("features"), **self.insertion(pictures))
+        peaks = maps.flatten(1).amax(1)
+        if "clip" not in batch:
+            return Output(None, maps, attention, score=peaks)
+        frames = batch["clip"].shape[:2]
+        attention = None if attention is None else attention.unflatten(0, frames)
+        return Output(None, maps.unflatten(0, frames), attention, score=peaks.unflatten(0, frames).sum(1))
 
     def step(self, batch: Batch) -> Output:
         output, batch = self.predict(batch), own_gaze(batch)
-        _, has_human = human_maps(batch, (1, 1), self.divergence.sigma)
+        _, has_human = human_maps(stills(batch), (1, 1), self.divergence.sigma)
         return replace(output, loss=self.divergence(output.prediction, batch), count=has_human.sum())
 
     def make_metrics(self) -> MetricCollection:

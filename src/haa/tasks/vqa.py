@@ -30,6 +30,7 @@ class VQA(AlignedModule):
     """
 
     asks = True
+    needs = ("image", "question", "answers")
 
     def __init__(
         self,

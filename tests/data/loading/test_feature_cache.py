@@ -272,3 +272,39 @@ def test_small_disk(tmp_path, backbone, monkeypatch):
 def test_unknown_dtype(tmp_path, backbone):
     with pytest.raises(InputError, match="choose float32 or float16"):
         cached_features(Questions(), backbone, Transform((6, 8)), tmp_path, dtype="int8")
+
+
+class Clips(Questions):
+    """Two videos of two clips of three frames each."""
+
+    def __init__(self, split="train"):
+        self.split = split
+
+    def __len__(self):
+        return 4
+
+    def stimulus(self, index):
+        return str(index // 2)
+
+    def record(self, index):
+        gaze = Gaze(torch.tensor([[float(index), 4.0]]), (12, 16), frame=torch.tensor([index % 3]))
+        return {"id": str(index), "gaze": gaze, "video": self.stimulus(index)}
+
+    def __getitem__(self, index):
+        chance = torch.Generator().manual_seed(index)
+        clip = torch.randint(0, 256, (3, 3, 12, 16), dtype=torch.uint8, generator=chance)
+        return {**self.record(index), "clip": clip}
+
+
+def test_clips_of_a_video_have_rows_of_their_own_and_features_of_each_frame(tmp_path, backbone):
+    plain, cached = (DataModule(Clips, Transform((6, 8), flip=True), batch_size=2) for _ in range(2))
+    cached.cache_features(backbone, tmp_path, splits=["train", "test"])
+    for split in ("train", "test"):
+        loader = f"{split}_dataloader"
+        for expected, batch in zip(getattr(plain, loader)(), getattr(cached, loader)(), strict=True):
+            assert torch.equal(batch["clip"], expected["clip"])
+            torch.testing.assert_close(batch["fixations"], expected["fixations"], equal_nan=True)
+            assert batch["video"] == expected["video"]
+            with torch.no_grad():
+                features = backbone.eval()(batch["clip"].flatten(0, 1).float() / 255).unflatten(0, (2, 3))
+            torch.testing.assert_close(batch["features"], features)

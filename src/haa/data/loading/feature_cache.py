@@ -34,9 +34,11 @@ PLAIN = (bool, int, float, str, type(None))
 class FeatureCache:
     """Images and features of a dataset, one row for each different picture, in a folder that `cached_features` makes.
 
+    Of clips, a row is a clip: all its frames, and the features of each.
+
     Args:
         folder: Folder of ``images.npy`` (n, 3, h, w) uint8, ``features.npy`` (n x orientations, c, i, j) and
-            ``sizes.npy`` (n, 2).
+            ``sizes.npy`` (n, 2); of clips (n, t, 3, h, w) and (n x orientations, t, c, i, j).
         rows: Row of each sample.
 
     Raises:
@@ -47,12 +49,12 @@ class FeatureCache:
         self.folder = folder
         self.rows = rows
 
-    def image(self, index: int) -> UInt8[Tensor, "3 h w"]:
-        """Return the image of sample ``index`` as the transform gives it without augmentation."""
+    def image(self, index: int) -> UInt8[Tensor, "*t 3 h w"]:
+        """Return the image, or the clip, of sample ``index`` as the transform gives it without augmentation."""
         return torch.from_numpy(self._images[self.rows[index]])
 
-    def features(self, index: int, flip: bool = False) -> Float[Tensor, "c i j"]:
-        """Return the features of the image of sample ``index``, or of its mirror image."""
+    def features(self, index: int, flip: bool = False) -> Float[Tensor, "*t c i j"]:
+        """Return the features of the image (of each frame) of sample ``index``, or of its mirror image."""
         orientations = len(self._features) // len(self._images)
         row = self._features[self.rows[index] * orientations + int(flip)]
         return torch.from_numpy(row.astype(np.float32, copy=False))
@@ -95,7 +97,8 @@ def cached_features(
     A cache's folder is named by a hash of the backbone's weights, classes and plain attributes, the transform, the
     dataset's fingerprint and these arguments. Before the cache is used, the features of its first picture are computed
     anew and compared, which notices changed code too. The cache is written beside and renamed when complete, so a
-    killed run leaves nothing that looks complete. Samples that share a picture (`GazeDataset.stimulus`) share a row.
+    killed run leaves nothing that looks complete. Samples that share a picture (`GazeDataset.stimulus`) share a row;
+    clips share a video and show other frames of it, so that each has its own.
 
     float32 is the default: with it, training from the cache equals training without it. float16 halves the space, with
     a relative error of up to 5e-4.
@@ -122,8 +125,8 @@ def cached_features(
         )
     if dtype not in ("float32", "float16"):
         raise InputError(f"cache: dtype={dtype} is not known: choose float32 or float16")
-    first_samples, rows = dataset.stimuli()
-    pictures = _Pictures(dataset, transform, first_samples)
+    pictures = _Pictures(dataset, transform)
+    rows = pictures.rows
     key = {
         "format": FORMAT,
         "decoding": RULES,
@@ -171,19 +174,31 @@ def _is_plain(value: Any) -> bool:
 
 
 class _Pictures(Dataset[tuple[Tensor, Tensor]]):
-    """Different images of a dataset, resized, with their native sizes."""
+    """Different images of a dataset, or its clips, resized, with their native sizes.
 
-    def __init__(self, dataset: GazeDataset, transform: Transform, indices: list[int]) -> None:
+    Attributes:
+        first: The first of them.
+        indices: Sample that shows each.
+        rows: Place of each sample's picture among them.
+    """
+
+    def __init__(self, dataset: GazeDataset, transform: Transform) -> None:
         self.dataset = dataset
         self.transform = transform
-        self.indices = indices
+        sample = dataset[0]
+        every = list(range(len(dataset)))
+        self.first = self._resized(sample)
+        self.indices, self.rows = (every, every) if "clip" in sample else dataset.stimuli()
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        image = self.dataset[self.indices[row]]["image"]
-        return self.transform({"image": image})["image"], torch.tensor(image.shape[-2:])
+        return self._resized(self.dataset[self.indices[row]])
+
+    def _resized(self, sample: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        key = "clip" if "clip" in sample else "image"
+        return self.transform({key: sample[key]})[key], torch.tensor(sample[key].shape[-2:])
 
 
 Forward = Callable[[Tensor], Tensor]
@@ -199,7 +214,9 @@ def _forward(backbone: nn.Module, flip: bool) -> Forward:
         try:
             images = images.to(some_tensor.device).float() / 255
             views = [images, images.flip(-1)] if flip else [images]
-            return torch.stack([backbone(view) for view in views], dim=1).float().cpu()
+            leading = images.shape[:-3]  # of clips, every frame is an image
+            found = [backbone(view.flatten(0, -4)).unflatten(0, leading) for view in views]
+            return torch.stack(found, dim=1).float().cpu()
         finally:
             for part, training in modes:
                 part.training = training
@@ -208,7 +225,7 @@ def _forward(backbone: nn.Module, flip: bool) -> Forward:
 
 
 def _agrees(cache: FeatureCache, pictures: _Pictures, forward: Forward) -> bool:
-    image, _ = pictures[0]
+    image, _ = pictures.first
     expected = forward(image[None])[0]
     cached = torch.stack([cache.features(0, bool(flip)) for flip in range(len(expected))])
     # another batch size or device rounds differently; changed code differs by more than this
@@ -229,7 +246,7 @@ def _compute(
     num_workers: int,
     description: str,
 ) -> None:
-    image, _ = pictures[0]
+    image, _ = pictures.first
     shape = tuple(forward(image[None]).shape[1:])
     needed = len(pictures) * (image.numel() + int(np.prod(shape)) * dtype.itemsize)
     free = shutil.disk_usage(folder).free

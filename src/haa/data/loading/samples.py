@@ -88,7 +88,8 @@ class Samples(Dataset[dict[str, Any]]):
         if self.features is None:
             sample = dict(self.dataset[index])
             return sample, size_of(sample)
-        sample = {**self.dataset.record(index), "image": self.features.image(index)}
+        pixels = self.features.image(index)
+        sample = {**self.dataset.record(index), "clip" if pixels.ndim == 4 else "image": pixels}
         return sample, self.features.native_size(index)
 
     def _exchange(self, sample: dict[str, Any], index: int, condition: GazeSource) -> None:
