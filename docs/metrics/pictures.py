@@ -119,6 +119,8 @@ def objects() -> None:
     scores = F.salient_objects(stack, truth.expand_as(stack))
     for name in ("mae", "f_max", "f_mean", "f_adaptive", "f_weighted", "s_measure", "e_max", "e_mean", "e_adaptive"):
         strip(name, maps, scores[name].tolist(), None, truth)
+    for name, measure in (("dice", F.dice), ("iou", F.iou)):
+        strip(name, maps, measure(stack, truth.expand_as(stack)).tolist(), None, truth)
 
 
 def bars(name: str, rows: list[str], scores: dict[str, list[float]], title: str) -> None:

@@ -22,7 +22,7 @@ from haa.metrics import functional as F
 nan = math.nan
 POINTS = (M.NSS, M.AUCJudd, M.AUCUniform, M.AUCBorji, M.LogLikelihood)
 MAPS = (M.CC, M.Similarity, M.KLDivergence, M.KLDivergenceMIT, M.Spearman, M.PointingGame, M.TopKIoU)
-OBJECTS = (M.SalientObjects, M.SMeasure, M.FMax, M.FWeighted, M.MAE)
+OBJECTS = (M.SalientObjects, M.SMeasure, M.FMax, M.FWeighted, M.MAE, M.Dice, M.IoU)
 
 
 def arguments(metric: type[Metric], device: str = "cpu", h: int = 12, w: int = 17) -> tuple[torch.Tensor, ...]:

@@ -83,6 +83,19 @@ def test_a_batch_is_its_samples_and_a_perfect_prediction_is_perfect():
         assert perfect[name].item() == pytest.approx(1, abs=1e-9)
 
 
+def test_a_prediction_that_is_not_finite_has_no_score():
+    prediction, mask = torch.rand(2, 6, 7), torch.rand(2, 6, 7) > 0.5
+    alone = salient_objects(prediction[:1], mask[:1])
+    prediction[1, 2, 3] = torch.nan
+    for name, values in salient_objects(prediction, mask).items():
+        torch.testing.assert_close(values[:1], alone[name])
+        assert values[1].isnan().all()
+    metric = SalientObjects()
+    metric.update(prediction, mask)
+    assert metric.undefined == 1
+    assert metric.compute()["f_max"].item() == pytest.approx(alone["f_max"].item())
+
+
 def test_shapes_must_agree():
     with pytest.raises(InputError, match="resize"):
         salient_objects(torch.rand(1, 4, 5), torch.ones(1, 4, 6))

@@ -11,6 +11,7 @@ from haa.alignment import Alignment
 from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
+from haa.metrics.functional import dice, iou
 from haa.metrics.functional.salient_objects import salient_objects
 from haa.models.backbone import Tiny
 from haa.models.unet import UNet
@@ -54,9 +55,10 @@ def test_scores_are_taken_at_the_masks_own_size():
     each = []
     for prediction, mask in zip(output.prediction, masks, strict=True):
         big = F.interpolate(prediction[None, None], tuple(mask.shape), mode="bilinear")[0]
-        each.append(salient_objects(big, mask[None]))
+        overlap = {"dice": dice(big, mask[None]), "iou": iou(big, mask[None])}
+        each.append(salient_objects(big, mask[None]) | overlap)
     computed = metrics.compute()
-    for name in ("mae", "f_adaptive", "f_mean", "f_weighted", "s_measure", "e_adaptive", "e_mean"):
+    for name in ("mae", "f_adaptive", "f_mean", "f_weighted", "s_measure", "e_adaptive", "e_mean", "dice", "iou"):
         values = [scores[name].item() for scores in each]
         assert computed[name].item() == pytest.approx(sum(values) / 8, rel=1e-4)
         assert columns[name].tolist() == pytest.approx(values, rel=1e-4)
@@ -77,3 +79,12 @@ def test_data_without_masks_is_refused():
     del batch["mask"]
     with pytest.raises(InputError, match="masks"):
         module.step(batch)
+
+
+def test_an_eps_that_float16_does_not_hold_is_refused():
+    module, _ = task()
+    module.configure_optimizers()
+    module.half()
+    with pytest.raises(InputError, match=r"optimizer\.eps=1e-08 is 0 in float16"):
+        module.configure_optimizers()
+    module.bfloat16().configure_optimizers()

@@ -15,6 +15,7 @@ from haa.metrics.maps import (
     TopKIoU,
 )
 from haa.metrics.multilabel import ClassCurves, LabelAccuracy, RankingPrecision, TopLabel
+from haa.metrics.overlap import Dice, IoU
 from haa.metrics.saliency import saliency_metrics
 from haa.metrics.salient_objects import (
     MAE,
@@ -47,6 +48,7 @@ __all__ = [
     "ClassCurves",
     "Comprehensiveness",
     "Deletion",
+    "Dice",
     "EAdaptive",
     "EMax",
     "EMean",
@@ -57,6 +59,7 @@ __all__ = [
     "FWeighted",
     "InformationGain",
     "Insertion",
+    "IoU",
     "KLDivergence",
     "KLDivergenceMIT",
     "LabelAccuracy",

@@ -338,7 +338,14 @@ class AlignedModule(pl.LightningModule, ABC):
         self._log_scores("test")
 
     def configure_optimizers(self) -> Any:
-        optimizer = self._optimizer([p for p in self.parameters() if p.requires_grad])
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        optimizer = self._optimizer(parameters)
+        eps = optimizer.defaults.get("eps")
+        if eps and any(p.dtype == torch.float16 and not p.new_tensor(eps) for p in parameters):
+            raise InputError(
+                f"optimizer.eps={eps:g} is 0 in float16, in which trainer.precision keeps parameters, and the first "
+                "step would make them NaN: give optimizer.eps=1e-4, or trainer.precision=16-mixed"
+            )
         if self._scheduler is None:
             return optimizer
         scheduler = self._scheduler(optimizer, int(self.trainer.estimated_stepping_batches))

@@ -14,7 +14,8 @@ from haa.alignment import Alignment
 from haa.batch import Batch, Output, image_size
 from haa.errors import InputError
 from haa.gaze import Size
-from haa.metrics import SalientObjects
+from haa.metrics import Dice, IoU, SalientObjects
+from haa.metrics.values import values_per_sample
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 
 
@@ -22,9 +23,10 @@ class SOS(AlignedModule):
     """Segmentation of salient objects.
 
     The model is ``(image, features) -> (logits of a mask at several scales, attention)``. Every scale learns the whole
-    mask (side supervision), and the finest is the prediction. The nine measures of `haa.metrics.SalientObjects` are
-    taken at the size of the mask as published. The best checkpoint is chosen by the S-measure, which has a value per
-    image, unlike the maximal F.
+    mask (side supervision), and the finest is the prediction. The nine measures of `haa.metrics.SalientObjects`, and
+    ``dice`` and ``iou`` at a probability of 0.5 (`haa.metrics.Dice`), are taken at the size of the mask as published.
+    The best checkpoint is chosen by the S-measure, which has a value per image, unlike the maximal F; for segmentation
+    in medicine, by ``task.monitor=val/dice``.
 
     Args:
         model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
@@ -32,6 +34,7 @@ class SOS(AlignedModule):
     """
 
     main_metrics = ("s_measure", "f_max", "mae")
+    needs = ("image", "mask")
 
     def __init__(
         self,
@@ -76,20 +79,17 @@ class SOS(AlignedModule):
         return value + self.iou * iou_loss(logits.sigmoid(), mask).mean() if self.iou else value
 
     def make_metrics(self) -> MetricCollection:
-        return MetricCollection({"s_measure": SalientObjects()})
+        return MetricCollection({"s_measure": SalientObjects(), "dice": Dice(), "iou": IoU()})
 
     def update_metrics(self, metrics: MetricCollection, output: Output, batch: Batch) -> dict[str, Tensor]:
-        (metric,) = metrics.values()
-        assert isinstance(metric, SalientObjects)
         masks = batch.get("native_mask", list(batch["mask"]))
         sizes = [(mask.shape[0], mask.shape[1]) for mask in masks]
         columns: dict[str, Tensor] = {}
         for size in sorted(set(sizes)):
             rows = [i for i, s in enumerate(sizes) if s == size]
             maps = F.interpolate(output.prediction[rows, None].float(), size, mode="bilinear", align_corners=False)
-            metric.update(maps[:, 0], torch.stack([masks[i] for i in rows]))
-            assert metric.values is not None
-            for name, values in metric.values.items():
+            metrics.update(maps[:, 0], torch.stack([masks[i] for i in rows]))
+            for name, values in values_per_sample(metrics).items():
                 columns.setdefault(name, values.new_full((len(masks),), torch.nan))[rows] = values
         # an image's own maximum is not what the field calls f_max and e_max: those are of the mean curve
         return {name: values for name, values in columns.items() if not name.endswith("max")}

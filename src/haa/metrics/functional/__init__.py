@@ -17,6 +17,7 @@ from haa.metrics.functional.java_captions import java_caption_scores
 from haa.metrics.functional.kl_divergence import kl_divergence, kl_divergence_mit
 from haa.metrics.functional.multilabel import class_curves, label_accuracy, ranking_precision, top_label
 from haa.metrics.functional.nss import nss
+from haa.metrics.functional.overlap import dice, iou
 from haa.metrics.functional.pointing import pointing_game, topk_iou
 from haa.metrics.functional.ptb import ptb_tokenize
 from haa.metrics.functional.salient_objects import salient_objects
@@ -35,10 +36,12 @@ __all__ = [
     "class_curves",
     "comprehensiveness",
     "deletion",
+    "dice",
     "earth_movers_distance",
     "faithfulness",
     "information_gain",
     "insertion",
+    "iou",
     "java_caption_scores",
     "kl_divergence",
     "kl_divergence_mit",

@@ -35,6 +35,8 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
       of ``e_curve``.
     - ``f_curve``, ``e_curve``, ``precision``, ``recall``: ``(b, 256)``, index t for threshold t.
 
+    All are NaN where a prediction holds NaN or infinity, as a model's that diverged.
+
     PySODMetrics takes a mask's value of 128 for background. It reads uint8 predictions only. Floating point ones are
     not rounded to 256 levels here, so a saved PNG scores a little differently from the map that it was made from.
 
@@ -84,6 +86,17 @@ def of_objects(mask: Shaped[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
 
 
 def _scores(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
+    if not prediction.is_floating_point():
+        return _scores_of_finite(prediction, truth)
+    finite = prediction.isfinite().flatten(1).all(1)
+    scores = _scores_of_finite(torch.where(finite[:, None, None], prediction, 0.0), truth)
+    return {
+        name: torch.where(finite.view(-1, *[1] * (values.ndim - 1)), values, torch.nan)
+        for name, values in scores.items()
+    }
+
+
+def _scores_of_finite(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
     by_level = prediction.dtype == torch.uint8 and len(prediction) > 0 and eager_cpu(prediction, truth)
     sums, error = (sums_of_levels if by_level else sums_of_values)(prediction, truth)
     pixels = truth.shape[1] * truth.shape[2]
