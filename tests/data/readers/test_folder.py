@@ -208,3 +208,35 @@ def test_birds(real_data):
     assert splits["train"].classes[0] == "001.Black_footed_Albatross"
     assert len(splits["train"].classes) == 10
     assert all({data.row(i)["label"].as_py() for i in range(len(data))} == set(range(10)) for data in splits.values())
+
+
+EYELINK = (
+    "IMAGE,CURRENT_FIX_INDEX,CURRENT_FIX_X,CURRENT_FIX_Y,CURRENT_FIX_DURATION,CURRENT_FIX_PUPIL,CURRENT_FIX_START,"
+    "IMAGE_HEIGHT,IMAGE_WIDTH"
+)
+
+
+def test_polyps_with_gaze_as_published(tmp_path):
+    """Kvasir-SEG's folders and GazeMedSeg's table: EyeLink's columns, shares of the sides, JPEG masks."""
+    images(tmp_path, [f"images/{name}.jpg" for name in ("p1", "p2", "p3")], size=(40, 20))
+    for name in ("p1", "p2", "p3"):
+        mask = np.zeros((20, 40), dtype=np.uint8)
+        mask[5:15, 8:24] = 255
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(tmp_path / f"masks/{name}.jpg", quality=95)
+    # the third fixation of p1 was left out by the publisher, and lines are not in order
+    lines = ["p1.jpg,2,0.75,0.5,181,1800,512,20.0,40.0", "p1.jpg,1,0.25,0.1,455,2670,7,20.0,40.0"]
+    lines += ["p1.jpg,4,0.5,0.9,60,1800,900,20.0,40.0", "p2.jpg,1,0.5,0.5,99,1800,7,20.0,40.0"]
+    (tmp_path / "kvasir_fixation.csv").write_text("\n".join([EYELINK, *lines]) + "\n")
+    for split, name in (("train", "p1"), ("val", "p2"), ("test", "p3")):
+        (tmp_path / f"{split}.txt").write_text(f"{name}\n")
+    samples = every(tmp_path, fixations="kvasir_fixation.csv", units="share")
+    gaze = samples["p1"]["gaze"]
+    assert gaze.points.tolist() == pytest.approx(np.array([[9.5, 1.5], [29.5, 9.5], [19.5, 17.5]]))
+    assert gaze.duration.tolist() == [455, 181, 60]
+    assert samples["p3"]["gaze"] is None
+    inside = samples["p1"]["mask"][6:14, 9:23]
+    assert inside.min() == 255
+    assert int((samples["p1"]["mask"] > 0).sum()) == pytest.approx(10 * 16, abs=12)
+    (tmp_path / "fixations.csv").write_text("image,x,y,CURRENT_FIX_X\np1,3,4,0.5\n")
+    assert every(tmp_path)["p1"]["gaze"].points.tolist() == [[3, 4]]

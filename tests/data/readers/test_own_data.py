@@ -532,3 +532,22 @@ def test_the_option_is_part_of_the_index(own):
         for options in ({}, {"outside": "drop"}, {"outside": "clip"}, {"folds": 3}, {"folds": 3, "fold": 1})
     }
     assert len(folders) == 5
+
+
+def test_coordinates_that_are_shares_of_the_sides(own):
+    own.add("a")
+    rows = [f"a,{x},{y},7" for x, y in ((0, 0), (0.5, 0.25), (1, 1))]
+    own.fixations("x,y,duration", *rows[:2])
+    # 32 x 24: the left border is at -0.5, the middle at 15.5; a quarter of the height is at 5.5
+    assert own.points(units="share") == {"a": [[-0.5, -0.5], [15.5, 5.5]]}
+    own.fixations("x,y,duration", *rows * 7)
+    with pytest.raises(InputError, match=r"fixations\.csv: all coordinates are between 0 and 1: set data\.units=share"):
+        own.read()
+    assert len(own.gaze(units="pixels")["a"].points) == 21
+    own.fixations("x,y", "a,0.5,0.5", "a,30,4")
+    with pytest.raises(InputError, match=r"line 3: x=30, y=4 are no shares of the .*: set data\.units=pixels"):
+        own.read(units="share")
+    with pytest.raises(InputError, match=r"data\.units=share counts no pixels: leave data\.first_pixel out"):
+        own.read(units="share", first_pixel=1)
+    with pytest.raises(InputError, match=r"data\.units=inches: choose pixels or share"):
+        own.read(units="inches")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from haa.errors import InputError, reading, reason
@@ -15,15 +15,28 @@ FAR = 1e6
 LOST = "lost sample"
 """Kind of fault of a line at which a tracker had lost the eye."""
 
+EYELINK: Mapping[str, str] = {
+    "IMAGE": "image",
+    "CURRENT_FIX_X": "x",
+    "CURRENT_FIX_Y": "y",
+    "CURRENT_FIX_DURATION": "duration",
+    "CURRENT_FIX_INDEX": "index",
+    "RECORDING_SESSION_LABEL": "subject",
+}
+"""Columns of a fixation report of EyeLink's Data Viewer, with what they are called here."""
+
 _LOST = {"", ".", "-", "--", "na", "n/a", "nan", "null", "none"}
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def read_table(
+    path: Path, columns: Sequence[str], others: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
     r"""Yield the rows of a csv file whose first line names its columns, as (file and line, row).
 
     Args:
         path: The file.
         columns: Columns that it must have.
+        others: Other names of columns, each with the name that its rows have here, unless the table has that, too.
 
     Raises:
         InputError: If the file or a column is missing, a column's name occurs twice, a row has too few or too many
@@ -39,11 +52,13 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, skipinitialspace=True)
-            names = rows.fieldnames or []
+            named = rows.fieldnames or []
+            renamed = {name: here for name, here in (others or {}).items() if here not in named}
+            rows.fieldnames = names = [renamed.get(name, name) for name in named]
             missing = [column for column in columns if column not in names]
             if missing:
                 raise InputError(
-                    f"{path} has no column {missing[0]!r} (there are: {', '.join(names) or 'none'}): "
+                    f"{path} has no column {missing[0]!r} (there are: {', '.join(named) or 'none'}): "
                     f"its first line must name {','.join(columns)}"
                 )
             if len(set(names)) < len(names):

@@ -12,7 +12,7 @@ from haa.data.files.listing import composed, files_below
 from haa.data.index import Missing
 from haa.data.readers.known import Known
 from haa.data.readers.names import Names
-from haa.data.readers.own import By, OwnData
+from haa.data.readers.own import By, OwnData, Units
 from haa.data.scan import Outside
 from haa.errors import InputError
 from haa.gaze import Weight
@@ -28,8 +28,9 @@ class Folder(OwnData):
     Any of these may lie there:
 
     - ``fixations.csv``: ``image,x,y`` and, if known, ``duration`` (ms) and ``subject``. A person's lines are in order,
-      or are numbered in ``index``. Instead there may be a folder ``fixations/`` with such a table for each person; one
-      without ``subject`` is called by its person, ``P01.csv``.
+      or are numbered in ``index``. The names of EyeLink's Data Viewer are understood (``CURRENT_FIX_X`` ...,
+      `haa.data.files.table.EYELINK`). Instead there may be a folder ``fixations/`` with such a table for each person;
+      one without ``subject`` is called by its person, ``P01.csv``.
     - ``maps/``: a human map per image, grey or ``.npy``, ``.npz``, named as the image is
       (`haa.data.files.density`). It takes the place of fixations.
     - ``masks/``: a mask of the salient objects per image, named as the image is (`haa.data.files.mask`).
@@ -72,6 +73,8 @@ class Folder(OwnData):
         weight: What fixations weigh by in human maps, for the loss and for the scores that take maps (CC, SIM, KL):
             their ``duration``, or so that every ``subject`` weighs the same. Scores of points (NSS, AUC, information
             gain) count each once.
+        units: ``pixels``, or ``share`` where coordinates are shares of the image's width and height, from 0 at the left
+            (the top) to 1. None is pixels, but a table whose coordinates are all between 0 and 1 is refused.
 
     Raises:
         InputError: If something does not fit together; the error names the file and the line.
@@ -99,9 +102,10 @@ class Folder(OwnData):
         folds: int | None = None,
         fold: int = 0,
         weight: Weight | None = None,
+        units: Units | None = None,
     ) -> None:
         names = (fixations, maps, masks, captions, questions, labels, splits)
-        self.take(dict(zip(TABLES, names, strict=True)), outside, split_by, folds, fold, first_pixel, weight)
+        self.take(dict(zip(TABLES, names, strict=True)), outside, split_by, folds, fold, first_pixel, weight, units)
         super().__init__(root, split, missing, cache)
 
     def scan(self) -> Iterator[dict[str, Any]]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from haa.data.files.listing import composed
-from haa.data.files.table import LOST, coordinate, number, one_value, read_lines, read_table
+from haa.data.files.table import EYELINK, LOST, coordinate, number, one_value, read_lines, read_table
 from haa.data.readers.names import Names
 from haa.data.readers.own import REPEATED, UNLISTED, OwnData, parts
 from haa.data.readers.several_labels import by_class, labels_of
+from haa.data.readers.units import Coordinates
 from haa.data.splits import assign_splits, pool_called
 from haa.errors import InputError
 
@@ -48,7 +49,7 @@ class Known:
         word = self.data.word
         split_is_asked = self.data.names["splits"] is not None
         for path in self.data.tables(key) if tables is None else tables:
-            for where, row in read_table(path, [word, *columns]):
+            for where, row in read_table(path, [word, *columns], EYELINK if key == "fixations" else None):
                 name = self._found.get(row[word], where)
                 if name is None:
                     yield None, self._absent(row[word], where), where
@@ -141,6 +142,7 @@ class Known:
     def look(self) -> Iterator[dict[str, Any]]:
         """Read the gaze; yield the faults."""
         seen: dict[tuple[Any, ...], tuple[dict[str, Any], str]] = {}
+        in_pixels = Coordinates(self.data)
         asked = ["frame", "x", "y"] if self.data.word == "video" else ["x", "y"]
         first: tuple[Path, set[str]] | None = None
         optional: list[str] = []
@@ -159,7 +161,7 @@ class Known:
                     person = None if "subject" in optional else person
                     first, begun = self._alike(first, path, optional, person), True
                     self._check_weight(first[1], path)
-                values = self._values(name, row, where, optional)
+                values = self._values(name, row, where, optional, in_pixels)
                 if values is None:
                     yield {"fault": LOST, "message": f"{where}: x={row['x']!r}, y={row['y']!r} is no point"}
                     continue
@@ -179,16 +181,19 @@ class Known:
                 columns = self.gaze.setdefault(name, {})
                 for key, value in values.items():
                     columns.setdefault(key, []).append(value)
+            in_pixels.check(path)
         if "index" in optional:
             for columns in self.gaze.values():
                 _sort(columns)
 
-    def _values(self, name: str, row: dict[str, str], where: str, optional: list[str]) -> dict[str, Any] | None:
+    def _values(
+        self, name: str, row: dict[str, str], where: str, optional: list[str], in_pixels: Coordinates
+    ) -> dict[str, Any] | None:
         """Return what a line says of a fixation, but for the person; None where the eye was lost."""
         x, y = coordinate(row, "x", where), coordinate(row, "y", where)
         if x is None or y is None:
             return None
-        values = {"x": x - self.data.first_pixel, "y": y - self.data.first_pixel}
+        values: dict[str, Any] = dict(zip("xy", in_pixels(name, x, y, where), strict=True))
         if self.data.word == "video":
             values["frame"] = self._frame(name, row, where)
         values |= {key: number(row, key, where) for key in optional if key != "subject"}

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from haa.data.files.density import ARRAYS
+from haa.data.files.image import image_size
 from haa.data.files.listing import entries, files_below, folders_to, matching
 from haa.data.files.table import LOST
 from haa.data.index import IndexedDataset
 from haa.data.scan import Outside
 from haa.data.splits import Folds, pool_called
 from haa.errors import InputError
-from haa.gaze import Weight
+from haa.gaze import Size, Weight
 
 By = Literal["stimulus", "subject"]
+
+Units = Literal["pixels", "share"]
+"""What coordinates count: pixels of the stimulus, or shares of its width and height, from the upper left corner."""
 
 UNLISTED, REPEATED = "stimulus in no split", "line repeated"
 """Kinds of what is told and refused nowhere."""
@@ -60,6 +64,7 @@ class OwnData(IndexedDataset):
         fold: int,
         first_pixel: int,
         weight: Weight | None,
+        units: Units | None = None,
     ) -> None:
         """Check the options, and keep them: they are part of the index's name.
 
@@ -71,6 +76,7 @@ class OwnData(IndexedDataset):
             ("split_by", split_by, get_args(By)),
             ("first_pixel", first_pixel, (0, 1)),
             ("weight", weight, (*get_args(Weight), None)),
+            ("units", units, (*get_args(Units), None)),
         ):
             if value not in choices:
                 raise InputError(f"data.{key}={value}: choose {' or '.join(map(str, choices))}")
@@ -81,7 +87,9 @@ class OwnData(IndexedDataset):
         if type(fold) is not int or not 0 <= fold < (folds or 1):
             raise InputError(f"data.fold={fold}: " + (f"choose 0 to {folds - 1}" if folds else "give data.folds, too"))
         self.names, self.outside, self.split_by, self.first_pixel = names, outside, split_by, first_pixel
-        self.weight = weight
+        self.weight, self.units = weight, units
+        if units == "share" and first_pixel:
+            raise InputError("data.units=share counts no pixels: leave data.first_pixel out")
         self.chosen = None if folds is None else (folds, fold)
         self.folds = self.chosen if split_by == "stimulus" else None
         self.one_split = split_by == "stimulus"
@@ -115,6 +123,14 @@ class OwnData(IndexedDataset):
         """Folder in which the stimuli lie: ``images`` (``videos``) where it is there, else the root."""
         folder = self._entries[f"{self.word}s/"]
         return folder if folder is not None and folder.is_dir() else self.root
+
+    def size(self, name: str) -> Size:
+        """Return (height, width) of a stimulus in pixels.
+
+        Raises:
+            InputError: If it cannot be read.
+        """
+        return image_size(self.top / name)
 
     def listed_stimuli(self) -> list[str]:
         """Return the path of each stimulus below `top`.

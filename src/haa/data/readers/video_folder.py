@@ -11,10 +11,10 @@ from haa.data.files.listing import composed
 from haa.data.index import Missing
 from haa.data.readers.clips import ClipDataset, opened
 from haa.data.readers.known import Known
-from haa.data.readers.own import By, OwnData
+from haa.data.readers.own import By, OwnData, Units
 from haa.data.scan import Outside
 from haa.errors import InputError
-from haa.gaze import Weight
+from haa.gaze import Size, Weight
 
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v"}
 
@@ -44,7 +44,7 @@ class VideoFolder(OwnData, ClipDataset):
         split: ``train``, ``val`` or ``test``.
         frames, stride, cache: See `haa.data.readers.clips.ClipDataset`.
         missing: ``drop`` leaves out lines whose video is absent, and videos without a label where others have one.
-        fixations, labels, splits, first_pixel, outside, split_by, folds, fold, weight: See
+        fixations, labels, splits, first_pixel, outside, split_by, folds, fold, weight, units: See
             `haa.data.readers.folder.Folder`.
 
     Raises:
@@ -72,10 +72,14 @@ class VideoFolder(OwnData, ClipDataset):
         folds: int | None = None,
         fold: int = 0,
         weight: Weight | None = None,
+        units: Units | None = None,
     ) -> None:
         names = dict(zip(TABLES, (fixations, labels, splits), strict=True))
-        self.take(names, outside, split_by, folds, fold, first_pixel, weight)
+        self.take(names, outside, split_by, folds, fold, first_pixel, weight, units)
         super().__init__(root, split, frames, stride, missing, cache)  # type: ignore[arg-type]
+
+    def size(self, name: str) -> Size:
+        return opened(self.top / name).size
 
     def scan(self) -> Iterator[dict[str, Any]]:
         known = Known(self, self.listed_stimuli())
