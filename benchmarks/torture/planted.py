@@ -29,6 +29,7 @@ from haa.data.readers.dut_omron import DUTOMRON
 from haa.data.readers.duts import DUTS
 from haa.data.readers.ecssd import ECSSD
 from haa.data.readers.egd_cxr import EGDCXR
+from haa.data.readers.egtea import EGTEA
 from haa.data.readers.flickr import Flickr
 from haa.data.readers.folder import Folder
 from haa.data.readers.gaze_med_seg import GazeMedSeg
@@ -238,6 +239,18 @@ def egd_cxr(root: Path) -> Reader:
     return EGDCXR
 
 
+def egtea(root: Path) -> Reader:
+    for n, part in enumerate(("train", "train", "test")):
+        name = f"P0{n}-R01-Pizza"
+        video(root / f"cropped_clips/{name}/{name}-0-9-F000010-F000014.mp4")
+        lines = "".join(f"1\tSMP\t1\t{100 * frame}\t{9 * frame}\t{frame}\tFixation\n" for frame in (10, 12))
+        text(root / f"gaze_data/{name}.txt", f"## x\nTime\tType\n{lines}")
+        with (root / f"{part}_split1.txt").open("a") as file:
+            file.write(f"{name}-0-9-F000010-F000014 {1 + n % 2} 1 1\n")
+    text(root / "action_idx.txt", "Cut pizza 1\nEat pizza 2\n")
+    return partial(EGTEA, frames=2, stride=2)
+
+
 def flickr(root: Path) -> Reader:
     lines = []
     for n, part in enumerate(("train", "dev", "test")):
@@ -396,7 +409,7 @@ READERS: dict[str, Callable[[Path], Reader]] = {
     function.__name__: function
     for function in (
         *(air_d, capgaze, cat2000, coco_captions, coco_search18, cub, cxr_p, daquar, dhf1k, dut_omron, duts, ecssd),
-        *(egd_cxr, flickr, folder, gaze_med_seg, gaze_search, hollywood2, mit1003, osie, pascal_s, reflacx),
+        *(egd_cxr, egtea, flickr, folder, gaze_med_seg, gaze_search, hollywood2, mit1003, osie, pascal_s, reflacx),
         *(salicon_2015, salicon_2017, ucf_sports, video_folder),
         *(vqa, vqa_hat),
     )

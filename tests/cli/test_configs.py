@@ -28,6 +28,7 @@ LOADER = {
     "duts": (16, 224),
     "ecssd": (16, 224),
     "egd_cxr": (16, 224),
+    "egtea": (4, [120, 160]),
     "flickr": (32, 224),
     "folder": (32, 224),
     "gaze_med_seg": (16, 224),
@@ -44,7 +45,7 @@ LOADER = {
     "vqa_hat": (64, 224),
     "vqa_v2": (64, 224),
 }
-VIDEOS = {"dhf1k", "hollywood2", "ucf_sports", "video_folder"}
+VIDEOS = {"dhf1k", "egtea", "hollywood2", "ucf_sports", "video_folder"}
 EPOCHS_ON_SHAPES = {"action": 8, "captioning": 25, "finegrained": 25, "saliency": 25, "sos": 10, "vqa": 25}
 
 

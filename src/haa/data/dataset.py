@@ -51,7 +51,7 @@ class GazeDataset(Dataset[dict[str, Any]]):
     A sample of a video has ``clip`` (uint8 ``(t, 3, h, w)``) in the place of ``image``, with the same number of frames
     for all samples of a batch. Its gaze says in `Gaze.frame` to which frame of the clip each fixation belongs.
     ``video`` (str) names the video from which it was cut: the video's clips share this name, which is also their
-    `stimulus`.
+    `stimulus`, unless the video is part of a longer recording, which then is.
     `haa.data.files.video` decodes.
 
     A subclass implements `__len__`, `__getitem__`, `gaze`, and, where it has texts, `strings`.

@@ -26,6 +26,27 @@ _MORE = r"([-_. ]?(set|split|images?|pictures?|videos?|clips?|data|(19|20)\d\d))
 _CALLED = {pool: re.compile(f"({words}){_MORE}", re.IGNORECASE) for pool, words in _POOLS.items()}
 
 
+def chosen_folds(folds: int | None, fold: int) -> Folds | None:
+    """Return the folds that a user asks for; None without any.
+
+    Args:
+        folds: Number of folds.
+        fold: The fold that is the test split, from 0.
+
+    Raises:
+        InputError: If there are fewer than three, or no such fold.
+
+    Example:
+        >>> chosen_folds(5, 1), chosen_folds(None, 0)
+        ((5, 1), None)
+    """
+    if folds is not None and (type(folds) is not int or folds < 3):
+        raise InputError(f"data.folds={folds}: give 3 or more, one to test on, one to select by and others to train")
+    if type(fold) is not int or not 0 <= fold < (folds or 1):
+        raise InputError(f"data.fold={fold}: " + (f"choose 0 to {folds - 1}" if folds else "give data.folds, too"))
+    return None if folds is None else (folds, fold)
+
+
 def pool_called(name: str) -> str | None:
     """Return the split that people mean by a word, as folders and lists are called by it; None where it is another.
 

@@ -148,6 +148,54 @@ def test_ucf_sports(tmp_path, picture, everything):
     assert samples["Kicking-Front-004@0"]["gaze"].at(1).points.tolist() == [[0, 0], [23, 2]]
 
 
+def test_ucf_sports_leaves_one_video_out(tmp_path, picture):
+    names = [f"{action}-{n:03}" for n in range(1, 4) for action in ("Run-Side", "Kicking-Front")]
+    for n, name in enumerate(names):
+        folder = tmp_path / ("training" if n % 2 else "testing") / name
+        write_video(folder, name, 1, 3, value=1)
+        write_frame(folder / "images" / f"{name}_00001.png", 100 + n)
+    tested = [[s["video"] for s in UCFSports(tmp_path, "test", 2, 1, folds=6, fold=fold)] for fold in range(6)]
+    assert all(len(set(videos)) == 1 for videos in tested)
+    assert sorted(videos[0] for videos in tested) == sorted(names)
+    train = UCFSports(tmp_path, "train", 2, 1, folds=6)
+    assert len({train.stimulus(i) for i in range(len(train))}) == 4
+    with pytest.raises(InputError, match=r"data\.folds=7: there are 6 to divide"):
+        UCFSports(tmp_path, folds=7)
+    with pytest.raises(InputError, match=r"data\.fold=6: choose 0 to 5"):
+        UCFSports(tmp_path, folds=6, fold=6)
+
+
+def test_hollywood_with_the_actions_of_its_clipsets(hollywood, everything):
+    folder = hollywood / "ClipSets"
+    folder.mkdir()
+    # of nine videos a part: 1 to 4 run, 4 to 8 kiss, 9 is in no list
+    for part in ("train", "test"):
+        videos = [f"actionclip{part}{n:05}" for n in range(1, 9)]
+        for action, those in (("Run", range(4)), ("Kiss", range(3, 8))):
+            lines = [f"{video}  {1 if n in those else -1}" for n, video in enumerate(videos)]
+            (folder / f"{action}_{part}.txt").write_text("\n".join(lines) + "\n")
+    (folder / "EXT-House_test.txt").write_text("sceneclipetest00001  1\n")
+    (folder / "Run_autotrain.txt").write_text("actionclipautotrain00001  1\n")
+    samples = everything(Hollywood2, hollywood, frames=2, labels="ClipSets")
+    data = Hollywood2(hollywood, "test", frames=2, labels=str(folder))
+    assert data.classes == ["Kiss", "Run"]
+    labels = {sample["video"]: data.classes[sample["label"]] for sample in samples.values()}
+    assert labels == {
+        f"actionclip{part}{n:05}": "Run" if n < 4 else "Kiss"
+        for part in ("train", "test")
+        for n in (1, 2, 3, 5, 6, 7, 8)
+    }
+    notes = " ".join(data.notes)
+    assert "4 x shot of a video with several actions, left out" in notes
+    assert "actioncliptrain00004_1: Kiss, Run" in notes
+    assert "4 x shot of a video without an action, left out" in notes
+    (folder / "Run_test.txt").write_text("actioncliptest00001  2\n")
+    with pytest.raises(InputError, match=r"Run_test\.txt, line 1: 'actioncliptest00001  2' is no video with 1 or -1"):
+        Hollywood2(hollywood, labels="ClipSets")
+    with pytest.raises(InputError, match=r"data\.labels=no: .* holds no <Action>_train\.txt"):
+        Hollywood2(hollywood, labels="no")
+
+
 def test_a_blurred_map_is_no_fixations(hollywood):
     path = next(hollywood.glob("testing/*/fixation/*_00001.png"))
     Image.fromarray(np.arange(16 * 24, dtype=np.uint8).reshape(16, 24)).save(path)

@@ -13,7 +13,7 @@ from haa.data.files.listing import entries, files_below, folders_to, matching
 from haa.data.files.table import LOST
 from haa.data.index import IndexedDataset
 from haa.data.scan import Outside
-from haa.data.splits import Folds, pool_called
+from haa.data.splits import Folds, chosen_folds, pool_called
 from haa.errors import InputError
 from haa.gaze import Size, Weight
 
@@ -80,17 +80,11 @@ class OwnData(IndexedDataset):
         ):
             if value not in choices:
                 raise InputError(f"data.{key}={value}: choose {' or '.join(map(str, choices))}")
-        if folds is not None and (type(folds) is not int or folds < 3):
-            raise InputError(
-                f"data.folds={folds}: give 3 or more, one to test on, one to select by and others to train"
-            )
-        if type(fold) is not int or not 0 <= fold < (folds or 1):
-            raise InputError(f"data.fold={fold}: " + (f"choose 0 to {folds - 1}" if folds else "give data.folds, too"))
         self.names, self.outside, self.split_by, self.first_pixel = names, outside, split_by, first_pixel
         self.weight, self.units = weight, units
         if units == "share" and first_pixel:
             raise InputError("data.units=share counts no pixels: leave data.first_pixel out")
-        self.chosen = None if folds is None else (folds, fold)
+        self.chosen = chosen_folds(folds, fold)
         self.folds = self.chosen if split_by == "stimulus" else None
         self.one_split = split_by == "stimulus"
 
