@@ -16,6 +16,7 @@ import scipy.io
 from PIL import Image
 
 from haa.data.index import IndexedDataset
+from haa.data.readers.actions_in_the_eye import ActionsInTheEye
 from haa.data.readers.air_d import AiRD
 from haa.data.readers.capgaze import CapGaze
 from haa.data.readers.cat2000 import CAT2000
@@ -103,6 +104,21 @@ def mat(path: Path, **variables: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     scipy.io.savemat(path, variables, long_field_names=True)
     return path
+
+
+def actions_in_the_eye(root: Path) -> Reader:
+    for name in ("actioncliptrain00001", "actioncliptrain00002", "actioncliptest00001"):
+        video(root / f"AVIClips/{name}.avi")
+        text(
+            root / f"gaze_hollywood2/samples/001_{name}.avi.txt",
+            "0 1 1 600 500 F\n81000 1 1 20 90 S\n90000 1 1 9 99 F\n",
+        )
+        for action, part in (("Kiss", "train"), ("Kiss", "test"), ("Run", "train"), ("Run", "test")):
+            path = root / f"ClipSets/{action}_{part}.txt"
+            known = path.read_text() if path.exists() else ""
+            if part in name:
+                text(path, f"{known}{name}  {1 if (action == 'Run') == ('2' in name) else -1}\n")
+    return partial(ActionsInTheEye, frames=2, stride=2, labels="ClipSets")
 
 
 def air_d(root: Path) -> Reader:
@@ -408,10 +424,9 @@ def vqa_hat(root: Path) -> Reader:
 READERS: dict[str, Callable[[Path], Reader]] = {
     function.__name__: function
     for function in (
-        *(air_d, capgaze, cat2000, coco_captions, coco_search18, cub, cxr_p, daquar, dhf1k, dut_omron, duts, ecssd),
-        *(egd_cxr, egtea, flickr, folder, gaze_med_seg, gaze_search, hollywood2, mit1003, osie, pascal_s, reflacx),
-        *(salicon_2015, salicon_2017, ucf_sports, video_folder),
-        *(vqa, vqa_hat),
+        *(actions_in_the_eye, air_d, capgaze, cat2000, coco_captions, coco_search18, cub, cxr_p, daquar, dhf1k),
+        *(dut_omron, duts, ecssd, egd_cxr, egtea, flickr, folder, gaze_med_seg, gaze_search, hollywood2, mit1003),
+        *(osie, pascal_s, reflacx, salicon_2015, salicon_2017, ucf_sports, video_folder, vqa, vqa_hat),
     )
 }
 """Each lays a data set into a folder, and returns the reader that reads it."""

@@ -15,6 +15,7 @@ TASKS = ["action", "captioning", "finegrained", "saliency", "sos", "vqa"]
 
 # batch size and size of the image of each data set; None: that of the stimulus
 LOADER = {
+    "actions_in_the_eye": (4, [112, 208]),
     "air_d": (32, 224),
     "capgaze": (16, [384, 512]),
     "cat2000": (16, [288, 512]),
@@ -45,7 +46,7 @@ LOADER = {
     "vqa_hat": (64, 224),
     "vqa_v2": (64, 224),
 }
-VIDEOS = {"dhf1k", "egtea", "hollywood2", "ucf_sports", "video_folder"}
+VIDEOS = {"actions_in_the_eye", "dhf1k", "egtea", "hollywood2", "ucf_sports", "video_folder"}
 EPOCHS_ON_SHAPES = {"action": 8, "captioning": 25, "finegrained": 25, "saliency": 25, "sos": 10, "vqa": 25}
 
 

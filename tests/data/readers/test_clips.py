@@ -186,13 +186,13 @@ def test_hollywood_with_the_actions_of_its_clipsets(hollywood, everything):
         for n in (1, 2, 3, 5, 6, 7, 8)
     }
     notes = " ".join(data.notes)
-    assert "4 x shot of a video with several actions, left out" in notes
-    assert "actioncliptrain00004_1: Kiss, Run" in notes
-    assert "4 x shot of a video without an action, left out" in notes
+    assert "4 x video with several actions, left out" in notes
+    assert "actioncliptrain00004: Kiss, Run" in notes
+    assert "4 x video without an action, left out" in notes
     (folder / "Run_test.txt").write_text("actioncliptest00001  2\n")
     with pytest.raises(InputError, match=r"Run_test\.txt, line 1: 'actioncliptest00001  2' is no video with 1 or -1"):
         Hollywood2(hollywood, labels="ClipSets")
-    with pytest.raises(InputError, match=r"data\.labels=no: .* holds no <Action>_train\.txt"):
+    with pytest.raises(InputError, match=r"data\.labels: .*no holds no <Action>_train\.txt"):
         Hollywood2(hollywood, labels="no")
 
 

@@ -9,16 +9,13 @@ from typing import Any
 
 from haa.data.dataset import Split
 from haa.data.files.listing import matching
-from haa.data.files.table import read_lines
 from haa.data.index import Missing
+from haa.data.readers.clip_sets import TOLD, ClipSets
 from haa.data.readers.clips import ClipDataset, frame_folder, training_and_testing
 from haa.errors import InputError
 
 SHOT = re.compile(r"(actionclip(?:train|test)\d{5})_\d+")
 """Name of a shot: its video's name, and its number in that video."""
-
-SEVERAL, NONE = "shot of a video with several actions", "shot of a video without an action"
-"""Kinds of what is left out where labels are read."""
 
 
 class Hollywood2(ClipDataset):
@@ -68,48 +65,23 @@ class Hollywood2(ClipDataset):
         super().__init__(root, split, frames, stride, missing, cache)
 
     def told(self) -> dict[str, str]:
-        return dict.fromkeys((SEVERAL, NONE), "left out")
+        return TOLD
 
     def sources(self) -> Sequence[Path]:
-        lists = [path for pair in self._lists().values() for path in pair] if self.labels else []
+        sets = self._sets()
+        lists = [] if sets is None else [path for pair in sets.lists.values() for path in pair]
         return [*matching(self.root, "*ing/*/*/"), *lists]
 
     def scan(self) -> Iterable[dict[str, Any]]:
-        actions = self._actions() if self.labels else {}
+        sets = self._sets()
+        if sets is not None:
+            self.classes = sets.classes
         for shot, split in training_and_testing(self.root):
             name = SHOT.fullmatch(shot.name)
             if name is None:
                 raise InputError(f"{shot} is not named actionclip<part><video>_<shot>, as Hollywood-2's shots are")
-            named: dict[str, Any] = {"stimulus": name[1], "split": split}
-            if self.labels:
-                own = actions.get(name[1], [])
-                if len(own) != 1:
-                    message = f"{shot}: {', '.join(own) or 'no list has it'}"
-                    yield {"fault": SEVERAL if own else NONE, "message": message}
-                    continue
-                named["label"] = self.classes.index(own[0])
-            yield from self.clips(**frame_folder(shot), name=shot.name, **named)
+            clips = self.clips(**frame_folder(shot), name=shot.name, stimulus=name[1], split=split)
+            yield from clips if sets is None else sets.labelled(name[1], clips)
 
-    def _lists(self) -> dict[str, tuple[Path, Path]]:
-        """Return the two lists of each action; scenes, which the folder lists as well, have no ``_train.txt``."""
-        folder = self.root / Path(str(self.labels)).expanduser()
-        found = {path.name.removesuffix("_train.txt"): path for path in matching(folder, "*_train.txt")}
-        if not found:
-            raise InputError(f"data.labels={self.labels}: {folder} holds no <Action>_train.txt: give ClipSets' place")
-        return {action: (path, folder / f"{action}_test.txt") for action, path in found.items()}
-
-    def _actions(self) -> dict[str, list[str]]:
-        """Return the actions of each video, and set the classes."""
-        lists = self._lists()
-        self.classes = sorted(lists)
-        actions: dict[str, list[str]] = {}
-        for action in self.classes:
-            for path in lists[action]:
-                for where, line in read_lines(path):
-                    video, _, value = line.partition(" ")
-                    if value.strip() not in ("1", "-1"):
-                        raise InputError(f"{where}: {line!r:.80} is no video with 1 or -1: fetch the file again")
-                    own = actions.setdefault(video, [])
-                    if value.strip() == "1":
-                        own.append(action)
-        return actions
+    def _sets(self) -> ClipSets | None:
+        return None if self.labels is None else ClipSets(self.root / Path(self.labels).expanduser())
