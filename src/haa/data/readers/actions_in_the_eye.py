@@ -93,23 +93,26 @@ class ActionsInTheEye(ClipDataset):
             raise InputError(f"{self.root / 'AVIClips'} holds no actioncliptrain00001.avi ...: correct data.root")
         texts: dict[str, list[tuple[int, Path]]] = {}
         for path in matching(self.root, "gaze_hollywood2/samples/*.txt"):
-            name = SAMPLES.fullmatch(path.stem)
-            if name is None:
+            named = SAMPLES.fullmatch(path.stem)
+            if named is None:
                 raise InputError(f"{path} is not named <person>_<video>.avi.txt: fetch it again, or take it away")
-            texts.setdefault(name[2], []).append((int(name[1]), path))
-        for video in texts.keys() - videos.keys():
-            message = f"{texts[video][0][1]} is the gaze of a video that is not in {self.root / 'AVIClips'}"
+            texts.setdefault(named[2], []).append((int(named[1]), path))
+        for absent in sorted(texts.keys() - videos.keys()):
+            message = f"{texts[absent][0][1]} is the gaze of a video that is not in {self.root / 'AVIClips'}"
             yield {"fault": "annotation without image", "message": message}
-        pools = published(name.removeprefix("actionclip")[:-5] for name in videos)
+        pools = published(_part(name) for name in videos)
         for name, path in videos.items():
             video = opened(path)
             gaze = _Gaze(video, texts[name]) if name in texts else None
-            pool = pools[name.removeprefix("actionclip")[:-5]]
-            clips = self.clips(path, len(video), video.size, name, gaze, split=pool)
+            clips = self.clips(path, len(video), video.size, name, gaze, split=pools[_part(name)])
             yield from clips if sets is None else sets.labelled(name, clips)
 
     def _sets(self) -> ClipSets | None:
         return None if self.labels is None else ClipSets(self.root / Path(self.labels).expanduser())
+
+
+def _part(video: str) -> str:
+    return video.removeprefix("actionclip")[:-5]
 
 
 class _Gaze:
