@@ -117,7 +117,7 @@ def test_published_values(real_data):
     assert rows["another image"]["nss"] == pytest.approx(0.34, abs=0.25)
 
 
-def test_rows_are_computed_once_for_the_same_gaze(tmp_path):
+def test_rows_are_computed_once_for_the_same_gaze_and_rules(tmp_path, monkeypatch):
     def metrics():
         return MetricCollection({"nss": NSS()})
 
@@ -130,6 +130,8 @@ def test_rows_are_computed_once_for_the_same_gaze(tmp_path):
     assert cached_reference_rows(tmp_path, train, test, 0.05, metrics) == {"kept": {"nss": 1.0}}
     other = Points(seen(10, 11, people=4), seen(45, 30, people=4))
     assert cached_reference_rows(tmp_path, train, other, 0.05, metrics) != {"kept": {"nss": 1.0}}
+    monkeypatch.setattr("haa.evaluation.reference.RULES", "of another version of haa")
+    assert cached_reference_rows(tmp_path, train, test, 0.05, metrics) == expected
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"kept": {"nss": 1.0}}', '{"kept": {"nss": 1.5}, "crc32": 17}', "nul"])

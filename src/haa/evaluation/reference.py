@@ -17,6 +17,7 @@ from torchmetrics import MetricCollection
 
 from haa.conditions import Shuffled
 from haa.data.dataset import SIGMA, GazeDataset
+from haa.data.files.picture import RULES
 from haa.disk import built_once
 from haa.disk.stored import read_json, write_json
 from haa.errors import InputError
@@ -110,6 +111,9 @@ def cached_reference_rows(
 ) -> dict[str, Row]:
     """Return `reference_rows` of at most 100 test samples, computed once for the same gaze and metrics and then read.
 
+    The folder is named by the gaze, by what scores it, and by the rules by which files are read
+    (`haa.data.files.picture.RULES`): rows that were made by older rules are not read.
+
     Args:
         directory: Folder in which the rows are kept.
         train: See `reference_rows`, as for the arguments that follow.
@@ -121,7 +125,7 @@ def cached_reference_rows(
         InputError: If the training split has no gaze, the disk refuses the rows, or those that are there are damaged.
     """
     names = ",".join(sorted(map(str, metrics())))
-    digest = hashlib.sha256(f"{_VERSION} {sigma} {names}".encode())
+    digest = hashlib.sha256(f"{_VERSION} {RULES} {sigma} {names}".encode())
     for dataset in (train, test):
         for index in range(len(dataset)):
             gaze = dataset.gaze(index)

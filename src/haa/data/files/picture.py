@@ -26,7 +26,7 @@ from haa.errors import InputError, reason
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # what has more than `PIXELS` is refused
 
 RULES = 2
-"""Raised whenever pictures are decoded otherwise, so that no cache of what was read before is used."""
+"""Raised whenever pictures, maps or masks are decoded otherwise, so that no cache of what was read before is used."""
 
 PIXELS = 89_478_485
 """Largest number of pixels of a picture or a frame: from there on Pillow warns of a decompression bomb."""
