@@ -240,3 +240,73 @@ def test_polyps_with_gaze_as_published(tmp_path):
     assert int((samples["p1"]["mask"] > 0).sum()) == pytest.approx(10 * 16, abs=12)
     (tmp_path / "fixations.csv").write_text("image,x,y,CURRENT_FIX_X\np1,3,4,0.5\n")
     assert every(tmp_path)["p1"]["gaze"].points.tolist() == [[3, 4]]
+def grey(path: Path, row: int, column: int) -> None:
+    """Write a map of 6 x 8 that is bright at one place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((6, 8), dtype=np.uint8)
+    pixels[row, column] = 200
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize(
+    ("photos", "maps", "arguments"),
+    [
+        ("images/{}/{}.png", "maps/{}/{}.png", {}),
+        ("{}/{}.png", "heat/{}/{}.jpg", {"maps": "heat"}),
+        ("images/train/{}/{}.png", "maps/{}/{}.png", {}),
+        ("faces/{}/{}.png", "annotations/heat/{}/{}.png", {"images": "faces", "maps": "annotations/heat"}),
+        ("images/{}_{}.png", "maps/{}_{}.png", {"label_pattern": "^(real|fake)_"}),
+    ],
+)
+def test_classes_and_maps_lie_as_their_owner_has_them(tmp_path, photos, maps, arguments):
+    where = {("real", 1): (0, 3), ("real", 2): (5, 1), ("fake", 1): (2, 7), ("fake", 2): (4, 4)}
+    images(tmp_path, [photos.format(*name) for name in where])
+    for name, pixel in where.items():
+        grey(tmp_path / maps.format(*name), *pixel)
+    samples = list(every(tmp_path, **arguments).values())
+    assert len(samples) == 4
+    for sample in samples:
+        name = ("fake", "real")[sample["label"]], int(sample["id"][-1])
+        assert name[0] in sample["id"]
+        assert abs(np.array(divmod(int(sample["density"].argmax()), 8)) - where[name]).max() == 0
+
+
+def test_maps_that_lie_flat_beside_folders_of_classes(tmp_path):
+    images(tmp_path, ["images/real/a.png", "images/fake/b.png"])
+    grey(tmp_path / "maps/a.png", 1, 2)
+    np.savez(tmp_path / "maps/b.npz", image=np.zeros((6, 8, 3)), heatmap=np.eye(6, 8)[::-1], label=3)
+    samples = every(tmp_path)
+    assert samples["real/a"]["density"].argmax() == 1 * 8 + 2
+    torch.testing.assert_close(samples["fake/b"]["density"], torch.eye(6, 8).flip(0) / 6)
+    images(tmp_path, ["images/real/b.png"])
+    with pytest.raises(InputError, match=r"b\.npz may be of fake/b\.png or of real/b\.png: put it into a sub-folder"):
+        Folder(tmp_path)
+    grey(tmp_path / "maps/real/a.png", 1, 2)
+    (tmp_path / "maps/b.npz").rename(tmp_path / "maps/fake_b.npz")
+    with pytest.raises(InputError, match=r"maps/real/a\.png and .*maps/a\.png are both there, of one image"):
+        Folder(tmp_path)
+
+
+def test_the_map_of_another_class_is_of_no_image(tmp_path):
+    images(tmp_path, ["images/real/a.png"])
+    grey(tmp_path / "maps/fake/a.png", 1, 2)
+    with pytest.raises(InputError, match=r"maps/fake/a\.png is the map of no image"):
+        Folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": "photos"}, r"data\.images=photos: .*photos is missing"),
+        ({"images": "labels.csv"}, r"data\.images=labels\.csv: .* is no folder"),
+        ({"label_pattern": "a|b"}, r"label_pattern=a\|b needs one group"),
+        ({"label_pattern": "(a"}, r"label_pattern=\(a is no regular expression"),
+        ({"label_pattern": "(a)"}, r"label_pattern and .*labels\.csv both say labels"),
+        ({"label_pattern": "(a)", "labels": None}, r"b\.png has no label, and others have"),
+    ],
+)
+def test_what_says_images_and_labels_is_there(tmp_path, arguments, message):
+    images(tmp_path, ["images/a.png", "images/b.png"])
+    (tmp_path / "labels.csv").write_text("image,label\na,1\nb,2\n")
+    with pytest.raises(InputError, match=message):
+        Folder(tmp_path, **arguments)

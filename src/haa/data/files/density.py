@@ -5,7 +5,7 @@ What is read, and what is refused because it is no such map:
 - A grey picture of 8 or 16 bits, of floats or of 32 bits (TIFF): twice the value is looked at twice as much. Bright is
   looked at: nothing in a file tells a map from its negative.
 - An array ``.npy``, or ``.npz`` with one array; of several, the one called ``saliency``, else ``attention``, as
-  `haa predict` writes them. Nothing is unpickled.
+  `haa predict` writes them, else ``heatmap``, as ClickMe's files have it. Nothing is unpickled.
 - Colours are refused: a heat map in the colours of jet is no map of values. So is transparency.
 - Negative numbers (a log-density) and numbers that are not finite are refused.
 - A picture of dots is refused: these are fixations, not how much each place was looked at. Dots have hard edges and are
@@ -29,6 +29,9 @@ from haa.errors import InputError
 
 ARRAYS = (".npy", ".npz")
 """Endings of files of numbers."""
+
+NAMED = ("saliency", "attention", "heatmap")
+"""Array of an ``.npz`` that is the map, the first that is there."""
 
 DOT = 0.01
 """Radius of the largest dot, as a share of the longer side: a third of the usual blur of a fixation."""
@@ -78,7 +81,7 @@ def _array(path: Path) -> np.ndarray:
         values = read_array(path, _CURE)
     else:
         arrays = read_arrays(path, _CURE)
-        names = [name for name in ("saliency", "attention") if name in arrays] if len(arrays) > 1 else list(arrays)
+        names = [name for name in NAMED if name in arrays] if len(arrays) > 1 else list(arrays)
         if not names:
             raise InputError(f"{path} holds {', '.join(arrays)}: save the map of gaze alone, or call it saliency")
         values = arrays[names[0]]

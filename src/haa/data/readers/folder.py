@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from haa.data.files.density import ARRAYS
 from haa.data.files.listing import composed, files_below
 from haa.data.index import Missing
 from haa.data.readers.known import Known
-from haa.data.readers.names import Names
+from haa.data.readers.names import Names, Tails
 from haa.data.readers.own import By, OwnData, Units
 from haa.data.scan import Outside
 from haa.errors import InputError
@@ -19,7 +20,7 @@ from haa.gaze import Weight
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
-TABLES = ("fixations", "maps", "masks", "captions", "questions", "labels", "splits")
+TABLES = ("images", "fixations", "maps", "masks", "captions", "questions", "labels", "splits")
 
 
 class Folder(OwnData):
@@ -31,12 +32,13 @@ class Folder(OwnData):
       or are numbered in ``index``. The names of EyeLink's Data Viewer are understood (``CURRENT_FIX_X`` ...,
       `haa.data.files.table.EYELINK`). Instead there may be a folder ``fixations/`` with such a table for each person;
       one without ``subject`` is called by its person, ``P01.csv``.
-    - ``maps/``: a human map per image, grey or ``.npy``, ``.npz``, named as the image is
-      (`haa.data.files.density`). It takes the place of fixations.
-    - ``masks/``: a mask of the salient objects per image, named as the image is (`haa.data.files.mask`).
+    - ``maps/``: a human map per image, grey or ``.npy``, ``.npz``, named as the image is, in the same sub-folders, or
+      in fewer or more where that is unique (`haa.data.files.density`). It takes the place of fixations.
+    - ``masks/``: a mask of the salient objects per image, named as maps are (`haa.data.files.mask`).
     - ``captions.csv``: ``image,caption``, a line for each caption.
     - ``questions.csv``: ``image,question,answer``, a line for each answer. A question with several answers is repeated.
-    - ``labels.csv``: ``image,label``. Without it, images that lie in sub-folders have the sub-folder's name as label.
+    - ``labels.csv``: ``image,label``. Without it, images that lie in sub-folders have the sub-folder's name as label,
+      or what ``label_pattern`` finds in their names.
       Where an image may have several: ``image,labels`` with names between semicolons (all others are absent), or
       ``image`` and a column for each class with 1 (present), 0 (absent) or nothing (unknown).
     - ``splits.csv``: ``image,split``, or a column ``split`` in another table, or lists ``train.txt``, ``val.txt``,
@@ -58,8 +60,11 @@ class Folder(OwnData):
         missing: ``drop`` leaves out lines whose image is absent, and images that lack a caption, question, label or
             mask where others have one. Images without gaze always stay: they are masked.
         cache: See `haa.data.index.IndexedDataset`.
+        images: Folder of the images, relative to ``root``; null is ``root`` itself.
         fixations, maps, masks, captions, questions, labels, splits: Other names of these, relative to ``root``; null
             leaves one out. Without ``splits`` no list, column or folder says a split.
+        label_pattern: Regular expression with one group, which is an image's label, searched for in its path below the
+            images' folder: ``(real|fake)_``. For images whose names, and not their folders, say what they are.
         first_pixel: 0 where coordinates count pixels from 0 (an integer is a pixel's centre), 1 where they count them
             from 1.
         outside: What to do about fixations outside their image: ``raise``, ``drop`` them, or ``clip`` them to the
@@ -89,6 +94,7 @@ class Folder(OwnData):
         split: Split = "train",
         missing: Missing = "raise",
         cache: str | Path | None = None,
+        images: str | None = "images",
         fixations: str | None = "fixations.csv",
         maps: str | None = "maps",
         masks: str | None = "masks",
@@ -103,9 +109,11 @@ class Folder(OwnData):
         fold: int = 0,
         weight: Weight | None = None,
         units: Units | None = None,
+        label_pattern: str | None = None,
     ) -> None:
-        names = (fixations, maps, masks, captions, questions, labels, splits)
+        names = (images, fixations, maps, masks, captions, questions, labels, splits)
         self.take(dict(zip(TABLES, names, strict=True)), outside, split_by, folds, fold, first_pixel, weight, units)
+        self.label_pattern = _pattern(label_pattern)
         super().__init__(root, split, missing, cache)
 
     def scan(self) -> Iterator[dict[str, Any]]:
@@ -114,6 +122,8 @@ class Folder(OwnData):
                 f"{self.root} holds both {gaze[0].relative_to(self.root)} and {self.names['maps']}: set data.maps=null "
                 "to use the fixations, or data.fixations=null to use the maps"
             )
+        if self.label_pattern is not None and self.given("labels"):
+            raise InputError(f"data.label_pattern and {self.given('labels')} both say labels: set data.labels=null")
         known = Known(self, self.listed_stimuli())
         samples: dict[str, dict[str, Any]] = {name: {} for name in known.names}
         yield from known.place()
@@ -146,16 +156,22 @@ class Folder(OwnData):
             folder = self.given(key)
             endings = SUFFIXES | set(ARRAYS if key == "maps" else ())
             pictures = {} if folder is None else _by_stem(folder, endings)
-            for image, sample in samples.items():
-                path = pictures.pop(composed(Path(image).with_suffix("").as_posix()), None) if pictures else None
+            found: dict[str, Path] = {}
+            for image in samples if pictures else ():
+                path = pictures.pop(composed(Path(image).with_suffix("").as_posix()), None)
                 if path is not None:
-                    file = path.relative_to(self.root).as_posix()
-                    sample |= {"density": [file]} if key == "maps" else {"mask": file}
-            names = Names(samples, self.top) if pictures else None
-            for stem, path in pictures.items():
-                hint = "" if names is None else names.hint(stem)
-                message = f"{path} is the {key[:-1]} of no image in {self.top}{hint}"
-                yield {"fault": "annotation without image", "message": message}
+                    found[image] = path
+            left = (Tails(samples), Names(samples, self.top)) if pictures else None
+            for stem, path in pictures.items():  # those that lie in fewer or more folders than their images
+                assert left is not None
+                if (name := left[0].get(stem, path)) is None:
+                    message = f"{path} is the {key[:-1]} of no image in {self.top}{left[1].hint(stem)}"
+                    yield {"fault": "annotation without image", "message": message}
+                elif found.setdefault(name, path) != path:
+                    raise InputError(f"{found[name]} and {path} are both there, of one image: take one of them away")
+            for image, path in found.items():
+                file = path.relative_to(self.root).as_posix()
+                samples[image] |= {"density": [file]} if key == "maps" else {"mask": file}
 
     def _add_texts(self, samples: dict[str, dict[str, Any]], known: Known) -> Iterator[dict[str, Any]]:
         for name, row, _ in known.lines("captions", ["caption"]):
@@ -179,6 +195,15 @@ class Folder(OwnData):
         if self.classes and not {"label", "labels"} & set(sample):
             lacking.append("label")
         return lacking[0] if lacking else None
+
+
+def _pattern(text: str | None) -> str | None:
+    try:
+        if text is None or re.compile(text).groups == 1:
+            return text
+    except re.error as error:
+        raise InputError(f"data.label_pattern={text} is no regular expression ({error}): correct it") from None
+    raise InputError(f"data.label_pattern={text} needs one group in brackets, which is the label: (real|fake)_")
 
 
 def _by_stem(folder: Path, suffixes: set[str]) -> dict[str, Path]:

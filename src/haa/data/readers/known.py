@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,12 @@ class Known:
                 pool = pool_called(folders.pop(depth))
                 if pool is not None:
                     self._split.setdefault(name, (pool, "its folder"))
-            if folders and not has_labels:
+            if has_labels:
+                continue
+            if self.data.label_pattern is not None:
+                if match := re.search(self.data.label_pattern, composed(name)):
+                    self.label[name] = match[1]
+            elif folders:
                 self.label[name] = folders[self.data.label_folder]
         if not self.labels:
             classes = set(self.label.values())

@@ -68,3 +68,45 @@ class Names:
 
     def _plain(self, text: str) -> str:
         return composed(text).replace("\\", "/").removeprefix("./").removeprefix(self._top)
+
+
+class Tails:
+    """Finds the image of a map that lies in fewer sub-folders than it does, or in more.
+
+    Args:
+        images: Path of each image.
+
+    Example:
+        >>> tails = Tails(["train/real/1.png", "train/fake/1.png", "2.png"])
+        >>> [tails.get(stem, Path("maps") / stem) for stem in ("real/1", "real/2", "fake/3", "fake/train/2")]
+        ['train/real/1.png', '2.png', None, '2.png']
+    """
+
+    def __init__(self, images: Iterable[str]) -> None:
+        self._by_tail: dict[str, list[str]] = defaultdict(list)
+        self._whole: dict[str, str] = {}
+        for image in images:
+            stem = composed(Path(image).with_suffix("").as_posix())
+            self._whole[stem] = image
+            for tail in _tails(stem):
+                self._by_tail[tail].append(image)
+
+    def get(self, stem: str, path: Path) -> str | None:
+        """Return the image of a map, None where there is none.
+
+        Args:
+            stem: Path of the map below its folder, without the ending.
+            path: The map, for the error.
+
+        Raises:
+            InputError: If there are several.
+        """
+        found = self._by_tail.get(stem, [])
+        if len(found) > 1:
+            raise InputError(f"{path} may be of {found[0]} or of {found[1]}: put it into a sub-folder of that name")
+        return found[0] if found else next((self._whole[tail] for tail in _tails(stem) if tail in self._whole), None)
+
+
+def _tails(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]

@@ -42,6 +42,9 @@ class OwnData(IndexedDataset):
     label_folder: ClassVar[int] = -1
     """Which of a stimulus' folders is its label: the last or the first."""
 
+    label_pattern: str | None = None
+    """Regular expression whose group is the label in a stimulus' path; None takes the folder."""
+
     most_outside = 0.5
 
     hints: ClassVar[Mapping[str, str]] = {
@@ -50,7 +53,7 @@ class OwnData(IndexedDataset):
     }
 
     names: dict[str, str | None]
-    """Name of each table and folder, relative to the root; None leaves it out."""
+    """Name of each table and folder, relative to the root, the stimuli's own among them; None leaves it out."""
 
     chosen: Folds | None
     """Number of folds and the one that is tested on, be it of stimuli or of people."""
@@ -114,8 +117,15 @@ class OwnData(IndexedDataset):
 
     @property
     def top(self) -> Path:
-        """Folder in which the stimuli lie: ``images`` (``videos``) where it is there, else the root."""
-        folder = self._entries[f"{self.word}s/"]
+        """Folder in which the stimuli lie: ``images`` (``videos``) where it is there, else the root.
+
+        Raises:
+            InputError: If another one is named, and is none.
+        """
+        key = f"{self.word}s"
+        folder = self.given(key)
+        if folder is not None and not folder.is_dir() and self.names[key] != key:
+            raise InputError(f"data.{key}={self.names[key]}: {folder} is no folder, correct the name")
         return folder if folder is not None and folder.is_dir() else self.root
 
     def size(self, name: str) -> Size:
@@ -149,13 +159,14 @@ class OwnData(IndexedDataset):
     def _entries(self) -> dict[str, Path | None]:
         """What is there of what `names` names, and of the folders that take a table's or the root's place."""
         named = {key: name for key, name in self.names.items() if name is not None}
-        folders = [f"{self.word}s", *(["fixations"] if named.get("fixations") == "fixations.csv" else [])]
+        folders = ["fixations"] if named.get("fixations") == "fixations.csv" else []
         found = entries(self.root, [*named.values(), *folders])
         return {key: found[name] for key, name in named.items()} | {f"{name}/": found[name] for name in folders}
 
     def _folders(self) -> list[Path]:
         """Return the folders that hold something other than stimuli."""
-        return [path for key in self.names if (path := self.given(key)) is not None and path.is_dir()]
+        others = [key for key in self.names if key != f"{self.word}s"]
+        return [path for key in others if (path := self.given(key)) is not None and path.is_dir()]
 
     def tables(self, key: str) -> list[Path]:
         """Return the tables of one kind: ``fixations`` may be a folder with one for each person.
@@ -168,7 +179,7 @@ class OwnData(IndexedDataset):
             if path is not None:
                 raise InputError(f"{path} and {folder} are both there: set data.{key}={key}, or take the folder away")
             path = folder
-        if path is None or key in ("maps", "masks"):
+        if path is None or key in ("maps", "masks", f"{self.word}s"):
             return []
         if not path.is_dir():
             return [path]

@@ -18,7 +18,7 @@ from haa.gaze import Size, Weight
 
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v"}
 
-TABLES = ("fixations", "labels", "splits")
+TABLES = ("videos", "fixations", "labels", "splits")
 
 
 class VideoFolder(OwnData, ClipDataset):
@@ -44,6 +44,7 @@ class VideoFolder(OwnData, ClipDataset):
         split: ``train``, ``val`` or ``test``.
         frames, stride, cache: See `haa.data.readers.clips.ClipDataset`.
         missing: ``drop`` leaves out lines whose video is absent, and videos without a label where others have one.
+        videos: Folder of the videos, relative to ``root``; null is ``root`` itself.
         fixations, labels, splits, first_pixel, outside, split_by, folds, fold, weight, units: See
             `haa.data.readers.folder.Folder`.
 
@@ -63,6 +64,7 @@ class VideoFolder(OwnData, ClipDataset):
         stride: int = 4,
         missing: Missing = "raise",
         cache: str | Path | None = None,
+        videos: str | None = "videos",
         fixations: str | None = "fixations.csv",
         labels: str | None = "labels.csv",
         splits: str | None = "splits.csv",
@@ -74,7 +76,7 @@ class VideoFolder(OwnData, ClipDataset):
         weight: Weight | None = None,
         units: Units | None = None,
     ) -> None:
-        names = dict(zip(TABLES, (fixations, labels, splits), strict=True))
+        names = dict(zip(TABLES, (videos, fixations, labels, splits), strict=True))
         self.take(names, outside, split_by, folds, fold, first_pixel, weight, units)
         super().__init__(root, split, frames, stride, missing, cache)  # type: ignore[arg-type]
 
