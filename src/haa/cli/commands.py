@@ -1,4 +1,4 @@
-"""The commands whose arguments are no config: ``haa report | study-plan | data check, get, import | wandb-dashboard``.
+"""The commands whose arguments are no config: ``haa report``, ``study-plan``, ``data ...`` and ``wandb-dashboard``.
 
 Nothing heavy is imported here but by the command that needs it. What is at fault in the input is raised as an
 `haa.errors.InputError`, which `haa.cli.main.main` prints.
@@ -39,6 +39,12 @@ DASHBOARD = {
 
 CHECK = {"picture": "File that the page of overlays goes to; null draws none. Default: data-check.png."}
 GET = {"root": "Folder that the data set goes to."}
+UNPACK = {
+    "output": "New folder, for data=folder.",
+    "image": "What the files call the image. Default: image.",
+    "map": "What they call the human map. Default: heatmap.",
+    "label": "What they call the class, a whole number. Default: label.",
+}
 
 
 def report(argv: list[str]) -> None:
@@ -110,6 +116,18 @@ There are: {names}
 
 Example: haa data get cub root=data
 
+haa data unpack SHARDS... output=DIR
+
+Makes a data set for data=folder of TFRecords or .npz files that hold image, human map and label, such as ClickMe's.
+SHARDS are files, or folders of them.
+
+  output=   {output}
+  image=    {image}
+  map=      {map}
+  label=    {label}
+
+Example: haa data unpack clickme/train clickme/val output=mine
+
 haa data import EXPORTS... images=DIR output=DIR [screen=WIDTHxHEIGHT shown=fit] ...
 
 Makes a data set of an eye tracker's exports and the pictures that were shown, for data=folder.
@@ -118,14 +136,14 @@ Makes a data set of an eye tracker's exports and the pictures that were shown, f
 
 
 def data(argv: list[str]) -> None:
-    """Check a data set, fetch one, or make one: ``haa data check``, ``haa data get``, ``haa data import``."""
+    """Check a data set, fetch one, or make one: ``haa data check``, ``get``, ``unpack``, ``import``."""
     if not argv or (wants_help(argv) and argv[0] != "import"):
         from haa.data.care.sources import SOURCES
 
-        print(DATA_USAGE.format(names=", ".join(sorted(SOURCES)), **CHECK, **GET))
+        print(DATA_USAGE.format(names=", ".join(sorted(SOURCES)), **CHECK, **GET, **UNPACK))
         return
     command, *words = argv
-    commands = {"check": _check, "get": _get, "import": _import}
+    commands = {"check": _check, "get": _get, "unpack": _unpack, "import": _import}
     if command not in commands:
         raise InputError(f"there is no command data {command}: {suggest(command, list(commands))}")
     commands[command](words)
@@ -170,6 +188,16 @@ def _get(argv: list[str]) -> None:
     from haa.data.care.get import get
 
     get(names[0], Path(values["root"]).expanduser())
+
+
+def _unpack(argv: list[str]) -> None:
+    shards, values = parse("data unpack", argv, UNPACK)
+    if not shards or "output" not in values:
+        raise InputError("name the files to unpack and a new folder: haa data unpack SHARDS... output=DIR")
+    from haa.data.care.shards import NAMES, unpack_samples
+
+    names = {**NAMES, **{key: value for key, value in values.items() if key in NAMES}}
+    unpack_samples([Path(word).expanduser() for word in shards], Path(values["output"]).expanduser(), names)
 
 
 def _import(argv: list[str]) -> None:

@@ -2,7 +2,9 @@
 
 from haa.disk.whole import (
     PARTIAL,
+    built_new,
     built_once,
+    check_new,
     check_zip,
     locked,
     make_folder,
@@ -13,7 +15,9 @@ from haa.disk.whole import (
 
 __all__ = [
     "PARTIAL",
+    "built_new",
     "built_once",
+    "check_new",
     "check_zip",
     "locked",
     "make_folder",

@@ -16,7 +16,7 @@ from typing import IO
 
 from filelock import FileLock, Timeout
 
-from haa.errors import reading, writing
+from haa.errors import InputError, reading, writing
 
 PARTIAL = re.compile(r"\..+\.\d+\.\d+")
 """Name of a file that `write_whole` has not finished; where its writer was killed, it stays."""
@@ -139,6 +139,48 @@ def built_once(folder: Path, stale: Callable[[Path], bool] = lambda folder: Fals
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+def check_new(output: Path) -> None:
+    """Refuse a folder of output that is there already, unless it is empty.
+
+    Raises:
+        InputError: If it is a file, or something lies in it.
+    """
+    with writing(output):
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise InputError(f"output={output} is there already: give another name, or delete it")
+
+
+@contextmanager
+def built_new(output: Path) -> Iterator[Path]:
+    """Give a folder to build in, which takes the name of the output once it is whole, and else is deleted.
+
+    Args:
+        output: A folder that is not there, or empty (`check_new`).
+
+    Raises:
+        InputError: If the disk refuses it.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as place:
+        ...     with built_new(Path(place) / "mine") as folder:
+        ...         _ = (folder / "a.txt").write_text("whole")
+        ...     [path.name for path in (Path(place) / "mine").iterdir()]
+        ['a.txt']
+    """
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    make_folder(partial)
+    try:
+        yield partial
+        with writing(output):
+            if output.is_dir():
+                output.rmdir()
+            partial.rename(output)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 @contextmanager

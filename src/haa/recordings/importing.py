@@ -6,17 +6,15 @@ import csv
 import hashlib
 import io
 import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 import haa
-from haa.disk import make_folder, write_whole
-from haa.errors import InputError, writing
+from haa.disk import built_new, check_new, write_whole
+from haa.errors import writing
 from haa.printing.console import Console
 from haa.printing.progress import progress
 from haa.recordings.gather import Imported, gather
@@ -38,11 +36,10 @@ def import_recordings(options: Options, words: Sequence[str] = ()) -> bool:
     """
     console = Console()
     output = options.output
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"output={output} is there already: give another name, or delete it")
+    check_new(output)
     pictures = Pictures(options.images)
     imported = gather(options, pictures)
-    with built(output) as folder:
+    with built_new(output) as folder:
         names = pictures.paths if options.unseen else sorted(set(imported.kept.image.tolist()))
         _bring(pictures, names, folder / "images", options.link)
         write_whole(folder / "fixations.csv", table(imported.kept))
@@ -50,22 +47,6 @@ def import_recordings(options: Options, words: Sequence[str] = ()) -> bool:
         write_whole(folder / "import.html", page(imported, options))
     _say(console, imported, options, len(names))
     return not any(mistake.certain for mistake in imported.found)
-
-
-@contextmanager
-def built(output: Path) -> Iterator[Path]:
-    """Give a folder to build in, which takes the name of the output once it is whole, and else is deleted."""
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    make_folder(partial)
-    try:
-        yield partial
-        with writing(output):
-            if output.is_dir():
-                output.rmdir()
-            partial.rename(output)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _bring(pictures: Pictures, names: Sequence[str], folder: Path, link: bool) -> None:
