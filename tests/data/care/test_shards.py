@@ -1,4 +1,4 @@
-"""Samples in record files and .npz files, written by TensorBoard's and protobuf's own writers, come out as they went in."""
+"""Samples in record files, as TensorBoard and protobuf write them, and in .npz files come out as they went in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from haa.cli.main import main
-from haa.data.files.tfrecord import masked_crc32c, parse_example, read_examples
+from haa.data.files.crc32c import masked_crc32c
+from haa.data.files.tfrecord import parse_example, read_examples
 from haa.data.readers.folder import Folder
 from haa.errors import InputError
 
@@ -174,7 +175,7 @@ def test_damage_is_told_by_the_checksums(tmp_path, place):
     with pytest.raises(InputError, match="does not fit its checksum"):
         list(read_examples(path))
     path.write_bytes(content[:-7])
-    with pytest.raises(InputError, match="cut off|checksum"):
+    with pytest.raises(InputError, match=r"cut off|checksum"):
         list(read_examples(path))
 
 

@@ -18,7 +18,7 @@ from haa.data.files.tfrecord import ENDINGS, read_examples
 from haa.data.splits import pool_called, published
 from haa.disk import built_new, check_new, make_folder, write_whole
 from haa.disk.bounded import read_arrays
-from haa.errors import InputError
+from haa.errors import InputError, writing
 from haa.printing.console import Console
 from haa.printing.progress import progress
 
@@ -132,33 +132,31 @@ def _labelled(sample: dict[str, Any], names: Mapping[str, str], where: str) -> d
 
 
 def _write(path: Path, value: Any, where: str, is_map: bool = False) -> Path:
-    make_folder(path.parent)
-    if isinstance(value, np.ndarray):
-        if is_map:
-            path = path.with_name(path.name + ".npy")
-            write_whole(path, lambda file: np.save(file, value, allow_pickle=False))
-            return path
-        picture = Image.fromarray(_pixels(value, where))
-        path = path.with_name(path.name + ".png")
-        write_whole(path, lambda file: picture.save(file, "PNG"))
-        return path
-    content = value if isinstance(value, bytes) else b""
-    ending = next((ending for start, ending in _PICTURES.items() if content.startswith(start)), None)
+    """Write an image or a map, and return its path with the ending; the folder as a whole is there or not at all."""
+    file = io.BytesIO()
+    if isinstance(value, np.ndarray) and is_map:
+        np.save(file, value, allow_pickle=False)
+        ending: str | None = ".npy"
+    elif isinstance(value, np.ndarray):
+        Image.fromarray(_pixels(value, where)).save(file, "PNG")
+        ending = ".png"
+    else:
+        content = value if isinstance(value, bytes) else b""
+        file.write(content)
+        ending = next((ending for start, ending in _PICTURES.items() if content.startswith(start)), None)
     if ending is None:
         raise InputError(f"{where} is no JPEG or PNG: write its values into .npz files, an image and its map in each")
     path = path.with_name(path.name + ending)
-    write_whole(path, content)
+    make_folder(path.parent)
+    with writing(path):
+        path.write_bytes(file.getbuffer())
     return path
 
 
 def _pixels(values: np.ndarray, where: str) -> np.ndarray:
     values = values.squeeze() if values.ndim > 3 else values
     shape = values.shape
-    if (
-        values.dtype.kind not in "iuf"
-        or not values.size
-        or not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3))
-    ):
+    if values.dtype.kind not in "iuf" or not values.size or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
         raise InputError(f"{where} holds {values.dtype} of shape {shape}: an image is (height, width, 3) numbers")
     if values.dtype != np.uint8:
         # shares from 0 to 1, and what was normalised, are not told from nearly black
