@@ -41,7 +41,7 @@ class Gaze:
         points: Fixations ``(n, 2)``, x and y in pixels of the stimulus (see the module's convention), duplicates kept.
         size: Height and width of the stimulus in pixels.
         subject: Integers ``(n,)`` that tell people apart, or None where the data set does not.
-        duration: Durations ``(n,)`` in milliseconds, or None.
+        duration: Durations ``(n,)`` in milliseconds, 0 where one is not known, or None.
         frame: Frames ``(n,)`` of the clip, from 0, on which the fixations were made; None for a still picture. A
             fixation that lasts over several frames is listed once for each.
 

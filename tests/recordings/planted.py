@@ -260,6 +260,46 @@ def begaze_raw(t: Truth) -> list[str]:
     return [str(t.folder / "smi"), "shown=fit"]
 
 
+def idf_events(t: Truth) -> list[str]:
+    """SMI's older export of events (IDF Event Detector), a file for each person, with a table for each kind."""
+    for person in PEOPLE:
+        lines = [
+            "[iView]",
+            "Converted from:\tC:\\x.idf",
+            "Version:\tIDF Event Detector 3.0.17",
+            f"Subject:\t{person}",
+            "",
+        ]
+        lines += [
+            "Table Header for Fixations:",
+            "Event Type\tTrial\tNumber\tStart\tEnd\tDuration\tLocation X\tLocation Y\tDispersion X\tDispersion Y\t"
+            "Plane\tAvg. Pupil Size X\tAvg Pupil Size Y",
+            "",
+            "Table Header for Saccades:",
+            "Event Type\tTrial\tNumber\tStart\tEnd\tDuration\tStart Loc.X\tStart Loc.Y\tEnd Loc.X\tEnd Loc.Y",
+            "",
+            "Table Header for User Events:",
+            "Event Type\tTrial\tNumber\tStart\tDescription",
+            "",
+        ]
+        for subject, image, trial, fixations in t.trials():
+            if subject != person:
+                continue
+            begin = int(1000 * fixations[0].start)
+            cross = f"Fixation L\t{trial}\t1\t{begin - 900}\t{begin - 400}\t500\t960.00\t540.00\t9\t9\t-1\t17.1\t17.1"
+            lines += [cross, f"UserEvent\t{trial}\t1\t{begin - 10}\t# Message: {image}"]
+            for n, f in enumerate(fixations, 2):
+                start, duration = 1000 * int(f.start), 1000 * f.duration
+                for eye, shift in (("L", 0), ("R", 4)):
+                    place = f"{start}\t{start + duration}\t{duration}\t{f.sx + shift:.2f}\t{f.sy:.2f}"
+                    lines.append(f"Fixation {eye}\t{trial}\t{n}\t{place}\t22\t69\t-1\t17.16\t17.16")
+                lines.append(f"Saccade L\t{trial}\t{n}\t{start}\t{start + 9}\t9\t1.00\t1.00\t2.00\t2.00")
+        path = t.folder / "idf" / f"{person} Events.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\r\n".join(lines) + "\r\n")
+    return [str(t.folder / "idf"), "screen=1920x1080", "shown=fit"]
+
+
 def pupil(t: Truth) -> list[str]:
     """Pupil Player's fixations on surfaces: normalised, y up, a row for each frame of the world video."""
     for subject, image, _, fixations in t.trials():
@@ -417,6 +457,7 @@ EXPORTS: dict[str, Callable[[Truth], list[str]]] = {
     "asc": asc,
     "begaze": begaze,
     "begaze_raw": begaze_raw,
+    "idf_events": idf_events,
     "pupil": pupil,
     "gazepoint": gazepoint,
     "iohub_csv": iohub_csv,

@@ -22,6 +22,7 @@ LEFT_OUT = {
     "asc": {"between pictures": 12},
     "begaze": {"no fixation (saccades, blinks)": 72, "of the right eye": 72},
     "begaze_raw": {},
+    "idf_events": {"between pictures": 12, "no fixation (saccades, blinks)": 72, "of the right eye": 72},
     "pupil": {"off the surface": 12},
     "gazepoint": {"not valid (FPOGV)": 72},
     "iohub_csv": {},
@@ -127,6 +128,27 @@ def test_options_leave_out_and_count(planted):
     assert left_out["the first fixation of its trial"] == 12
     rows = imported(planted, [*words, "outside=edge"], "third")
     assert [float(row["x"]) for row in rows if row["image"] == "photo00.jpg" and row["x"] == "0"] == [0]
+
+
+def test_a_fixation_without_a_duration_stays_or_goes_and_is_counted(planted, capsys, monkeypatch):
+    monkeypatch.setenv("HAA_CACHE", str(planted.folder / "cache"))
+    words = EXPORTS["own_table"](planted)
+    path = Path(words[0])
+    lines = path.read_text("cp1252").splitlines()
+    for line in (2, 5):
+        lines[line] = ";".join("" if n == 4 else part for n, part in enumerate(lines[line].split(";")))
+    path.write_text("\n".join(lines) + "\n", "cp1252")
+    rows = imported(planted, words)
+    assert len(rows) == 72
+    assert sum(row["duration"] == "" for row in rows) == 2
+    assert record(planted)["left_out"] == {"without a duration: kept, it is left empty": 2}
+    capsys.readouterr()
+    main(["data", "check", "data=folder", f"data.root={planted.folder / 'mine'}", "data.sigma=0.03", "picture=null"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "2 x fixation without a duration, which is taken as 0 ms" in out
+    rows = imported(planted, [*words, "untimed=drop"], "second")
+    assert len(rows) == 70
+    assert record(planted, "second")["left_out"] == {"without a duration": 2}
 
 
 def test_links_and_pictures_that_nobody_looked_at(planted):

@@ -79,6 +79,31 @@ def test_lost_and_invalid_rows(tmp_path, pictures):
     assert found.left_out == {"not valid (ok)": 1}
 
 
+IDF = """Version:\tIDF Event Detector 3.0.17
+Table Header for Fixations:
+Event Type\tTrial\tNumber\tStart\tEnd\tDuration\tLocation X\tLocation Y
+Fixation L\t1\t14\t3382450806427\t3382450965523\t159096\t996,68\t569,56
+Fixation R\t1\t14\t3382450806427\t3382450965523\t159096\t1000,68\t569,56
+Fixation L\t1\t15
+"""
+
+
+def test_events_of_smi_with_a_picture_that_is_given(tmp_path, pictures):
+    path = tmp_path / "anna.txt"
+    path.write_text(IDF)
+    found = read(path, pictures, Reading(image="cat"))
+    assert (found.x.tolist(), found.y.tolist()) == ([996.68], [569.56])
+    assert found.duration.tolist() == pytest.approx([159.096])
+    assert found.subject.tolist() == ["anna"]
+    assert found.left_out == {"lines with too few or too many fields": 1, "of the right eye": 1}
+    assert read(path, pictures, Reading(image="cat", eye="right")).x.tolist() == [1000.68]
+    with pytest.raises(InputError, match=r"anna\.txt: no message names a picture"):
+        read(path, pictures, Reading())
+    path.write_text(IDF.replace("Location X", "X"))
+    with pytest.raises(InputError, match=r"anna\.txt: its fixations have no 'Location X'"):
+        read(path, pictures, Reading(image="cat"))
+
+
 def test_pictures_are_found_by_whatever_name(pictures):
     for name in ("cat.jpg", "CAT", r"C:\exp\images\cat.jpg", "photos/cat.jpg"):
         assert pictures.find(name) == "cat.jpg"

@@ -23,6 +23,7 @@ class Cleaning:
         first_fixation: Whether the first fixation of each trial stays; often it is where the cross before it was.
         shortest, longest: Bounds of the duration in milliseconds; None sets none.
         zeros: Whether points at exactly 0, 0 of an upper left origin stay; many trackers write them for a lost eye.
+        untimed: Whether fixations whose duration is not known stay, where others have one.
     """
 
     outside: Outside = "drop"
@@ -30,6 +31,7 @@ class Cleaning:
     shortest: float | None = None
     longest: float | None = None
     zeros: bool = False
+    untimed: bool = True
 
 
 def clean(points: Points, how: Cleaning) -> tuple[Points, Counter[str]]:
@@ -60,6 +62,9 @@ def clean(points: Points, how: Cleaning) -> tuple[Points, Counter[str]]:
         leave_out(f"shorter than {how.shortest:g} ms", points.duration < how.shortest)
     if how.longest is not None:
         leave_out(f"longer than {how.longest:g} ms", points.duration > how.longest)
+    timed = np.isfinite(points.duration)
+    if not how.untimed and timed.any():
+        leave_out("without a duration", ~timed)
     off = outside(points)
     if how.outside == "drop":
         leave_out("off the picture", off)
@@ -68,6 +73,9 @@ def clean(points: Points, how: Cleaning) -> tuple[Points, Counter[str]]:
         points.xy = np.clip(points.xy, 0, points.size - 1)
     else:
         counts["off the picture: kept"] += int(off.sum())
+    timed = np.isfinite(points.duration)
+    if timed.any():
+        counts["without a duration: kept, it is left empty"] += int((~timed).sum())
     counts["trials of which nothing is left"] += trials - len(np.unique(points.trials()))
     counts["pictures at which no gaze is left"] += images - len(set(points.image.tolist()))
     counts["people of whom nothing is left"] += people - len(set(points.subject.tolist()))

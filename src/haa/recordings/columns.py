@@ -79,9 +79,9 @@ def recording(
     out.notes.append(f"x in {x_name!r}, y in {y_name!r}: {way.meaning}")
     found = _find(table, layout.eye)
     if found is not None and eye != "both":
-        _one_eye(out, table.text(found)[rows] if fixation is None else None, eye)
+        one_eye(out, table.text(found)[rows] if fixation is None else None, eye)
     elif found is not None and fixation is None:
-        _one_eye(out, table.text(found)[rows], "left")
+        one_eye(out, table.text(found)[rows], "left")
     return out
 
 
@@ -273,8 +273,14 @@ def _merge(out: Recording, numbers: np.ndarray, mean: bool) -> None:
     out.notes.append(f"{rows} rows are {count} fixations")
 
 
-def _one_eye(out: Recording, eyes: np.ndarray | None, eye: Eye) -> None:
-    """Keep the fixations of one eye, where both have rows of their own."""
+def one_eye(out: Recording, eyes: np.ndarray | None, eye: Eye) -> None:
+    """Keep the fixations of one eye, where both have rows of their own.
+
+    Args:
+        out: The recording.
+        eyes: What says the eye of each row, or None.
+        eye: ``left`` or ``right``.
+    """
     if eyes is None or len(set(eyes.tolist())) < 2:
         return
     lefts = {"left", "l", "1", "21"}

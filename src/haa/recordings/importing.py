@@ -62,14 +62,15 @@ def _bring(pictures: Pictures, names: Sequence[str], folder: Path, link: bool) -
 
 def table(kept: Points) -> str:
     """Return fixations.csv: a picture's people one after the other, in the order in which they looked."""
-    timed = bool(np.isfinite(kept.duration).all())
+    timed = bool(np.isfinite(kept.duration).any())
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["image", "x", "y", "subject", *["duration"] * timed])
     order = np.lexsort((np.arange(len(kept)), kept.subject.astype(str), kept.image.astype(str)))
     for row in order.tolist():
         x, y = (f"{value:.3f}".rstrip("0").rstrip(".") for value in kept.xy[row])
-        duration = [f"{kept.duration[row]:g}"] if timed else []
+        known = bool(np.isfinite(kept.duration[row]))
+        duration = [f"{kept.duration[row]:g}" if known else ""] if timed else []
         writer.writerow([kept.image[row], x, y, kept.subject[row], *duration])
     return file.getvalue()
 

@@ -112,6 +112,7 @@ def options(exports: list[Path], words: Mapping[str, str]) -> Options:
             shortest,
             take.number("longest"),
             take.one("zeros", ("lost", "keep"), "lost") == "keep",
+            take.one("untimed", ("keep", "drop"), "keep") == "keep",
         ),
         take.one("files", ("copy", "link"), "copy") == "link",
         take.one("unseen", ("keep", "drop"), "keep") == "keep",

@@ -76,7 +76,9 @@ class Pictures:
         return paths, missing
 
     def mentioned(self, text: str) -> str | None:
-        """Return the picture that a message names, as a word with or without the ending; None where it names none."""
+        """Return the picture that a message is, or that a word of it is, with or without the ending; None of others."""
+        if "." in text and (found := self.find(text)) is not None:
+            return found
         for word in re.split(r"[\s,;=:\"']+", text):
             if "." in word and (found := self.find(word)) is not None:
                 return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from haa.errors import InputError
 from haa.recordings.columns import VALID, Eye, recording
+from haa.recordings.idf_events import HEADER, read_idf_events
 from haa.recordings.iohub import read_iohub
 from haa.recordings.pictures import Pictures
 from haa.recordings.recording import Recording, texts
@@ -100,6 +101,8 @@ def _read(path: Path, pictures: Pictures, how: Reading) -> Recording:
         return read_asc(path, pictures, how.samples, how.eye, *messages)
     if text.startswith("##") and "POR X [px]" in text:
         return read_begaze(path, pictures, how.samples, how.eye)
+    if any(line.strip().startswith(HEADER) for line in text.splitlines()):
+        return read_idf_events(path, pictures, how.eye, *messages, named=how.image is not None)
     table = read_export(path)
     out = recording(table, how.columns, how.eye, how.layout, how.valid)
     if how.image is not None or "image" in how.columns or any(map(pictures.find, set(out.image.tolist()))):

@@ -38,6 +38,7 @@ HELP: Mapping[str, str] = {
     "first_fixation": "keep or drop the first fixation of each trial. Default: keep.",
     "shortest": "Least duration of a fixation in milliseconds. Default: none; of detected ones 60.",
     "longest": "Greatest duration of a fixation in milliseconds. Default: none.",
+    "untimed": "keep or drop fixations without a duration, where others have one. Default: keep.",
     "zeros": "Points at exactly 0, 0 in a corner: lost or keep. Default: lost.",
     "files": "copy or link pictures. Default: copy.",
     "unseen": "keep or drop pictures that nobody looked at. Default: keep.",

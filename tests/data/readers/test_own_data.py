@@ -495,6 +495,7 @@ def test_weights_are_part_of_what_a_run_was_made_of(own):
     ("columns", "line", "message"),
     [
         ("x,y", "a,1,1", "has no column 'duration', add it or leave data.weight out"),
+        ("x,y,duration", "a,1,1,", "line 2: it has no duration to weigh by: take the line away"),
         ("x,y,duration", "a,1,1,0", "line 2: duration=0 is not positive"),
         ("x,y,duration", "a,1,1,-5", "line 2: duration=-5 is not positive"),
     ],

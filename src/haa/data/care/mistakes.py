@@ -322,10 +322,11 @@ def _gain(gaze: Gazed, turn: Turn) -> float:
 
 
 def _durations(gaze: Gazed) -> Iterator[Mistake]:
-    if gaze.durations is None or not np.isfinite(gaze.durations).any():
+    known = np.zeros(0) if gaze.durations is None else gaze.durations[gaze.durations > 0]
+    if not len(known):
         return
-    middle = float(np.nanmedian(gaze.durations))
-    if 0 < middle < 10:
+    middle = float(np.median(known))
+    if middle < 10:
         yield Mistake("durations in seconds", f"half of the durations are below {middle:g} ms", "multiply them by 1000")
     elif middle > 10_000:
         evidence = f"half of the durations are above {middle:g} ms"

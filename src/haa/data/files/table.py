@@ -12,6 +12,9 @@ from haa.errors import InputError, reading, reason
 FAR = 1e6
 """Greatest coordinate, in pixels, and duration, in milliseconds, that anybody means."""
 
+MISSING = {"", ".", "-", "--", "na", "n/a", "nan", "null", "none"}
+"""Texts, in lower case, that stand for a number that was not recorded."""
+
 LOST = "lost sample"
 """Kind of fault of a line at which a tracker had lost the eye."""
 
@@ -24,8 +27,6 @@ EYELINK: Mapping[str, str] = {
     "RECORDING_SESSION_LABEL": "subject",
 }
 """Columns of a fixation report of EyeLink's Data Viewer, with what they are called here."""
-
-_LOST = {"", ".", "-", "--", "na", "n/a", "nan", "null", "none"}
 
 
 def read_table(
@@ -131,7 +132,7 @@ def coordinate(row: dict[str, str], column: str, where: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        if text.lower() in _LOST:
+        if text.lower() in MISSING:
             return None
         value = number(row, column, where)
     if "_" in text:

@@ -30,8 +30,9 @@ class Folder(OwnData):
 
     - ``fixations.csv``: ``image,x,y`` and, if known, ``duration`` (ms) and ``subject``. A person's lines are in order,
       or are numbered in ``index``. The names of EyeLink's Data Viewer are understood (``CURRENT_FIX_X`` ...,
-      `haa.data.files.table.EYELINK`). Instead there may be a folder ``fixations/`` with such a table for each person;
-      one without ``subject`` is called by its person, ``P01.csv``.
+      `haa.data.files.table.EYELINK`). A duration that is left empty is not known: the fixation counts, with 0 ms.
+      Instead there may be a folder ``fixations/`` with such a table for each person; one without ``subject`` is called
+      by its person, ``P01.csv``.
     - ``maps/``: a human map per image, grey or ``.npy``, ``.npz``, named as the image is, in the same sub-folders, or
       in fewer or more where that is unique (`haa.data.files.density`). It takes the place of fixations.
     - ``masks/``: a mask of the salient objects per image, named as maps are (`haa.data.files.mask`).

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from haa.data.files.listing import composed
-from haa.data.files.table import EYELINK, LOST, coordinate, number, one_value, read_lines, read_table
+from haa.data.files.table import EYELINK, LOST, MISSING, coordinate, number, one_value, read_lines, read_table
 from haa.data.readers.names import Names
-from haa.data.readers.own import REPEATED, UNLISTED, OwnData, parts
+from haa.data.readers.own import REPEATED, UNLISTED, UNTIMED, OwnData, parts
 from haa.data.readers.several_labels import by_class, labels_of
 from haa.data.readers.units import Coordinates
 from haa.data.splits import assign_splits, pool_called
@@ -184,6 +184,8 @@ class Known:
                     if line != where:
                         yield {"fault": REPEATED, "message": f"{where} repeats {line}"}
                         continue
+                if "duration" in optional and row["duration"].lower() in MISSING:
+                    yield {"fault": UNTIMED, "message": f"{where}: duration={row['duration']!r}"}
                 columns = self.gaze.setdefault(name, {})
                 for key, value in values.items():
                     columns.setdefault(key, []).append(value)
@@ -202,7 +204,11 @@ class Known:
         values: dict[str, Any] = dict(zip("xy", in_pixels(name, x, y, where), strict=True))
         if self.data.word == "video":
             values["frame"] = self._frame(name, row, where)
-        values |= {key: number(row, key, where) for key in optional if key != "subject"}
+        known = [key for key in optional if key != "subject" and (key != "duration" or row[key].lower() not in MISSING)]
+        values |= {"duration": 0.0} if "duration" in optional else {}
+        values |= {key: number(row, key, where) for key in known}
+        if "duration" not in known and self.data.weight == "duration":
+            raise InputError(f"{where}: it has no duration to weigh by: take the line away, or leave data.weight out")
         if values.get("duration", 1) < 0 or (self.data.weight == "duration" and not values["duration"]):
             raise InputError(f"{where}: duration={row['duration']} is not positive: correct it")
         return values

@@ -22,7 +22,7 @@ By = Literal["stimulus", "subject"]
 Units = Literal["pixels", "share"]
 """What coordinates count: pixels of the stimulus, or shares of its width and height, from the upper left corner."""
 
-UNLISTED, REPEATED = "stimulus in no split", "line repeated"
+UNLISTED, REPEATED, UNTIMED = "stimulus in no split", "line repeated", "fixation without a duration"
 """Kinds of what is told and refused nowhere."""
 
 
@@ -92,7 +92,7 @@ class OwnData(IndexedDataset):
         self.one_split = split_by == "stimulus"
 
     def told(self) -> dict[str, str]:
-        done = {UNLISTED: "divided by the rule", REPEATED: "counted once"}
+        done = {UNLISTED: "divided by the rule", REPEATED: "counted once", UNTIMED: "which is taken as 0 ms"}
         if self.outside != "raise":
             done |= {LOST: "left out", "outside": "left out" if self.outside == "drop" else "moved to the border"}
         return done
