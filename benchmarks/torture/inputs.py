@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.torture import crew, stores
+from benchmarks.torture import crew, exports, stores
 from benchmarks.torture.crew import Chunk, Plan
 from benchmarks.torture.kinds import KINDS, Kind, Prepared
 from benchmarks.torture.watch import Watch
 
-ALL: dict[str, Kind] = {**KINDS, **stores.KINDS}
+ALL: dict[str, Kind] = {**KINDS, **exports.KINDS, **stores.KINDS}
 
 
 @contextmanager

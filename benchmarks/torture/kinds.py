@@ -85,6 +85,33 @@ def _picture(ending: str, mode: str, options: dict[str, Any], folder: Path, made
     return Prepared([path], read)
 
 
+def _map(name: str, folder: Path, made: Path) -> Prepared:
+    from haa.data.files.density import read_density
+
+    values = np.random.default_rng(0).random((12, 16))
+    write: dict[str, Callable[[Path], None]] = {
+        "a.npy": lambda path: np.save(path, values),
+        "a.npz": lambda path: np.savez(path, image=np.zeros((12, 16, 3), np.uint8), heatmap=values, label=3),
+        "b.npz": lambda path: np.savez_compressed(path, values.astype(np.float32)),
+    }
+    write[name](folder / name)
+    return Prepared([folder / name], lambda: read_density(folder / name).numpy())
+
+
+def _records(folder: Path, made: Path) -> Prepared:
+    from haa.data.files.tfrecord import read_examples
+    from haa.errors import InputError
+
+    path = planted.record(folder / "a.tfrecords")
+
+    def read() -> Any:
+        if not (found := list(read_examples(path))):
+            raise InputError(f"{path} holds no sample: name the files that do")
+        return found
+
+    return Prepared([path], read)
+
+
 def _json(folder: Path, made: Path) -> Prepared:
     from haa.data.files.json_file import read_json
 
@@ -184,6 +211,11 @@ KINDS: dict[str, Kind] = {
         name: Kind(36_000, partial(_picture, *picture), checked=name.startswith("png"))
         for name, picture in PICTURES.items()
     },
+    "map npy": Kind(20_000, partial(_map, "a.npy")),
+    # every member of a zip has a checksum, and every record; an .npy has none
+    "map npz": Kind(20_000, partial(_map, "a.npz"), checked=True),
+    "map npz compressed": Kind(20_000, partial(_map, "b.npz"), checked=True),
+    "tfrecord": Kind(20_000, _records, checked=True),
     "json": Kind(150_000, _json),
     "table": Kind(150_000, _table),
     "mat": Kind(8_000, _mat),

@@ -77,13 +77,13 @@ def of_text(content: bytes, draw: Random) -> bytes:
     return content[:begin] + draw.choice(NUMBERS + TEXTS) + content[end:]
 
 
-def of_lines(content: bytes, draw: Random) -> bytes:
+def of_lines(content: bytes, draw: Random, delimiter: bytes = b",") -> bytes:
     """A fault of a table: lines or fields lost, repeated, exchanged; or one of a text."""
     if draw.random() < 0.5:
         return of_text(content, draw)
     lines = content.split(b"\n")
     row = draw.randrange(len(lines))
-    fields = lines[row].split(b",")
+    fields = lines[row].split(delimiter)
     column = draw.randrange(len(fields))
     kind = draw.randrange(6)
     if kind == 0:
@@ -99,7 +99,7 @@ def of_lines(content: bytes, draw: Random) -> bytes:
     else:
         draw.shuffle(fields)
     if kind > 1:
-        lines[row] = b",".join(fields)
+        lines[row] = delimiter.join(fields)
     return b"\n".join(lines)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
+from haa.data.files.crc32c import masked_crc32c
 from haa.data.index import IndexedDataset
 from haa.data.readers.actions_in_the_eye import ActionsInTheEye
 from haa.data.readers.air_d import AiRD
@@ -91,6 +92,23 @@ def text(path: Path, content: str | Any) -> Path:
     return path
 
 
+def record(path: Path) -> Path:
+    """Write a TFRecord of one sample: a name, a list of bytes, integers, floats."""
+
+    def held(field: int, content: bytes) -> bytes:
+        size = bytes([len(content) & 0x7F | 0x80, len(content) >> 7]) if len(content) > 0x7F else bytes([len(content)])
+        return bytes([field << 3 | 2]) + size + content
+
+    lists = {"image": held(1, held(1, bytes(range(256)) * 6)), "label": held(3, b"\x0a\x03\xac\x02\x07")}
+    lists["share"] = held(2, held(1, np.array([0.5, 2], np.float32).tobytes()))
+    entries = b"".join(held(1, held(1, name.encode()) + held(2, value)) for name, value in lists.items())
+    content = held(1, entries)
+    length = len(content).to_bytes(8, "little")
+    parts = (length, masked_crc32c(length).to_bytes(4, "little"), content, masked_crc32c(content).to_bytes(4, "little"))
+    path.write_bytes(b"".join(parts))
+    return path
+
+
 def cell(items: Sequence[Any]) -> np.ndarray:
     """Return a cell array of Matlab."""
     out = np.empty((len(items), 1), dtype=object)
@@ -129,6 +147,18 @@ def air_d(root: Path) -> Reader:
         questions[f"0{n}"] = {"imageId": f"n{n}", "question": f"what is {n}?", "answer": f"it {n}"}
     text(root / "val_balanced_questions.json", questions)
     return AiRD
+
+
+def air_d_fixations(root: Path) -> Reader:
+    air_d(root)
+    answers: dict[str, dict[str, str]] = {"p": {}, "q": {}}
+    for n in range(3):
+        for name in answers:
+            times = np.array([[0, 100], [120, 300.5]])
+            mat(root / f"fix/0{n}/{name}.mat", xy=np.array([[n, 5], [7.5, 1]]), t=times)
+            answers[name][f"0{n}"] = f"it {n}" if name == "p" else "nan"
+    text(root / "consolidated_answers.json", answers)
+    return partial(AiRD, gaze="fixations", people="correct")
 
 
 def capgaze(root: Path) -> Reader:
@@ -424,9 +454,10 @@ def vqa_hat(root: Path) -> Reader:
 READERS: dict[str, Callable[[Path], Reader]] = {
     function.__name__: function
     for function in (
-        *(actions_in_the_eye, air_d, capgaze, cat2000, coco_captions, coco_search18, cub, cxr_p, daquar, dhf1k),
-        *(dut_omron, duts, ecssd, egd_cxr, egtea, flickr, folder, gaze_med_seg, gaze_search, hollywood2, mit1003),
-        *(osie, pascal_s, reflacx, salicon_2015, salicon_2017, ucf_sports, video_folder, vqa, vqa_hat),
+        *(actions_in_the_eye, air_d, air_d_fixations, capgaze, cat2000, coco_captions, coco_search18, cub, cxr_p),
+        *(daquar, dhf1k, dut_omron, duts, ecssd, egd_cxr, egtea, flickr, folder, gaze_med_seg, gaze_search),
+        *(hollywood2, mit1003, osie, pascal_s, reflacx, salicon_2015, salicon_2017, ucf_sports, video_folder),
+        *(vqa, vqa_hat),
     )
 }
 """Each lays a data set into a folder, and returns the reader that reads it."""
