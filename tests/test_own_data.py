@@ -7,7 +7,9 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.recordings.planted import PEOPLE, eyelink, truth
 from tests.test_extend import bare
 
@@ -70,3 +72,35 @@ def test_the_page_names_every_word_and_every_program():
     assert not lacking
     for layout in LAYOUTS[:-1]:
         assert layout.name.split()[0].split("/")[0] in text.replace("WebGazer", "WebGazer predictions"), layout.name
+
+
+@pytest.mark.slow
+def test_one_map_for_each_picture_leads_to_a_report(tmp_path, monkeypatch, capsys):
+    """Classes by name, maps as pictures and arrays: trained with them and with a control, evaluated and compared."""
+    rng = np.random.default_rng(0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HAA_CACHE", str(tmp_path / "cache"))
+    for folder in ("mine/faces", "mine/heat"):
+        Path(folder).mkdir(parents=True)
+    for n in range(24):
+        name, (x, y) = f"{('fake', 'real')[n % 2]}_{n}", rng.integers(8, 40, 2)
+        pixels = rng.integers(0, 255, (48, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"mine/faces/{name}.png")
+        row, column = np.mgrid[:48, :48]
+        map_ = np.exp(-((row - y) ** 2 + (column - x) ** 2) / 32)
+        if n % 3 == 0:
+            Image.fromarray(np.uint8(255 * map_)).save(f"mine/heat/{name}.png")
+        elif n % 3 == 1:
+            np.save(f"mine/heat/{name}.npy", map_)
+        else:
+            np.savez(f"mine/heat/{name}.npz", image=pixels, heatmap=map_, label=n % 2)
+    data = ["data=folder", "data.root=mine", "data.images=faces", "data.maps=heat", "data.label_pattern=(real|fake)_"]
+    main(["data", "check", *data, "picture=null"])
+    assert "no faults found" in capsys.readouterr().out
+    arms = ["align_weight=0,0.5", "condition=human,shuffled", "seed=0", "study=maps"]
+    main(["train", "-m", "task=finegrained", *data, *arms, *TINY])
+    [checkpoint] = Path("studies/maps").glob("*human*/checkpoints/best.ckpt")
+    main(["evaluate", f"checkpoint={checkpoint}"])
+    assert re.search(r"attention_cc +-?\d", capsys.readouterr().out)
+    main(["report", "studies/maps"])
+    assert re.search(r"attention_cc +-?\d", capsys.readouterr().out)

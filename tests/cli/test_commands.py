@@ -107,7 +107,7 @@ def test_what_cannot_be_meant_is_refused(command, line, message):
     [
         ("report", ["metric", "difference", "output"]),
         ("study_plan", ["difference", "power", "alpha", "metric"]),
-        ("data", ["picture", "root"]),
+        ("data", ["picture", "root", "output", "image", "map", "label"]),
         ("wandb_dashboard", ["task", "attention", "name"]),
     ],
 )

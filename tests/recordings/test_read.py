@@ -79,6 +79,14 @@ def test_lost_and_invalid_rows(tmp_path, pictures):
     assert found.left_out == {"not valid (ok)": 1}
 
 
+def test_raw_data_without_a_sample(tmp_path, pictures):
+    pytest.importorskip("pymovements")
+    path = tmp_path / "a.txt"
+    names = "Time\tType\tTrial\tL POR X [px]\tL POR Y [px]\tL Event Info\tStimulus\n"
+    path.write_text(f"## [BeGaze]\n## Subject:\tp\n## Sample Rate:\t250\n{names}")
+    assert len(read(path, pictures, Reading())) == 0
+
+
 IDF = """Version:\tIDF Event Detector 3.0.17
 Table Header for Fixations:
 Event Type\tTrial\tNumber\tStart\tEnd\tDuration\tLocation X\tLocation Y

@@ -106,7 +106,6 @@ def _columns(lines: list[str], path: Path) -> tuple[list[str], str]:
 
 
 def _time(text: str, path: Path) -> float:
-    try:
-        return _MICROSECONDS * int(text)
-    except ValueError:
-        raise InputError(f"{path}: a user event's Start, {text!r:.40}, is no number: export it again") from None
+    if not re.fullmatch(r"\s*\d{1,18}\s*", text, re.ASCII):
+        raise InputError(f"{path}: a user event's Start, {text!r:.40}, is no time in microseconds: export it again")
+    return _MICROSECONDS * int(text)

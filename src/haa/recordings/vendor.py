@@ -135,6 +135,8 @@ def _recording(path: Path, layout: str, points: np.ndarray, time: np.ndarray, su
 
 def _points(gaze: Any, eye: Eye) -> np.ndarray:
     """Return the samples of the eye that counts, or the mean of both."""
+    if not len(gaze.samples):
+        return np.zeros((0, 2))
     column = np.array(gaze.samples["pixel"].to_list(), dtype=float).reshape(len(gaze.samples), -1)
     if column.shape[1] < 4:
         return column[:, :2]
