@@ -40,7 +40,7 @@ DASHBOARD = {
 CHECK = {"picture": "File that the page of overlays goes to; null draws none. Default: data-check.png."}
 GET = {"root": "Folder that the data set goes to."}
 UNPACK = {
-    "output": "New folder, for data=folder.",
+    "output": "New folder that the data set goes to.",
     "image": "What the files call the image. Default: image.",
     "map": "What they call the human map. Default: heatmap.",
     "label": "What they call the class, a whole number. Default: label.",

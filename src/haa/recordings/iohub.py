@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from haa.data.files.apart import read_apart
-from haa.errors import InputError
+from haa.errors import InputError, reading
 from haa.recordings.columns import Eye
 from haa.recordings.hdf5 import SAMPLES, parse_iohub
 from haa.recordings.messages import assign, showings
@@ -34,6 +34,18 @@ def read_iohub(
         InputError: If it is no such file, or names no picture.
     """
     found = read_apart(parse_iohub, path)
+    with reading(path, "a table of its eye tracker lacks a column: copy it again"):
+        out = _events(path, found, samples, eye)
+    messages = [(1000 * float(time), str(text)) for time, text in zip(*found["messages"], strict=True)]
+    assign(out, showings(messages, pictures, None, start, end))
+    if out.kind == "samples":
+        lost = ~(np.isfinite(out.x) & np.isfinite(out.y))
+        out.tracked, out.lost = Counter(out.subject.tolist()), Counter(out.subject[lost].tolist())
+    return out
+
+
+def _events(path: Path, found: dict[str, Any], samples: bool, eye: Eye) -> Recording:
+    """Return the fixations, or the samples where there are none or these are asked for."""
     tables: dict[str, dict[str, np.ndarray]] = found["tables"]
     name = next((name for name in SAMPLES if name in tables), None)
     fixations = tables.get("FixationEndEvent")
@@ -50,11 +62,6 @@ def read_iohub(
         raise InputError(
             f"{path} holds no fixations and no samples of an eye tracker: record with ioHub's eyetracker on"
         )
-    messages = [(1000 * float(time), str(text)) for time, text in zip(*found["messages"], strict=True)]
-    assign(out, showings(messages, pictures, None, start, end))
-    if out.kind == "samples":
-        lost = ~(np.isfinite(out.x) & np.isfinite(out.y))
-        out.tracked, out.lost = Counter(out.subject.tolist()), Counter(out.subject[lost].tolist())
     return out
 
 
