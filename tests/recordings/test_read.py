@@ -87,6 +87,16 @@ def test_raw_data_without_a_sample(tmp_path, pictures):
     assert len(read(path, pictures, Reading())) == 0
 
 
+def test_a_table_of_iohub_that_lacks_a_column(tmp_path, pictures):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.hdf5"
+    with h5py.File(path, "w") as file:
+        rows = np.array([(1.0, 0.2)], [("time", "f8"), ("duration", "f8")])
+        file.create_dataset("data_collection/events/eyetracker/FixationEndEvent", data=rows)
+    with pytest.raises(InputError, match=r"a\.hdf5 cannot be read .*average_gaze_x.*lacks a column"):
+        read(path, pictures, Reading())
+
+
 IDF = """Version:\tIDF Event Detector 3.0.17
 Table Header for Fixations:
 Event Type\tTrial\tNumber\tStart\tEnd\tDuration\tLocation X\tLocation Y

@@ -108,7 +108,7 @@ class AiRD(IndexedDataset):
                 message = f"{self.questions}: question {path.stem} ({question}) has no answer"
                 yield {"fault": "question without answer", "message": message}
                 continue
-            sample = {"id": path.stem, "stimulus": image, "image": f"images/{image}.jpg"}
+            sample: dict[str, Any] = {"id": path.stem, "stimulus": image, "image": f"images/{image}.jpg"}
             sample |= {"question": question, "answers": [answer]}
             if self.source == "maps":
                 yield {**sample, "density": [path.relative_to(self.root).as_posix()]}
