@@ -240,6 +240,8 @@ def test_polyps_with_gaze_as_published(tmp_path):
     assert int((samples["p1"]["mask"] > 0).sum()) == pytest.approx(10 * 16, abs=12)
     (tmp_path / "fixations.csv").write_text("image,x,y,CURRENT_FIX_X\np1,3,4,0.5\n")
     assert every(tmp_path)["p1"]["gaze"].points.tolist() == [[3, 4]]
+
+
 def grey(path: Path, row: int, column: int) -> None:
     """Write a map of 6 x 8 that is bright at one place."""
     path.parent.mkdir(parents=True, exist_ok=True)
