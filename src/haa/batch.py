@@ -8,10 +8,11 @@ from typing import Any, Literal, NotRequired, TypedDict
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import interpolate
 from torchvision.transforms.v2.functional import to_dtype
 
 from haa.errors import InputError
+from haa.extent import WHOLE, Extent, mean_of_cells
 from haa.gaze import Size, density, in_full, valid
 
 
@@ -86,6 +87,7 @@ class Output:
         score: What an attribution (`haa.attention.GradCAM`, say) explains, one value per sample, differentiable: in
             training that of the right answer, in evaluation that of the answer given.
         words: Which of the queries of a cross-attention count; padding does not.
+        extent: Where the cells of ``attention`` lie in the picture.
     """
 
     loss: Float[Tensor, ""] | None
@@ -94,6 +96,7 @@ class Output:
     count: Int[Tensor, ""] | None = None
     score: Float[Tensor, " b"] | None = None
     words: Bool[Tensor, "b t"] | None = None
+    extent: Extent = WHOLE
 
 
 def in_unit_range(batch: Batch, dtype: torch.dtype = torch.float32) -> Batch:
@@ -202,7 +205,9 @@ def shape(batch: Batch, i: int) -> float:
     return height / width
 
 
-def human_maps(batch: Batch, grid: Size | None, sigma: float) -> tuple[Float[Tensor, "b h w"], Bool[Tensor, " b"]]:
+def human_maps(
+    batch: Batch, grid: Size | None, sigma: float, extent: Extent = WHOLE
+) -> tuple[Float[Tensor, "b h w"], Bool[Tensor, " b"]]:
     """Return the human maps of a batch of pictures on a grid (h, w), and which pictures have one.
 
     Fixations become their density (`haa.gaze.density`), each cell of a grid holding its share. A published map is
@@ -215,6 +220,7 @@ def human_maps(batch: Batch, grid: Size | None, sigma: float) -> tuple[Float[Ten
         grid: Height and width of the maps; None is the image's own size, at which the density is evaluated at the
             pixels' centres, as a fixation map is blurred.
         sigma: Standard deviation of the Gaussian around a fixation, as a share of the image's longer side.
+        extent: Where the cells of the grid lie.
 
     Example:
         >>> batch = {"image": torch.zeros(2, 3, 8, 8), "fixations": torch.tensor([[[1.0, 1.0]], [[torch.nan] * 2]])}
@@ -226,15 +232,17 @@ def human_maps(batch: Batch, grid: Size | None, sigma: float) -> tuple[Float[Ten
     size = image_size(batch)
     if "fixations" in batch:
         has_human = valid(batch["fixations"], size).any(1)
-        maps = density(batch["fixations"], size, sigma * max(size), grid=grid, weights=batch.get("weights"))
+        maps = density(
+            batch["fixations"], size, sigma * max(size), grid=grid, weights=batch.get("weights"), extent=extent
+        )
     elif "density" in batch:
         published = in_full(batch["density"])
         grid = size if grid is None else grid
         has_human = torch.ones_like(published[:, 0, 0], dtype=torch.bool)
-        if grid[0] > published.shape[1] or grid[1] > published.shape[2]:
+        if extent == WHOLE and (grid[0] > published.shape[1] or grid[1] > published.shape[2]):
             maps = interpolate(published[:, None], grid, mode="bilinear", align_corners=False)[:, 0]
         else:
-            maps = adaptive_avg_pool2d(published[:, None], grid)[:, 0]
+            maps = mean_of_cells(published, grid, extent)
     else:
         has_human = torch.zeros(len(image), dtype=torch.bool, device=image.device)
         return torch.zeros(len(image), *(grid or size), device=image.device, dtype=torch.float32), has_human

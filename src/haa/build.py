@@ -13,17 +13,22 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from haa.attention.source import Source
 from haa.conditions import Condition
 from haa.conditions.condition import check_role
 from haa.data.dataset import GazeDataset, Split
 from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError, reason, suggest
+from haa.models.backbone import Backbone
 from haa.roles import locate
 from haa.tasks.aligned_module import AlignedModule
 from haa.text import Vocabularies
 
 _OWN_KEYS = {"_target_", "_partial_", "_convert_"}
 """Keys of a node that are no arguments; everything is converted to plain Python, so that ``_convert_`` says nothing."""
+
+GEOMETRIES = ("receptive_field", "stretched")
+"""What ``geometry`` may say of where the cells of maps lie."""
 
 _OTHERS = ("_args_", "_recursive_")
 
@@ -123,10 +128,26 @@ def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
         vocabularies=vocabularies,
     )
     built.watch(attention)
+    built.stretched = _stretched(cfg)
+    for part in (*built.modules(), attention):
+        if isinstance(part, Backbone | Source):
+            part.stretched = built.stretched
     if condition_class(cfg).inserts:
         built.insert_human_maps()
     built.config = plain(cfg)
     return built
+
+
+def _stretched(cfg: DictConfig) -> bool:
+    """Return whether grids are stretched over the picture, as they all were before there was a choice.
+
+    Raises:
+        InputError: If the choice is none of the two.
+    """
+    geometry = cfg.get("geometry", "stretched")
+    if geometry not in GEOMETRIES:
+        raise InputError(f"geometry={geometry}: give {' or '.join(GEOMETRIES)}")
+    return geometry == "stretched"
 
 
 def task_class(cfg: DictConfig) -> type[AlignedModule]:

@@ -21,9 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from haa.errors import InputError
-
-Size = tuple[int, int]
-"""(height, width) in pixels."""
+from haa.extent import WHOLE, Extent, Size, edges, in_full
 
 Weight = Literal["duration", "subject"]
 
@@ -147,16 +145,6 @@ def weighed(gaze: Gaze, by: Weight) -> Gaze:
     return replace(gaze, weight=1 / count[place])
 
 
-def in_full(values: Tensor) -> Tensor:
-    """Return values in float32, or in float64 where they are.
-
-    Example:
-        >>> in_full(torch.zeros(1, dtype=torch.bfloat16)).dtype, in_full(torch.zeros(1, dtype=torch.float64)).dtype
-        (torch.float32, torch.float64)
-    """
-    return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
 def resize(points: Float[Tensor, "*b 2"], old: Size, new: Size) -> Float[Tensor, "*b 2"]:
     """Return points of an image of size ``old`` (h, w) in pixels of the same image resized to ``new``.
 
@@ -217,6 +205,7 @@ def density(
     sigma: float,
     grid: Size | None = None,
     weights: Float[Tensor, "b n"] | None = None,
+    extent: Extent = WHOLE,
 ) -> Float[Tensor, "b h w"]:
     """Return the sum of a Gaussian of standard deviation ``sigma`` at every fixation, normalised to 1.
 
@@ -234,6 +223,7 @@ def density(
             larger than sigma too, and is what coarse attention is compared with. None evaluates the Gaussians at the
             pixels' centres, as blurring a fixation map does, with zeros beyond the border.
         weights: Non-negative weight of each point, its duration for instance.
+        extent: Where the grid's cells lie. The outermost reach to the picture's border, so that no mass is lost.
 
     Returns:
         Densities ``(b, h, w)`` in float32 (float64 for such points); each sums to 1, or is all zero where no point is
@@ -244,20 +234,27 @@ def density(
         tensor([[[0.1070, 0.7870, 0.1070]]])
     """
     with torch.autocast(points.device.type, enabled=False):
-        return _density(in_full(points), size, sigma, grid, weights)
+        return _density(in_full(points), size, sigma, grid, weights, extent)
 
 
-def _density(points: Tensor, size: Size, sigma: float, grid: Size | None, weights: Tensor | None) -> Tensor:
+def _density(
+    points: Tensor, size: Size, sigma: float, grid: Size | None, weights: Tensor | None, extent: Extent
+) -> Tensor:
     is_inside = valid(points, size)
     x, y = torch.where(is_inside[..., None], points, 0.0).unbind(-1)
-    profile = _sampled if grid is None else _integrated
-    h, w = size if grid is None else grid
     share = (is_inside if weights is None else torch.where(is_inside, weights, 0.0)).to(points.dtype)
+    if grid is None:
+        rows, columns = _centres(size[0], points), _centres(size[1], points)
+        profile = _sampled
+    else:
+        rows = _borders(size[0], grid[0], extent.top, extent.bottom, points)
+        columns = _borders(size[1], grid[1], extent.left, extent.right, points)
+        profile = _integrated
     if points.shape[1] <= MANY:
-        return _product(profile(y, size[0], h, sigma) * share[..., None], profile(x, size[1], w, sigma))
+        return _product(profile(y, rows, sigma) * share[..., None], profile(x, columns, sigma))
 
     def profiles(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        return profile(x, size[1], w, sigma), profile(y, size[0], h, sigma)
+        return profile(x, columns, sigma), profile(y, rows, sigma)
 
     # a table of distinct coordinates has a size that depends on values, which compiled code and a GPU do not take well
     allows_table = points.device.type == "cpu" and not torch.compiler.is_compiling()
@@ -314,17 +311,26 @@ def _one_of_many(
     return _product(rows, table @ columns)
 
 
-def _sampled(x: Tensor, length: int, cells: int, sigma: float) -> Tensor:
-    centres = torch.arange(cells, dtype=x.dtype, device=x.device)
+def _centres(length: int, like: Tensor) -> Tensor:
+    return torch.arange(length, dtype=like.dtype, device=like.device)
+
+
+def _borders(length: int, cells: int, low: float, high: float, like: Tensor) -> Tensor:
+    """Return where cells begin and end, in pixels."""
+    if (low, high) == (0.0, 1.0):
+        return torch.arange(cells + 1, dtype=like.dtype, device=like.device) * (length / cells) - 0.5
+    return edges(cells, low, high, like) * length - 0.5
+
+
+def _sampled(x: Tensor, centres: Tensor, sigma: float) -> Tensor:
     distance = centres - x[..., None]
     # close to underflow, exp takes twenty times as long
     return torch.exp((distance * distance * (-0.5 / sigma**2)).clamp_min(0.9 * math.log(torch.finfo(x.dtype).tiny)))
 
 
-def _integrated(x: Tensor, length: int, cells: int, sigma: float) -> Tensor:
-    edges = torch.arange(cells + 1, dtype=x.dtype, device=x.device) * (length / cells) - 0.5
+def _integrated(x: Tensor, borders: Tensor, sigma: float) -> Tensor:
     # a difference of two upper tails, taken on the side where they are small, keeps its digits in float32
-    z = (edges - x[..., None]) / (sigma * math.sqrt(2))
+    z = (borders - x[..., None]) / (sigma * math.sqrt(2))
     left, right = z[..., :-1], z[..., 1:]
     flip = left > 0
     low, high = torch.where(flip, -right, left), torch.where(flip, -left, right)

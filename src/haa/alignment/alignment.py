@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from haa.alignment.schedule import GradientNorm, WeightSchedule, constant
 from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
 from haa.errors import InputError
-from haa.gaze import Size, resize
+from haa.extent import WHOLE, Extent, on_cells
+from haa.gaze import Size
 from haa.losses import asks_for, kl_divergence
 
 Loss = Callable[..., Tensor]
@@ -54,14 +55,20 @@ class Alignment(nn.Module):
         self.loss, self.weight, self.sigma, self.schedule = loss, weight, sigma, schedule
         self._forms = asks_for(loss)
 
-    def forward(self, attention: Float[Tensor, "b *t h w"], batch: Batch) -> Float[Tensor, ""]:
-        """Return the unweighted alignment loss: its mean over samples with gaze (of clips, frames); 0 without any."""
+    def forward(self, attention: Float[Tensor, "b *t h w"], batch: Batch, extent: Extent = WHOLE) -> Float[Tensor, ""]:
+        """Return the unweighted alignment loss: its mean over samples with gaze (of clips, frames); 0 without any.
+
+        Args:
+            attention: The machine's maps.
+            batch: Batch with the image and the gaze.
+            extent: Where the cells of the maps lie in the picture.
+        """
         attention, batch = maps_of_stills(attention, batch), stills(batch)
         grid = (attention.shape[1], attention.shape[2])
-        human, has_human = human_maps(batch, grid, self.sigma)
+        human, has_human = human_maps(batch, grid, self.sigma, extent)
         gaze = {"human": human}
         if "fixations" in self._forms:
-            gaze["fixations"] = self.points(batch, grid)
+            gaze["fixations"] = self.points(batch, grid, extent)
         values = self.loss(attention, *(gaze[form].to(attention.device) for form in self._forms))
         # where, not a product: 0 * NaN is NaN
         total, count = torch.where(has_human, values, 0.0).sum(), has_human.sum().to(values.dtype)
@@ -107,6 +114,7 @@ class Alignment(nn.Module):
         batch: Batch,
         progress: float = 0.0,
         parameters: Iterable[tuple[str, nn.Parameter]] = (),
+        extent: Extent = WHOLE,
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Return the task loss with the weighted alignment added.
 
@@ -116,6 +124,7 @@ class Alignment(nn.Module):
             batch: Batch with the image and the gaze.
             progress: Share of the training that is done, in [0, 1].
             parameters: Name and parameter of what is trained; only `GradientNorm` looks at them.
+            extent: Where the cells of the maps lie in the picture.
 
         Returns:
             The sum, and what to log: ``align_loss`` (unweighted) and ``align_weight`` (in force), detached.
@@ -125,7 +134,7 @@ class Alignment(nn.Module):
         """
         weight = self.weight_at(progress)
         with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
-            aligned = self(attention, batch)
+            aligned = self(attention, batch, extent)
         if weight > 0 and torch.is_grad_enabled() and not aligned.requires_grad:
             raise InputError(
                 "the attention has no gradient, so that aligning it would change nothing: it was detached, computed "
@@ -140,11 +149,11 @@ class Alignment(nn.Module):
                 task_loss = task_loss + weight * aligned
         return task_loss, {"align_loss": aligned.detach(), "align_weight": force}
 
-    def points(self, batch: Batch, grid: Size) -> Float[Tensor, "b n 2"]:
+    def points(self, batch: Batch, grid: Size, extent: Extent = WHOLE) -> Float[Tensor, "b n 2"]:
         """Return the fixations of a batch in pixels of a grid (h, w); NaN for who has none."""
         image = batch["image"]
         if "fixations" in batch:
-            return resize(batch["fixations"], image_size(batch), grid)
+            return on_cells(batch["fixations"], image_size(batch), grid, extent)
         if "density" in batch:
             raise InputError(
                 "alignment.loss needs fixations, and this dataset publishes maps only: "

@@ -13,7 +13,10 @@ from torch import Tensor, nn
 from haa.alignment import Alignment, Loss
 from haa.alignment.schedule import GradientNorm, WeightSchedule, constant
 from haa.attention import AttentionSource
+from haa.attention.host import placed
+from haa.attention.source import Source
 from haa.errors import InputError
+from haa.extent import WHOLE
 from haa.losses import kl_divergence
 
 Reader = AttentionSource | Callable[[Any], Tensor]
@@ -56,9 +59,11 @@ class Aligner:
         has_weight = self.alignment.weight_at(progress) > 0
         needs_graph = has_weight or getattr(self.source, "needs_graph", False)
         with torch.set_grad_enabled(torch.is_grad_enabled() and needs_graph):
-            attention = self.source.read() if is_source(self.source) else self.source(self.model)
+            attention, extent = placed(self.source) if is_source(self.source) else (self.source(self.model), WHOLE)
         attention = attention if has_weight else attention.detach()
-        total, self.log = self.alignment.join(task_loss, attention, batch, progress, self.model.named_parameters())
+        total, self.log = self.alignment.join(
+            task_loss, attention, batch, progress, self.model.named_parameters(), extent
+        )
         return total
 
     def detach(self) -> None:
@@ -80,6 +85,7 @@ def align(
     weight: float = 1.0,
     sigma: float = 0.03,
     schedule: WeightSchedule | GradientNorm = constant,
+    stretched: bool = True,
 ) -> Aligner:
     """Pull any model's attention to where people look, in any training loop.
 
@@ -90,6 +96,8 @@ def align(
         weight: Factor of the loss, see `haa.alignment.Alignment`.
         sigma: Standard deviation of the Gaussian around a fixation, see `haa.alignment.Alignment`.
         schedule: Factor of ``weight`` over the training, see `haa.alignment.Alignment`.
+        stretched: Take the map to be stretched over the picture; False finds out where its cells look, and compares
+            them with the gaze there (`haa.receptive_field`).
 
     Returns:
         The callable that adds the alignment to a loss.
@@ -105,6 +113,8 @@ def align(
         >>> sorted(aligned.log)
         ['align_loss', 'align_weight']
     """
+    if isinstance(source, Source):
+        source.stretched = stretched
     return Aligner(model, source, Alignment(loss, weight, sigma, schedule))
 
 

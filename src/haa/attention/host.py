@@ -14,6 +14,8 @@ from torch.utils._pytree import tree_map_only
 
 from haa.attention.source import AttentionSource
 from haa.attention.target import top_class
+from haa.extent import WHOLE, Extent
+from haa.receptive_field import Following, extent_of
 
 
 @contextmanager
@@ -87,3 +89,20 @@ def read(
     parameters = inspect.signature(source.read).parameters
     asked_for = {name: value for name, value in arguments.items() if value is not None and name in parameters}
     return source.read(**asked_for)
+
+
+def placed(
+    source: AttentionSource, score: Float[Tensor, " b"] | None = None, words: Tensor | None = None
+) -> tuple[Float[Tensor, "b i j"], Extent]:
+    """Return the source's map, as `read` does, and where its cells lie in the picture.
+
+    That is the whole picture for a source that is not one of `haa.attention`.
+    """
+    known = getattr(source, "extent", WHOLE)
+    if known is not None:
+        return read(source, score, words), known
+    with Following():
+        maps = read(source, score, words)
+    extent = extent_of(maps) or WHOLE
+    source.extent = extent  # type: ignore[attr-defined]
+    return maps, extent

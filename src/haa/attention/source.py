@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol, Self
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,10 @@ from haa.attention.grid import Grid
 from haa.attention.layers import refuse_compiled
 from haa.attention.placing import is_image, refusals
 from haa.errors import InputError
+from haa.extent import WHOLE, Extent
+from haa.receptive_field import Following, at_work, looks_at
+
+_FOUND: WeakKeyDictionary[nn.Module, dict[Any, Extent]] = WeakKeyDictionary()
 
 # never entered, so that it tracks no module: it only tells whether a backward pass is running
 _AUTOGRAD = ModuleTracker()
@@ -74,6 +79,9 @@ class Source(ABC):
         self._recording = False
         self._tries = False
         self._image: torch.Size | None = None
+        self._following: Following | None = None
+        self.stretched = True
+        """Whether the map is taken to be stretched over the picture, wherever its cells look."""
         self._output: Any = None
 
     @abstractmethod
@@ -135,7 +143,7 @@ class Source(ABC):
     @property
     def watching(self) -> bool:
         """Whether this source is to watch what runs now: no backward pass, and no measurement by another source."""
-        return Source._alone in (None, self) and not _AUTOGRAD.is_bw
+        return Source._alone in (None, self) and not _AUTOGRAD.is_bw and not at_work()
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Prepare for a forward pass, and return the arguments that the model is to be called with."""
@@ -153,10 +161,15 @@ class Source(ABC):
             return None
         if not self._recording:
             self.clear()
-        image_shapes = (x.shape for x in (*args, *kwargs.values()) if is_image(x))
-        self._image = next(image_shapes, None)
+        images = [x for x in (*args, *kwargs.values()) if is_image(x)]
+        self._image = images[0].shape if images else None
         if self._image is not None and Source._alone in (None, self) and not self._tries:
             self.grid.refusals = refusals(self, model, args, kwargs)
+        if self.extent is None and not self._tries:
+            for image in images:
+                looks_at(image, WHOLE)
+            self._following = Following()
+            self._following.__enter__()
         return self.begin(args, kwargs)
 
     def _end(self, model: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
@@ -164,7 +177,26 @@ class Source(ABC):
             return
         self._depth -= 1
         if self._depth == 0:
+            if self._following is not None:
+                self._following.__exit__(None, None, None)
+                self._following = None
             self.end(output)
+
+    @property
+    def extent(self) -> Extent | None:
+        """Where the cells of the map lie in pictures of the last pass' size; None until the first of them was read.
+
+        The whole picture where it is ``stretched`` over it, and where there is none.
+        """
+        if self.stretched or self._model is None or self._image is None:
+            return WHOLE
+        return _FOUND.get(self._model, {}).get((*self.reads(), self._image[-2:]))
+
+    @extent.setter
+    def extent(self, extent: Extent) -> None:
+        assert self._model is not None
+        assert self._image is not None
+        _FOUND.setdefault(self._model, {})[*self.reads(), self._image[-2:]] = extent
 
     def cells(self) -> dict[str, Float[Tensor, "b c i j"]]:
         """Return what was seen of the last forward pass on the grid, by layer, to see where its cells lie.
@@ -203,13 +235,14 @@ class Source(ABC):
         """Return a copy of this source that watches nothing."""
         twin = copy.copy(self)
         twin._handles, twin._model, twin._depth, twin._recording = [], None, 0, False
+        twin._following = None
         twin.grid = copy.copy(self.grid)
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
         # a copy of the model (for averaged weights, for another process) copies its hooks, and this object with them;
         # the copy does not carry the last forward pass
-        return {**self.__dict__, "_taken": {}, "_output": None, "_image": None}
+        return {**self.__dict__, "_taken": {}, "_output": None, "_image": None, "_following": None}
 
 
 def unseen(source: Source, what: str) -> InputError:

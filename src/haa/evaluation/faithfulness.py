@@ -83,6 +83,7 @@ def _measured(
             baseline=colour,
             batch_size=data.eval_batch_size,
             seed=index,
+            extent=output.extent,
         )
         yield index, {f"attention_{name}": value.item() for name, value in values.items()}
 

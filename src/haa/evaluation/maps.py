@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 from haa.batch import Batch, Output, human_maps, image_size, middle, shape, text_of
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
+from haa.extent import over_picture
 from haa.run_folder import SAMPLES, Maps, chosen
 from haa.tasks.aligned_module import AlignedModule
 from haa.text import Labels
@@ -60,9 +61,11 @@ def _rows(module: AlignedModule, raw: Batch) -> list[dict[str, Any]]:
     height, width = image_size(pictures)
     shrink = max(1.0, max(height, width) / HUMAN)
     grid = (round(height / shrink), round(width / shrink))
+    machine = over_picture(machine, grid, output.extent)
     human, has_human = human_maps(pictures, grid, module.score_sigma)
     human = torch.where(has_human[:, None, None], human, torch.nan)
     words = _words(output)
+    words = None if words is None else over_picture(words, grid, output.extent)
     said = _said(module, output, len(texts))
     return [
         {

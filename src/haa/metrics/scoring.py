@@ -8,15 +8,20 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate
 from torchmetrics import MetricCollection
 
 from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
+from haa.extent import WHOLE, Extent, on_picture
 from haa.gaze import Size, in_full
 
 
 def score(
-    metrics: MetricCollection, maps: Float[Tensor, "b *t i j"], batch: Batch, sigma: float, log: bool = False
+    metrics: MetricCollection,
+    maps: Float[Tensor, "b *t i j"],
+    batch: Batch,
+    sigma: float,
+    log: bool = False,
+    extent: Extent = WHOLE,
 ) -> dict[str, Float[Tensor, " b"]]:
     """Update map metrics with a batch of machine maps, each scored at the size of its stimulus.
 
@@ -31,6 +36,7 @@ def score(
         batch: Batch with ``fixations`` and, in evaluation splits, ``native_fixations``; or with ``density``.
         sigma: Standard deviation of the human density, as a share of the stimulus' longer side.
         log: Whether the maps are log densities, which are resized as such and normalised again afterwards.
+        extent: Where the cells of the maps lie in the picture.
 
     Returns:
         The metrics' values per sample, by name; a clip's is the mean over the frames for which it is defined.
@@ -41,7 +47,7 @@ def score(
     columns = {str(name): maps.new_full((len(maps),), torch.nan, dtype=in_full(maps).dtype) for name in metrics}
     for size in sorted(set(sizes)):
         rows = torch.tensor([i for i, s in enumerate(sizes) if s == size], device=maps.device)
-        prediction = interpolate(maps[rows][:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
+        prediction = on_picture(maps[rows].float(), size, extent)
         if log:
             prediction = prediction.flatten(1).softmax(1).view_as(prediction)
         inputs = {"prediction": prediction.detach(), **_human(batch, rows, size, sigma)}

@@ -11,8 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.errors import InputError
+from haa.extent import WHOLE, Extent, on_picture
 from haa.gaze import Size, density, valid
 from haa.models.insert import inserted, on_grid
+from haa.receptive_field import extents, looks_at
 
 
 class SaliencyReadout(nn.Module):
@@ -97,13 +99,17 @@ class SaliencyReadout(nn.Module):
             log_gate = gate.clamp_min(1e-6).log().view(b, 1, i, j)  # e ** -14 where the map is 0: rare, not impossible
         logits = self.readout(x).float() + log_gate
         grid = (i * self.scale, j * self.scale)
-        logits = F.interpolate(logits, grid, mode="bilinear", align_corners=False)
+        logits = looks_at(on_picture(logits, grid, self._extent(image)), WHOLE)
         logits = gaussian_blur(logits, self.log_blur.exp() * self.scale, radius=3 * self.scale)
         logits = logits + F.interpolate(self.centre_bias[None, None], grid, mode="bilinear", align_corners=False)
         if size is not None and size != grid:
             logits = F.interpolate(logits, size, mode="bilinear", align_corners=False)
         log_density = logits.flatten(1).log_softmax(1).view(b, *logits.shape[2:])
         return log_density, log_gate[:, 0].exp()
+
+    def _extent(self, image: Tensor) -> Extent:
+        """Return where the cells of the features look; the density is stretched over the picture."""
+        return WHOLE if getattr(self.backbone, "stretched", True) else extents(self.backbone, image)[0]
 
     @torch.no_grad()
     def fit_centre_bias(self, points: Float[Tensor, "b n 2"], size: Size, sigma: float = 0.05) -> None:

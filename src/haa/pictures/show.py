@@ -8,7 +8,6 @@ from typing import get_args
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from haa import build, checkpoint
 from haa.batch import Batch, human_maps, image_size, in_unit_range, middle, shape
@@ -17,6 +16,7 @@ from haa.data.loading.collate import collate
 from haa.data.loading.samples import Samples
 from haa.disk import make_folder, write_whole
 from haa.errors import InputError
+from haa.extent import on_picture
 from haa.pictures.draw import as_texts, caption, in_shape, overlay, wrapped
 from haa.tasks.aligned_module import AlignedModule
 
@@ -114,9 +114,9 @@ def _row(
         other, _ = middle(in_unit_range(collate([control[index]])), None)
         columns.append(_gaze(other, sigma, f"condition={control.condition.label}")[1])  # type: ignore[union-attr]
     if machine is not None:
-        size = still["image"].shape[-2:]
+        size = image_size(still)
         whose = "inserted map" if module is not None and module.oracle else "machine map"
-        columns.append((whose, None, interpolate(machine[:1, None].float(), size, mode="bilinear")[0, 0]))
+        columns.append((whose, None, on_picture(machine[:1], size, output.extent)[0]))
     return still, columns
 
 

@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from haa import build, checkpoint
+from haa.batch import image_size
 from haa.data.loading.transforms import Transform
 from haa.errors import InputError
+from haa.extent import over_picture
 from haa.gaze import Size
 
 
@@ -74,11 +76,14 @@ class Predictor:
             batch["question"] = [self.question] * count
         _, output = self.module.probe(batch)
         maps: list[dict[str, Tensor]] = [{} for _ in range(count)]
+        attention = output.attention
+        if attention is not None:
+            attention = over_picture(attention, image_size(batch), output.extent)
         for row, into in enumerate(maps):
             if self.predicts_gaze:
                 into["saliency"] = output.prediction[row].float().cpu()
-            if output.attention is not None:
-                into["attention"] = output.attention[row].float().cpu()
+            if attention is not None:
+                into["attention"] = attention[row].float().cpu()
         if not any(maps):
             raise InputError(f"the model of this {self.task} checkpoint has neither a saliency map nor attention")
         return maps

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from haa.batch import human_maps, image_size, middle
 from haa.disk import make_folder, write_whole
+from haa.extent import over_picture
 from haa.pictures.draw import side_by_side, word_strips
 from haa.run.stopping import check_stopped, hold_signals
 from haa.tasks.aligned_module import AlignedModule
@@ -86,6 +87,8 @@ class Pictures(pl.Callback):
             if output.attention is None:
                 return
             part, machine = middle(batch, output.attention)
+            assert machine is not None
+            machine = over_picture(machine, image_size(part), output.extent)
             human, has_human = human_maps(part, image_size(part), pl_module.score_sigma)
             for key, value in part.items():
                 pictures[key] += value
@@ -94,7 +97,7 @@ class Pictures(pl.Callback):
             maps, text = (getattr(output.prediction, name, None) for name in ("attention", "text"))
             if maps is not None and text is not None:
                 words += [sentence.split() for sentence in text]
-                maps_of_words += list(maps)
+                maps_of_words += list(over_picture(maps, image_size(part), output.extent))
         whose = "inserted map" if pl_module.oracle else "machine map"
         figure = side_by_side(
             pictures, **drawn, rows=self.samples, simulated=data.dataset("val").simulated, whose=whose

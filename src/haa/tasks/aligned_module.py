@@ -21,15 +21,17 @@ import haa
 from haa.alignment import Alignment
 from haa.alignment.precision import keep_gaze
 from haa.attention import AttentionSource
-from haa.attention.host import evaluating, read, watching
+from haa.attention.host import evaluating, placed, watching
 from haa.batch import Batch, Output, human_maps, image_size, in_unit_range, ready, stills
 from haa.data.dataset import SIGMA, GazeDataset
 from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError
+from haa.extent import WHOLE, Extent, Size
 from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Spearman
 from haa.metrics.mean_loss import MeanLoss
 from haa.metrics.scoring import score
 from haa.metrics.values import directions, values_per_sample
+from haa.receptive_field import extent_of, extents, following, looks_at
 from haa.run_folder import chosen
 from haa.text import Vocabularies, pack
 
@@ -88,6 +90,9 @@ class AlignedModule(pl.LightningModule, ABC):
         """The resolved config that this module was built from; it travels in the checkpoint."""
         self.attention: AttentionSource | None = None
         """Where the map comes from that is aligned, scored and drawn; None is what the model returns. See `watch`."""
+        self.stretched = True
+        """Whether maps are taken to be stretched over the picture, wherever their cells look."""
+        self._extents: dict[Size, Extent] = {}
         self.oracle = False
         """Whether the human map is inserted as the attention itself, an upper bound. See `insert_human_maps`."""
         self.score_sigma = SIGMA
@@ -202,7 +207,8 @@ class AlignedModule(pl.LightningModule, ABC):
         if not self.oracle:
             return {}
         pictures = stills(batch)
-        maps, _ = human_maps(pictures, image_size(pictures), self.alignment.sigma)
+        # divided among pixels of the rectangle that the cells cover, so that the model's own cells get their shares
+        maps, _ = human_maps(pictures, image_size(pictures), self.alignment.sigma, self._own_extent(batch))
         maps = maps.to(self.dtype)  # type: ignore[arg-type]
         return {"attention": maps.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else maps}
 
@@ -219,20 +225,51 @@ class AlignedModule(pl.LightningModule, ABC):
         """
         run, batch = self.step if run is None else run, in_unit_range(batch, self.dtype)  # type: ignore[arg-type]
         if self.attention is None:
-            return run(batch)
+            return self._placed(run, batch)
         if self.training:
             if self.alignment.weight == 0:
                 return replace(run(batch), attention=None)
             with watching(self.attention, self.model) as source:
                 output = run(batch)
-                return replace(output, attention=_map_of(source, output, batch))
+                attention, extent = _map_of(source, output, batch)
+                return replace(output, attention=attention, extent=WHOLE if self.stretched else extent)
         with evaluating(self.attention, self.model, batch) as (source, batch):
             output = run(batch)
             with torch.no_grad():
-                attention = _map_of(source, output, batch).detach()
+                attention, extent = _map_of(source, output, batch)
+                attention = attention.detach()
         loss = None if output.loss is None else output.loss.detach()
         prediction = output.prediction.detach() if isinstance(output.prediction, Tensor) else output.prediction
-        return replace(output, loss=loss, prediction=prediction, attention=attention, score=None)
+        extent = WHOLE if self.stretched else extent
+        return replace(output, loss=loss, prediction=prediction, attention=attention, score=None, extent=extent)
+
+    def _own_extent(self, batch: Batch) -> Extent:
+        """Return where the cells of the model's own map lie, into which one is to be inserted."""
+        if self.stretched:
+            return WHOLE
+        if _size(batch) not in self._extents:
+            self.oracle = False
+            try:
+                with torch.random.fork_rng([]), self.evaluation():
+                    self._placed(self.predict, batch)
+            finally:
+                self.oracle = True
+        return self._extents[_size(batch)]
+
+    def _placed(self, run: Callable[[Batch], Output], batch: Batch) -> Output:
+        """Return what ``run`` gives, with where the cells of the model's own map lie."""
+        if self.stretched:
+            return run(batch)
+        size = _size(batch)
+        if size in self._extents:
+            return replace(run(batch), extent=self._extents[size])
+        picture = batch["clip"] if "clip" in batch else batch["image"]
+        if "features" in batch and isinstance(backbone := getattr(self.model, "backbone", None), nn.Module):
+            looks_at(batch["features"], extents(backbone, picture)[0])
+        with following(picture):
+            output = run(batch)
+        self._extents[size] = extent_of(output.attention) or WHOLE
+        return replace(output, extent=self._extents[size])
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
@@ -264,10 +301,12 @@ class AlignedModule(pl.LightningModule, ABC):
         loss, log = output.loss, {"train/task_loss": output.loss.detach()}
         if output.attention is not None and self.oracle:
             # where somebody looked the map is the human one and has no gradient, elsewhere nothing is aligned
-            log["train/align_loss"] = self.alignment(output.attention.detach(), batch).detach()
+            log["train/align_loss"] = self.alignment(output.attention.detach(), batch, output.extent).detach()
         elif output.attention is not None:
             progress = self._progress()
-            loss, terms = self.alignment.join(loss, output.attention, batch, progress, self.named_parameters())
+            loss, terms = self.alignment.join(
+                loss, output.attention, batch, progress, self.named_parameters(), output.extent
+            )
             log |= {f"train/{name}": value for name, value in terms.items()}
         elif self.alignment.weight > 0:
             raise InputError(
@@ -316,7 +355,7 @@ class AlignedModule(pl.LightningModule, ABC):
                 if output.attention is None:
                     return None
                 seen = human_maps(stills(batch), (1, 1), self.alignment.sigma)[1].sum()
-                total += self.alignment(output.attention.detach(), batch) * seen
+                total += self.alignment(output.attention.detach(), batch, output.extent) * seen
                 count += seen
         mean = (total / count).item()
         return mean if math.isfinite(mean) else None
@@ -395,7 +434,8 @@ class AlignedModule(pl.LightningModule, ABC):
         if columns is None:
             columns = values_per_sample(scores["task"])
         if output.attention is not None and ("fixations" in batch or "density" in batch):
-            columns = columns | score(scores["attention"], output.attention.detach(), batch, self.score_sigma)
+            maps = output.attention.detach()
+            columns = columns | score(scores["attention"], maps, batch, self.score_sigma, extent=output.extent)
         if stage == "test":
             rows = {name.removeprefix("test/"): values.tolist() for name, values in columns.items()}
             self.samples += [
@@ -424,7 +464,12 @@ class AlignedModule(pl.LightningModule, ABC):
                 row[name] = value
 
 
-def _map_of(source: AttentionSource, output: Output, batch: Batch) -> Tensor:
-    """Return the source's map; models of clips take frames for pictures, and theirs are put back into clips."""
-    maps = read(source, output.score, output.words)
-    return maps.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else maps
+def _size(batch: Batch) -> Size:
+    picture = batch["clip"] if "clip" in batch else batch["image"]
+    return picture.shape[-2], picture.shape[-1]
+
+
+def _map_of(source: AttentionSource, output: Output, batch: Batch) -> tuple[Tensor, Extent]:
+    """Return the source's map and its extent; models of clips take frames for pictures, and theirs are put back."""
+    maps, extent = placed(source, output.score, output.words)
+    return maps.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else maps, extent

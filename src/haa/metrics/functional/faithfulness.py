@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from haa.errors import InputError
+from haa.extent import WHOLE, Extent, on_picture
 
 Score = Callable[[Tensor], Tensor]
 """Function ``images (b, c, h, w) -> (b,)``, for instance the probability of the class that the map explains."""
@@ -145,6 +145,7 @@ def faithfulness(
     batch_size: int = 64,
     random: int = 4,
     seed: int = 0,
+    extent: Extent = WHOLE,
 ) -> dict[str, Float[Tensor, " b"]]:
     r"""Return deletion, insertion, comprehensiveness and sufficiency, each less that of random maps of the same model.
 
@@ -170,6 +171,7 @@ def faithfulness(
         random: Number of random maps per sample, n above; 0 returns the plain values of the four functions.
         seed: Seed of the first sample's random maps; that of row k is ``seed + k``. Of a batch that begins with the
             n-th sample of a set, give n: values then do not depend on how the set was cut into batches.
+        extent: Where the cells of the maps lie in the picture.
 
     Returns:
         Dict name of the function -> value per sample ``(b,)``, in the score's unit.
@@ -193,7 +195,7 @@ def faithfulness(
         raise InputError(f"random={random}: give a number of random maps, 0 for the plain values")
     _check(image, maps)
     every = torch.cat([maps[None], _random_maps(maps, random, seed)])
-    ranks = torch.stack([_ranks(some, (image.shape[2], image.shape[3])) for some in every])
+    ranks = torch.stack([_ranks(some, (image.shape[2], image.shape[3]), extent) for some in every])
     pixels = ranks[0, 0].numel()
     grid_counts, share_counts = _counts(_grid(steps), pixels), _counts(shares, pixels)
     counts = sorted({*grid_counts, *share_counts, 0, pixels})
@@ -343,12 +345,12 @@ def _counts(shares: Sequence[float], pixels: int) -> list[int]:
     return [math.floor(share * pixels + 0.5) for share in shares]
 
 
-def _ranks(maps: Float[Tensor, "b *t i j"], size: tuple[int, int]) -> Int[Tensor, "b h w"]:
+def _ranks(maps: Float[Tensor, "b *t i j"], size: tuple[int, int], extent: Extent = WHOLE) -> Int[Tensor, "b h w"]:
     """Return the rank of every pixel of an image of that size in its map; the highest has rank 0."""
     frames = maps if maps.ndim == 4 else maps[:, None]
     height = size[0] // frames.shape[1]
-    if tuple(frames.shape[2:]) != (height, size[1]):
-        frames = interpolate(frames.float(), (height, size[1]), mode="bilinear", align_corners=False)
+    if tuple(frames.shape[2:]) != (height, size[1]) or extent != WHOLE:
+        frames = on_picture(frames.float(), (height, size[1]), extent)
     order = frames.flatten(1).argsort(dim=1, descending=True, stable=True)
     rank = torch.arange(order.shape[1], device=order.device).expand_as(order)
     return torch.empty_like(order).scatter_(1, order, rank).view(len(maps), *size)

@@ -12,13 +12,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.errors import InputError
+from haa.extent import WHOLE, Extent, on_picture
+from haa.receptive_field import extents, looks_at
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of ImageNet's RGB in [0, 1]."""
 
 
 class Backbone(nn.Module):
-    """Base of all backbones: it normalises images, resizes stages to one stride, and stays frozen if asked to.
+    """Base of all backbones: it normalises images, brings stages to one grid, and stays frozen if asked to.
+
+    Where it is not ``stretched``, stages are put on the grid by where their cells look (`haa.receptive_field`): that of
+    a stage whose grid it is, else one that is stretched over the picture.
 
     A subclass calls `finish` at the end of its constructor and implements `stages_of`. A frozen backbone is always in
     evaluation mode and its parameters take no gradient; gradients with respect to the *image* still flow.
@@ -34,6 +39,7 @@ class Backbone(nn.Module):
         stages: (channels, stride) of each chosen stage, in the order in which they were chosen.
         coarse_to_fine: Indices into ``stages``, from the coarsest stage to the finest.
         frozen: True if the weights are fixed, so that features can be cached.
+        stretched: True if every grid is taken to be stretched over the picture, wherever its cells look.
         mean: Mean of each channel, ``(1, c, 1, 1)``.
         std: Standard deviation of each channel, ``(1, c, 1, 1)``.
     """
@@ -48,6 +54,7 @@ class Backbone(nn.Module):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
+        self.stretched = True
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
@@ -88,12 +95,15 @@ class Backbone(nn.Module):
             apart: Return each stage in its own grid, coarse to fine. Unlike `pyramid` this runs hooks, so that
                 attention sources see the coarsest.
         """
+        aligns = self._resize and not apart and not self.stretched
+        lie = extents(self, image, self.pyramid) if aligns else [WHOLE] * len(self.stages)
         maps = self.pyramid(image)
         if apart:
             return [maps[index] for index in self.coarse_to_fine]
         if self._resize:
             grid = (math.ceil(image.shape[2] / self.stride), math.ceil(image.shape[3] / self.stride))
-            maps = [_resized(m, grid) for m in maps]
+            target = next((e for m, e in zip(maps, lie, strict=True) if tuple(m.shape[2:]) == grid), WHOLE)
+            maps = [looks_at(_resized(m, grid, e.within(target)), target) for m, e in zip(maps, lie, strict=True)]
         return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
 
     def pyramid(self, image: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b c i j"]]:
@@ -107,12 +117,12 @@ class Backbone(nn.Module):
         return f"channels={self.channels}, stride={self.stride}, frozen={self.frozen}"
 
 
-def _resized(x: Tensor, grid: tuple[int, int]) -> Tensor:
-    if tuple(x.shape[2:]) == grid:
+def _resized(x: Tensor, grid: tuple[int, int], extent: Extent = WHOLE) -> Tensor:
+    if tuple(x.shape[2:]) != grid and x.shape[2] >= grid[0] and x.shape[3] >= grid[1]:
+        x = F.adaptive_avg_pool2d(x, grid)  # the mean over a cell: interpolation would skip features
+    if tuple(x.shape[2:]) == grid and extent == WHOLE:
         return x
-    if x.shape[2] >= grid[0] and x.shape[3] >= grid[1]:
-        return F.adaptive_avg_pool2d(x, grid)  # the mean over a cell: interpolation would skip features
-    return F.interpolate(x, grid, mode="bilinear", align_corners=False)
+    return on_picture(x, grid, extent).to(x.dtype)
 
 
 def close_names(name: str, known: Sequence[str]) -> str:
