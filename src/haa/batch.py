@@ -12,8 +12,8 @@ from torch.nn.functional import interpolate
 from torchvision.transforms.v2.functional import to_dtype
 
 from haa.errors import InputError
-from haa.extent import WHOLE, Extent, mean_of_cells
 from haa.gaze import Size, density, in_full, valid
+from haa.geometry.extent import WHOLE, Extent, mean_of_cells
 
 
 class Batch(TypedDict):

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from haa.errors import InputError
-from haa.extent import WHOLE, Extent, Size, edges, in_full
+from haa.geometry.extent import WHOLE, Extent, Size, edges, in_full
 
 Weight = Literal["duration", "subject"]
 
@@ -243,13 +243,12 @@ def _density(
     is_inside = valid(points, size)
     x, y = torch.where(is_inside[..., None], points, 0.0).unbind(-1)
     share = (is_inside if weights is None else torch.where(is_inside, weights, 0.0)).to(points.dtype)
+    profile: Callable[[Tensor, Tensor, float], Tensor] = _sampled if grid is None else _integrated
     if grid is None:
         rows, columns = _centres(size[0], points), _centres(size[1], points)
-        profile = _sampled
     else:
         rows = _borders(size[0], grid[0], extent.top, extent.bottom, points)
         columns = _borders(size[1], grid[1], extent.left, extent.right, points)
-        profile = _integrated
     if points.shape[1] <= MANY:
         return _product(profile(y, rows, sigma) * share[..., None], profile(x, columns, sigma))
 

@@ -288,7 +288,9 @@ def modern(config: Any) -> Any:
         {'data': {'_target_': 'haa.data.readers.osie.OSIE'}, 'task': {'name': 'sos'}}
     """
     if isinstance(config, Mapping):
-        return {
+        # a run's own, from before there was a choice
+        unsaid = {"geometry": "stretched"} if {"task", "model"} <= config.keys() and "geometry" not in config else {}
+        return unsaid | {
             key: _moved(value) if key == "_target_" else modern(value)
             for key, value in config.items()
             if key != "epochs_on_shapes"

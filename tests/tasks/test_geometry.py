@@ -14,11 +14,12 @@ from haa.attention import FeatureNorm, GradCAM, InputGradient, SelfAttention
 from haa.attention.host import placed, watching
 from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
-from haa.extent import WHOLE, Extent, on_picture
+from haa.geometry.extent import WHOLE, Extent, on_picture
 from haa.models.backbone import Timm, Tiny
 from haa.models.caption_transformer import CaptionTransformer
 from haa.models.saliency import SaliencyReadout
 from haa.models.stacked_attention import StackedAttention
+from haa.run_folder import modern
 from haa.tasks.captioning import Captioning
 from haa.tasks.saliency import Saliency
 from haa.tasks.vqa import VQA
@@ -172,3 +173,9 @@ def test_another_word_is_refused(haa, capsys):
     with pytest.raises(SystemExit) as stop:
         haa("train", "task=vqa", "geometry=round", *SMALL)
     assert "geometry=round: give receptive_field or stretched" in str(stop.value)
+
+
+def test_a_config_from_before_there_was_a_choice_is_stretched():
+    old = {"task": {"name": "vqa"}, "model": {"_target_": "haa.models.unet.UNet"}}
+    assert modern(old) == {**old, "geometry": "stretched"}
+    assert modern({**old, "geometry": "receptive_field"})["geometry"] == "receptive_field"

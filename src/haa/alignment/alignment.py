@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from haa.alignment.schedule import GradientNorm, WeightSchedule, constant
 from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
 from haa.errors import InputError
-from haa.extent import WHOLE, Extent, on_cells
 from haa.gaze import Size
+from haa.geometry.extent import WHOLE, Extent, on_cells
 from haa.losses import asks_for, kl_divergence
 
 Loss = Callable[..., Tensor]

@@ -16,7 +16,7 @@ from haa.attention import AttentionSource
 from haa.attention.host import placed
 from haa.attention.source import Source
 from haa.errors import InputError
-from haa.extent import WHOLE
+from haa.geometry.extent import WHOLE
 from haa.losses import kl_divergence
 
 Reader = AttentionSource | Callable[[Any], Tensor]
@@ -97,7 +97,7 @@ def align(
         sigma: Standard deviation of the Gaussian around a fixation, see `haa.alignment.Alignment`.
         schedule: Factor of ``weight`` over the training, see `haa.alignment.Alignment`.
         stretched: Take the map to be stretched over the picture; False finds out where its cells look, and compares
-            them with the gaze there (`haa.receptive_field`).
+            them with the gaze there (`haa.geometry.receptive_field`).
 
     Returns:
         The callable that adds the alignment to a loss.

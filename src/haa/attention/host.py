@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_map_only
 
 from haa.attention.source import AttentionSource
 from haa.attention.target import top_class
-from haa.extent import WHOLE, Extent
-from haa.receptive_field import Following, extent_of
+from haa.geometry.extent import WHOLE, Extent
+from haa.geometry.receptive_field import Following, extent_of
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from haa.attention.grid import Grid
 from haa.attention.layers import refuse_compiled
 from haa.attention.placing import is_image, refusals
 from haa.errors import InputError
-from haa.extent import WHOLE, Extent
-from haa.receptive_field import Following, at_work, looks_at
+from haa.geometry.extent import WHOLE, Extent
+from haa.geometry.receptive_field import Following, at_work, looks_at
 
 _FOUND: WeakKeyDictionary[nn.Module, dict[Any, Extent]] = WeakKeyDictionary()
 

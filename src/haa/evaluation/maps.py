@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from haa.batch import Batch, Output, human_maps, image_size, middle, shape, text_of
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
-from haa.extent import over_picture
+from haa.geometry.extent import over_picture
 from haa.run_folder import SAMPLES, Maps, chosen
 from haa.tasks.aligned_module import AlignedModule
 from haa.text import Labels

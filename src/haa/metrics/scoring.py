@@ -11,8 +11,8 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
-from haa.extent import WHOLE, Extent, on_picture
 from haa.gaze import Size, in_full
+from haa.geometry.extent import WHOLE, Extent, on_picture
 
 
 def score(

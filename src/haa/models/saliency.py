@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.errors import InputError
-from haa.extent import WHOLE, Extent, on_picture
 from haa.gaze import Size, density, valid
+from haa.geometry.extent import WHOLE, Extent, on_picture
+from haa.geometry.receptive_field import extents, looks_at
 from haa.models.insert import inserted, on_grid
-from haa.receptive_field import extents, looks_at
 
 
 class SaliencyReadout(nn.Module):

@@ -16,7 +16,7 @@ from haa.data.loading.collate import collate
 from haa.data.loading.samples import Samples
 from haa.disk import make_folder, write_whole
 from haa.errors import InputError
-from haa.extent import on_picture
+from haa.geometry.extent import on_picture
 from haa.pictures.draw import as_texts, caption, in_shape, overlay, wrapped
 from haa.tasks.aligned_module import AlignedModule
 

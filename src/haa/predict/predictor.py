@@ -15,8 +15,8 @@ from haa import build, checkpoint
 from haa.batch import image_size
 from haa.data.loading.transforms import Transform
 from haa.errors import InputError
-from haa.extent import over_picture
 from haa.gaze import Size
+from haa.geometry.extent import over_picture
 
 
 class Predictor:

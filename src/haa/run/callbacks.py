@@ -14,7 +14,7 @@ from torch import Tensor
 
 from haa.batch import human_maps, image_size, middle
 from haa.disk import make_folder, write_whole
-from haa.extent import over_picture
+from haa.geometry.extent import over_picture
 from haa.pictures.draw import side_by_side, word_strips
 from haa.run.stopping import check_stopped, hold_signals
 from haa.tasks.aligned_module import AlignedModule

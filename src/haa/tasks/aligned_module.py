@@ -26,12 +26,12 @@ from haa.batch import Batch, Output, human_maps, image_size, in_unit_range, read
 from haa.data.dataset import SIGMA, GazeDataset
 from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError
-from haa.extent import WHOLE, Extent, Size
+from haa.geometry.extent import WHOLE, Extent, Size
+from haa.geometry.receptive_field import extent_of, extents, following, looks_at
 from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Spearman
 from haa.metrics.mean_loss import MeanLoss
 from haa.metrics.scoring import score
 from haa.metrics.values import directions, values_per_sample
-from haa.receptive_field import extent_of, extents, following, looks_at
 from haa.run_folder import chosen
 from haa.text import Vocabularies, pack
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from haa.errors import InputError
-from haa.extent import WHOLE, Extent, on_picture
+from haa.geometry.extent import WHOLE, Extent, on_picture
 
 Score = Callable[[Tensor], Tensor]
 """Function ``images (b, c, h, w) -> (b,)``, for instance the probability of the class that the map explains."""

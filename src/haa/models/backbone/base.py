@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.errors import InputError
-from haa.extent import WHOLE, Extent, on_picture
-from haa.receptive_field import extents, looks_at
+from haa.geometry.extent import WHOLE, Extent, on_picture
+from haa.geometry.receptive_field import extents, looks_at
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of ImageNet's RGB in [0, 1]."""
@@ -22,8 +22,8 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 class Backbone(nn.Module):
     """Base of all backbones: it normalises images, brings stages to one grid, and stays frozen if asked to.
 
-    Where it is not ``stretched``, stages are put on the grid by where their cells look (`haa.receptive_field`): that of
-    a stage whose grid it is, else one that is stretched over the picture.
+    Where it is not ``stretched``, stages are put on the grid by where their cells look
+    (`haa.geometry.receptive_field`): that of a stage whose grid it is, else one that is stretched over the picture.
 
     A subclass calls `finish` at the end of its constructor and implements `stages_of`. A frozen backbone is always in
     evaluation mode and its parameters take no gradient; gradients with respect to the *image* still flow.

@@ -3,7 +3,7 @@
 The cells of a network's map seldom lie where they are drawn when the map is stretched over the picture. With paddings
 of 1 and strides of 2 a ResNet's cells look half a cell up and left of it, TensorFlow's paddings move them the other
 way, and a picture whose size the stride does not divide is seen beyond its end, or not up to it. An extent says where
-they look; `haa.receptive_field` finds it.
+they look; `haa.geometry.receptive_field` finds it.
 """
 
 from __future__ import annotations

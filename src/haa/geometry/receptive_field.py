@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from haa.extent import WHOLE, Extent
-from haa.gaze import Size
+from haa.geometry.extent import WHOLE, Extent, Size
 
 _NAME = "_haa_extent"
 """Attribute of a tensor: its extent, and the grid on which its cells lay when it last was a map."""

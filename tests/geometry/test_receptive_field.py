@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate, pad
 
-from haa.extent import WHOLE, Extent
+from haa.geometry.extent import WHOLE, Extent
+from haa.geometry.receptive_field import Following, extent_of, extents, following, looks_at
 from haa.models.backbone import Backbone, Timm, Tiny, TorchVision
-from haa.receptive_field import Following, extent_of, extents, following, looks_at
 
 
 def middle(extent: Extent, cells: int, number: int, length: int) -> float:

@@ -9,8 +9,8 @@ import torch
 from torch.nn.functional import grid_sample, interpolate
 
 from haa.batch import human_maps
-from haa.extent import WHOLE, Extent, edges, mean_of_cells, on_cells, on_picture
 from haa.gaze import density, resize
+from haa.geometry.extent import WHOLE, Extent, edges, mean_of_cells, on_cells, on_picture
 
 EXTENTS = [Extent(-0.1, 0.05, 0.9, 1.2), Extent(0.0, 0.0, 0.8, 1.0), Extent(-0.07, -0.07, 0.93, 0.93)]
 
