@@ -152,6 +152,17 @@ def test_what_does_not_come_from_the_picture_is_not_placed():
     assert extents(nn.Flatten(), torch.zeros(1, 3, 8, 8)) == [WHOLE]
 
 
+def test_arguments_by_name():
+    weight = torch.ones(4, 3, 3, 3)
+    with following(x := torch.zeros(1, 3, 32, 32)):
+        by_place = nn.functional.conv2d(pad(x, (0, 1, 0, 1)), weight, None, 2)
+        by_name = nn.functional.conv2d(input=pad(input=x, pad=(0, 1, 0, 1)), weight=weight, stride=2)
+        resized = interpolate(input=by_name, size=(4, 4))
+        pooled = nn.functional.max_pool2d(input=by_name, kernel_size=2)
+    assert extent_of(by_name) == extent_of(by_place) == extent_of(resized) == Extent(1 / 64, 1 / 64, 65 / 64, 65 / 64)
+    assert extent_of(pooled) == extent_of(by_name)
+
+
 def test_resizing_keeps_the_rectangle():
     x = looks_at(torch.rand(1, 3, 8, 8), Extent(-0.1, 0.0, 0.9, 1.0))
     with following(x):

@@ -52,16 +52,16 @@ class Following(TorchFunctionMode):
         if not known:
             return output
         extent, grid = known[0]
-        name = getattr(func, "__name__", "")
+        name, first = getattr(func, "__name__", ""), args[0] if args else kwargs.get("input")
         if name in _RULES:
-            extent = _RULES[name](extent, output, args, kwargs)
+            extent = _RULES[name](extent, output, (first, *args[1:]), kwargs)
         elif any(other != extent for other, _ in known):
             extent = _middle([other for other, _ in known])
         if extent is None:
             return output
         for tensor in _tensors((output,), {}):
-            if tensor is not (args[0] if args else None):
-                setattr(tensor, _NAME, (extent, _grid(name, grid, args[0], tensor)))
+            if tensor is not first:
+                setattr(tensor, _NAME, (extent, _grid(name, grid, first, tensor)))
         return output
 
 
