@@ -259,3 +259,27 @@ def test_a_full_disk(tmp_path, target, monkeypatch):
     with pytest.raises(InputError, match=r"1\.jpg cannot be written \(No space left on device\)"):
         unpack(zipped(tmp_path / "a.zip", {"1.jpg": bytes(100)}), target)
     assert list(target.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tgz", "a.tar"])
+def test_an_archive_that_holds_nothing_is_damaged(tmp_path, target, name):
+    """Zeros are a tar without members; a zip whose list was set to nothing has none."""
+    path = tmp_path / name
+    if name == "a.zip":
+        content = bytearray(zipped(path, {"a.txt": b"a"}).read_bytes())
+        content[-14:-10] = bytes(4)  # number of members, and the lower half of the length of their list
+        content[-10:-8] = bytes(2)
+        path.write_bytes(content)
+    else:
+        path.write_bytes(bytes(10240))
+    with pytest.raises(InputError, match=f"{name} cannot be read .*fetch it again"):
+        unpack(path, target)
+    assert not list(target.iterdir())
+
+
+def test_a_file_that_the_list_makes_a_folder(tmp_path, target):
+    path = zipped(tmp_path / "a.zip", {"a.txt": b"a", "b.txt": b"b"})
+    listed, _, end = path.read_bytes().rpartition(b"b.txt")
+    path.write_bytes(listed + b"b.tx/" + end)
+    with pytest.raises(InputError, match=r"b\.tx/ is a folder that holds 1 bytes itself"):
+        unpack(path, target)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tracemalloc
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 import torch
 
 from haa.data.files import video as module
-from haa.data.files.video import Video, clips
+from haa.data.files.video import Video, _pixels, clips
 from haa.errors import InputError
 
 av = pytest.importorskip("av")
@@ -201,3 +203,14 @@ def test_damaged_videos_are_refused_or_read(encoded, tmp_path):
             refused.append(str(error))
     assert 0 < len(refused) < 40
     assert all("a.mp4" in said for said in refused)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_a_decoded_frame_keeps_no_threads():
+    """They do not come along into a loader's worker, which would wait for them when it frees its parent's frame."""
+    pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+    before = len(os.listdir("/proc/self/task"))
+    decoded = _pixels(frame)
+    assert len(os.listdir("/proc/self/task")) == before
+    assert decoded.shape == (3, 480, 640)

@@ -94,6 +94,8 @@ def _unpack_into(partial: Path, path: Path, target: Path) -> None:
             (own if member.kind == "folder" else own.parent).mkdir(parents=True, exist_ok=True)
         if member.kind == "file":
             _write(member, own)
+    if not total:
+        raise ValueError("it holds nothing")
 
 
 def _place(member: Member, path: Path, target: Path) -> PurePosixPath:
@@ -157,6 +159,8 @@ def _of_zip(path: Path) -> Iterator[Member]:
         for info in archive.infolist():
             if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise ValueError(f"{info.filename} is encrypted, or packed in an unusual way")
+            if info.is_dir() and info.file_size:
+                raise ValueError(f"{info.filename} is a folder that holds {info.file_size} bytes itself")
             link = stat.S_ISLNK(info.external_attr >> 16)
             kind = "folder" if info.is_dir() else "link" if link else "file"
             yield Member(info.filename, info.file_size, kind, _zipped(archive, info))

@@ -193,7 +193,10 @@ def clips(frames: int, length: int, step: int = 1) -> list[range]:
 
 def _pixels(frame: Any) -> Tensor:
     """Return a frame's pixels, turned and mirrored as its display matrix says."""
-    pixels, matrix = frame.to_ndarray(format="rgb24"), frame.side_data.get("DISPLAYMATRIX")
+    # threads of the conversion would not live on in a forked process, a loader's worker say, and it waits for them
+    # without end where it frees a frame of its parent's; older versions of PyAV have none, and no such argument
+    one = {"threads": 1} if "threads" in (getattr(frame, "reformat", _pixels).__doc__ or "") else {}
+    pixels, matrix = frame.to_ndarray(format="rgb24", **one), frame.side_data.get("DISPLAYMATRIX")
     if matrix is not None:
         # a column p and a row q are shown at x = a p + c q and y = b p + d q
         a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32, 5)
