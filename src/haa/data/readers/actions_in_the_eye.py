@@ -9,13 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from haa.data.dataset import Split
 from haa.data.files.listing import matching
 from haa.data.files.table import number, read_lines
 from haa.data.files.video import Video
-from haa.data.index import Missing
-from haa.data.readers.clip_sets import TOLD, ClipSets
-from haa.data.readers.clips import ClipDataset, opened
+from haa.data.readers.clip_sets import ListedClips
+from haa.data.readers.clips import opened
 from haa.data.splits import published
 from haa.errors import InputError
 
@@ -30,7 +28,7 @@ SAMPLES = re.compile(r"(\d+)_(actionclip(?:train|test)\d{5})(?:\.avi)?")
 """Name of a text of samples: the person, and the video."""
 
 
-class ActionsInTheEye(ClipDataset):
+class ActionsInTheEye(ListedClips):
     """Videos ``AVIClips/<video>.avi`` with ``gaze_hollywood2/samples/<person>_<video>.avi.txt``.
 
     A line of a text is a sample, 500 a second: microseconds from the video's beginning, two numbers that are not read,
@@ -63,29 +61,11 @@ class ActionsInTheEye(ClipDataset):
 
     most_outside: ClassVar[float] = 0.5
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: Split = "train",
-        frames: int = 16,
-        stride: int = 4,
-        missing: Missing = "raise",
-        cache: str | Path | None = None,
-        labels: str | None = None,
-    ) -> None:
-        self.labels = labels
-        super().__init__(root, split, frames, stride, missing, cache)
-
-    def told(self) -> dict[str, str]:
-        return TOLD
-
     def sources(self) -> Sequence[Path]:
-        sets = self._sets()
-        lists = [] if sets is None else [path for pair in sets.lists.values() for path in pair]
-        return [self.root / "AVIClips", *matching(self.root, "gaze_hollywood2/samples/*.txt"), *lists]
+        return [self.root / "AVIClips", *matching(self.root, "gaze_hollywood2/samples/*.txt"), *self.lists()]
 
     def scan(self) -> Iterator[dict[str, Any]]:
-        sets = self._sets()
+        sets = self.sets()
         if sets is not None:
             self.classes = sets.classes
         videos = {path.stem: path for path in matching(self.root, "AVIClips/*.avi") if VIDEO.fullmatch(path.stem)}
@@ -106,9 +86,6 @@ class ActionsInTheEye(ClipDataset):
             gaze = _Gaze(video, texts[name]) if name in texts else None
             clips = self.clips(path, len(video), video.size, name, gaze, split=pools[_part(name)])
             yield from clips if sets is None else sets.labelled(name, clips)
-
-    def _sets(self) -> ClipSets | None:
-        return None if self.labels is None else ClipSets(self.root / Path(self.labels).expanduser())
 
 
 def _part(video: str) -> str:

@@ -7,8 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from haa.data.dataset import Split
 from haa.data.files.listing import matching
 from haa.data.files.table import read_lines
+from haa.data.index import Missing
+from haa.data.readers.clips import ClipDataset
 from haa.errors import InputError
 
 SEVERAL, NONE = "video with several actions", "video without an action"
@@ -69,3 +72,41 @@ class ClipSets:
             return
         label = self.classes.index(own[0])
         yield from ({**clip, "label": label} for clip in clips)
+
+
+class ListedClips(ClipDataset):
+    """Base of the readers of Hollywood-2's videos, whose actions ``ClipSets`` lists where it is given.
+
+    Args:
+        root, split, frames, stride, missing, cache: See `haa.data.readers.clips.ClipDataset`.
+        labels: The folder ``ClipSets``, relative to ``root``; null reads no actions.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "train",
+        frames: int = 16,
+        stride: int = 4,
+        missing: Missing = "raise",
+        cache: str | Path | None = None,
+        labels: str | None = None,
+    ) -> None:
+        self.labels = labels
+        super().__init__(root, split, frames, stride, missing, cache)
+
+    def told(self) -> dict[str, str]:
+        return TOLD
+
+    def sets(self) -> ClipSets | None:
+        """Return the lists of actions, where there are any."""
+        return None if self.labels is None else ClipSets(self.root / Path(self.labels).expanduser())
+
+    def lists(self) -> list[Path]:
+        """Return the files that list actions.
+
+        Raises:
+            InputError: If the folder holds none.
+        """
+        sets = self.sets()
+        return [] if sets is None else [path for pair in sets.lists.values() for path in pair]

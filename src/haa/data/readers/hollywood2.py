@@ -7,18 +7,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from haa.data.dataset import Split
 from haa.data.files.listing import matching
-from haa.data.index import Missing
-from haa.data.readers.clip_sets import TOLD, ClipSets
-from haa.data.readers.clips import ClipDataset, frame_folder, training_and_testing
+from haa.data.readers.clip_sets import ListedClips
+from haa.data.readers.clips import frame_folder, training_and_testing
 from haa.errors import InputError
 
 SHOT = re.compile(r"(actionclip(?:train|test)\d{5})_\d+")
 """Name of a shot: its video's name, and its number in that video."""
 
 
-class Hollywood2(ClipDataset):
+class Hollywood2(ListedClips):
     """Shots as redistributed with DHF1K: ``{training,testing}/<shot>/images/*.png`` and ``fixation/*.png``.
 
     A folder is a shot, ``actionclip{train,test}<video>_<shot>``. Frames carry their number within the whole video, so
@@ -51,29 +49,11 @@ class Hollywood2(ClipDataset):
         Context. CVPR 2009.
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: Split = "train",
-        frames: int = 16,
-        stride: int = 4,
-        missing: Missing = "raise",
-        cache: str | Path | None = None,
-        labels: str | None = None,
-    ) -> None:
-        self.labels = labels
-        super().__init__(root, split, frames, stride, missing, cache)
-
-    def told(self) -> dict[str, str]:
-        return TOLD
-
     def sources(self) -> Sequence[Path]:
-        sets = self._sets()
-        lists = [] if sets is None else [path for pair in sets.lists.values() for path in pair]
-        return [*matching(self.root, "*ing/*/*/"), *lists]
+        return [*matching(self.root, "*ing/*/*/"), *self.lists()]
 
     def scan(self) -> Iterable[dict[str, Any]]:
-        sets = self._sets()
+        sets = self.sets()
         if sets is not None:
             self.classes = sets.classes
         for shot, split in training_and_testing(self.root):
@@ -82,6 +62,3 @@ class Hollywood2(ClipDataset):
                 raise InputError(f"{shot} is not named actionclip<part><video>_<shot>, as Hollywood-2's shots are")
             clips = self.clips(**frame_folder(shot), name=shot.name, stimulus=name[1], split=split)
             yield from clips if sets is None else sets.labelled(name[1], clips)
-
-    def _sets(self) -> ClipSets | None:
-        return None if self.labels is None else ClipSets(self.root / Path(self.labels).expanduser())
