@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import socket
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch import nn
+from tests.processes import in_processes
+from torch import distributed, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
@@ -23,8 +24,6 @@ from haa.batch import Output
 from haa.errors import InputError
 from haa.losses import Weighted, kl_divergence, nss
 from haa.tasks.aligned_module import AlignedModule
-
-ROOT = Path(__file__).parents[2]
 
 
 class Net(nn.Module):
@@ -315,32 +314,24 @@ def test_align_as_a_context_leaves_the_model():
     assert not any(part._forward_hooks for part in model.modules())
 
 
-DISTRIBUTED = """
-import sys, torch, pytorch_lightning as pl
-sys.path.insert(0, {tests!r})
-import test_callback as t
-from haa.alignment import Alignment
-from haa.alignment.callback import AlignmentCallback
-from torch.utils.data import DataLoader
-
-for kind, accumulate in (("hosted", 1), ("callback", 1), ("hosted", 3), ("callback", 3)):
-    module = t.hosted(Alignment(weight=0.7)) if kind == "hosted" else t.built(t.Foreign)
-    callbacks = [] if kind == "hosted" else [AlignmentCallback(t.native, Alignment(weight=0.7))]
-    torch.manual_seed(1)
-    trainer = pl.Trainer(max_epochs=2, accelerator="cpu", devices=2, strategy="ddp", callbacks=callbacks, logger=False,
-        accumulate_grad_batches=accumulate,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
-    trainer.fit(module, DataLoader(t.samples(), batch_size=4))
-    if trainer.is_global_zero:
-        torch.save(module.model.state_dict(), f"{{kind}}{{accumulate}}.pt")
-"""
+def fitted_by_two(rank: int, folder: Path, port: int) -> None:
+    told = {"LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ.update(told)  # as torchrun tells the processes that it starts
+    for kind, accumulate in (("hosted", 1), ("callback", 1), ("hosted", 3), ("callback", 3)):
+        module = hosted(Alignment(weight=0.7)) if kind == "hosted" else built(Foreign)
+        callbacks = [] if kind == "hosted" else [AlignmentCallback(native, Alignment(weight=0.7))]
+        trainer = fit(module, callbacks, devices=2, strategy="ddp", accumulate_grad_batches=accumulate)
+        assert trainer.world_size == 2
+        if rank == 0:
+            torch.save(module.model.state_dict(), folder / f"{kind}{accumulate}.pt")
 
 
 @pytest.mark.slow
 def test_two_processes_give_the_hosted_forms_weights_too(tmp_path):
-    (tmp_path / "run.py").write_text(DISTRIBUTED.format(tests=str(Path(__file__).parent)))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "run.py"], cwd=tmp_path, env=environment, check=True, timeout=300)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    in_processes(fitted_by_two, 2, tmp_path, port)
     for accumulate in (3, 1):
         one, other = (
             torch.load(tmp_path / f"{kind}{accumulate}.pt", weights_only=True) for kind in ("hosted", "callback")
@@ -351,25 +342,6 @@ def test_two_processes_give_the_hosted_forms_weights_too(tmp_path):
     assert not torch.equal(alone.model.gate.weight, one["gate.weight"])
 
 
-LOOP = """
-import sys, torch
-sys.path.insert(0, {tests!r})
-import test_callback as t
-from torch import distributed, multiprocessing
-from torch.nn.parallel import DistributedDataParallel
-
-def work(rank):
-    distributed.init_process_group("gloo", init_method="file://{folder}/meet", rank=rank, world_size=2)
-    net = t.built(t.Net).eval()
-    t.one_step(net, DistributedDataParallel(net), t.samples()[6 * rank : 6 * rank + 6])
-    if rank == 0:
-        torch.save([p.grad for p in net.parameters()], "two.pt")
-
-if __name__ == "__main__":
-    multiprocessing.start_processes(work, nprocs=2, start_method="fork")
-"""
-
-
 def one_step(net, called, chosen):
     """A step of a plain loop; ``called`` is the net, or what wraps it."""
     aligned = haa.align(net, source=lambda net: net.gaze, weight=0.7)
@@ -377,11 +349,17 @@ def one_step(net, called, chosen):
     aligned(F.cross_entropy(called(batch["image"]), batch["label"]), batch).backward()
 
 
+def stepped_by_two(rank: int, folder: Path) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    net = built(Net).eval()
+    one_step(net, DistributedDataParallel(net), samples()[6 * rank : 6 * rank + 6])
+    if rank == 0:
+        torch.save([p.grad for p in net.parameters()], folder / "two.pt")
+
+
 @pytest.mark.slow
 def test_a_plain_loop_in_two_processes_has_the_gradient_of_all_samples_together(tmp_path):
-    (tmp_path / "run.py").write_text(LOOP.format(tests=str(Path(__file__).parent), folder=tmp_path))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "run.py"], cwd=tmp_path, env=environment, check=True, timeout=300)
+    in_processes(stepped_by_two, 2, tmp_path)
     net = built(Net).eval()
     one_step(net, net, samples()[:12])
     # four of six samples in one process have gaze, and five of six in the other

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 import pickle
 import subprocess
 import sys
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,34 +171,34 @@ def test_captions_put_objects_where_they_are():
 
 @pytest.mark.slow
 def test_the_same_in_every_process():
-    """Another process with other hash randomisation, and one that reads backwards, give the same bytes."""
-    script = (
+    """Another process with other hash randomisation, which reads backwards, gives the same bytes."""
+    code = (
         "import hashlib, sys\n"
         "from haa.data.shapes import Shapes\n"
-        "digest = []\n"
-        "for task in ('vqa', 'captioning', 'saliency'):\n"
-        "    for world in ('relevant', 'irrelevant'):\n"
-        "        data = Shapes('val', task, world, val=6, seed=3)\n"
-        "        samples = {i: data[i] for i in (range(6) if sys.argv[1] == 'forwards' else range(5, -1, -1))}\n"
-        "        for i in range(6):\n"
-        "            s, g = samples[i], samples[i].pop('gaze')\n"
-        "            pixels = s.pop('image').numpy().tobytes()\n"
-        "            seen = pixels + g.points.numpy().tobytes() + g.duration.numpy().tobytes()\n"
-        "            digest += [hashlib.sha256(seen + repr(s).encode()).hexdigest()]\n"
-        "print(hashlib.sha256(repr(digest).encode()).hexdigest())\n"
+        "def digest(forwards):\n"
+        "    digests = []\n"
+        "    for task in ('vqa', 'captioning', 'saliency'):\n"
+        "        for world in ('relevant', 'irrelevant'):\n"
+        "            data = Shapes('val', task, world, val=6, seed=3)\n"
+        "            samples = {i: data[i] for i in (range(6) if forwards else range(5, -1, -1))}\n"
+        "            for i in range(6):\n"
+        "                s, g = samples[i], samples[i].pop('gaze')\n"
+        "                pixels = s.pop('image').numpy().tobytes()\n"
+        "                seen = pixels + g.points.numpy().tobytes() + g.duration.numpy().tobytes()\n"
+        "                digests += [hashlib.sha256(seen + repr(s).encode()).hexdigest()]\n"
+        "    return hashlib.sha256(repr(digests).encode()).hexdigest()\n"
     )
-
-    def run(hashing, order):
-        done = subprocess.run(
-            [sys.executable, "-c", script, order],
-            env={"PYTHONHASHSEED": hashing, "OMP_NUM_THREADS": "1", "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout
-
-    assert run("1", "forwards") == run("2", "backwards")
+    here: dict[str, Any] = {}
+    exec(code, here)
+    hashing = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    there = subprocess.run(
+        [sys.executable, "-c", code + "print(digest(False))"],
+        env={"PYTHONHASHSEED": hashing, "OMP_NUM_THREADS": "1", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert here["digest"](True) == there.stdout.strip()
 
 
 def test_global_random_state_is_neither_read_nor_moved():
