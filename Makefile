@@ -1,6 +1,8 @@
 # Every target makes its own .venv when there is none. PYTHON=python3.12 chooses another interpreter.
 PYTHON ?= python3
 BIN := .venv/bin
+# what is compiled once is not compiled again by every process that the tests start
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python
 RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/haa
 
 .PHONY: demo test test-quick check bench torture clean help
@@ -24,10 +26,10 @@ demo: .venv/installed
 	$(RUN) report outputs/demo
 
 test: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	$(TEST) -m pytest -n 2 --dist=worksteal
 
 test-quick: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+	$(TEST) -m pytest -n 2 --dist=worksteal -m "not slow"
 
 check: .venv/installed
 	$(BIN)/ruff check .

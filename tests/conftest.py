@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
 
 from haa.run.callbacks import Pictures
 
@@ -14,6 +16,33 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 # one row of pictures at the end of a run is drawn as six are, in half a second in the place of two
 Pictures.__init__.__defaults__ = (1,)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that have slow tests first, so that no process ends with one of them alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported and collected, which stays to the end, out of every later collection of garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+MODE = Hydra.get_mode
+
+
+def mode(self: Hydra, config_name: str | None, overrides: list[str]) -> object:
+    """Return whether the config itself chooses between a run and several, which only an experiment or hydra's do.
+
+    Hydra composes the config once more to see it, which takes as long as a short training does.
+    """
+    words = [word for word in overrides if not word.startswith(("hydra.run.dir=", "hydra.sweep.dir="))]
+    return MODE(self, config_name, overrides) if any("experiment" in w or "hydra" in w for w in words) else None
+
+
+Hydra.get_mode = mode  # type: ignore[method-assign]
 
 
 @pytest.fixture
