@@ -27,7 +27,7 @@ COUNTS = {"inputs": 1_000_000, "attacks": 260, "kills": 108, "disks": 60, "evalu
 """How much of each part a full run does; 0 is all there is."""
 
 SMALL = {
-    "inputs": (1200, ["png*", "jpeg", "tiff", "json", "table", "pickle", "archive*", "reader folder"]),
+    "inputs": (600, ["png*", "jpeg", "tiff", "json", "table", "pickle", "archive*", "reader folder"]),
     "attacks": (12, ["config", "checkpoint", "archive"]),
     "kills": (2, ["index", "download"]),
 }
