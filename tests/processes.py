@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import mkstemp
@@ -31,13 +31,17 @@ class Command:
     Args:
         words: The command line after ``haa``.
         folder: Folder to work in.
+        code: Works in the place of haa, as with ``python -c``: the folder is on its path.
+        told: What its environment says besides.
     """
 
-    def __init__(self, words: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, words: Sequence[str], folder: Path, code: str | None = None, told: Mapping[str, str] | None = None
+    ) -> None:
         handle, name = mkstemp(suffix=".out", dir=folder)
         os.close(handle)
         self.printed = Path(name)
-        self.process = FORKED.Process(target=_command, args=(list(words), folder, self.printed))
+        self.process = FORKED.Process(target=_command, args=(list(words), folder, self.printed, code, dict(told or {})))
         self.process.start()
 
     def kill(self) -> None:
@@ -52,12 +56,18 @@ class Command:
         return self.printed.read_text()
 
 
-def _command(words: list[str], folder: Path, printed: Path) -> None:
+def _command(words: list[str], folder: Path, printed: Path, code: str | None, told: dict[str, str]) -> None:
     from haa.cli.main import main
 
+    os.environ.update(told)
     file = os.open(printed, os.O_WRONLY)
     for number in (1, 2):
         os.dup2(file, number)
     os.chdir(folder)
+    if code is not None:
+        sys.path.insert(0, str(folder))
+        sys.argv = ["-c", *words]
+        exec(code, {"__name__": "__main__"})
+        return
     sys.argv = [str(ROOT / f"{words[0]}.py"), *words[1:]]  # what the other processes of a run are started with
     main(words)

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from tests.processes import Command
 from tests.report.simulated import Drawn, study_runs, write
 
 from haa.cli.main import main
@@ -32,7 +33,7 @@ RUN = """
 import contextlib, doctest, importlib, io, json, subprocess, sys
 from haa.cli.main import main
 
-plan, printed = json.load(sys.stdin), []
+plan, printed = json.load(open(sys.argv[1])), []
 examples = [doctest.testmod(importlib.import_module(name)) for name in plan["modules"]]
 for command, *words in plan["commands"]:
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -184,28 +185,33 @@ def edit(path: Path, change: str) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def run(steps: list[tuple[list[str], str]], modules: list[str], source: Path, folder: Path) -> list[str]:
-    """Run commands in one process, which finds haa in ``source``, and return what is not printed that was to be."""
+def run(steps: list[tuple[list[str], str]], modules: list[str], source: Path | None, folder: Path) -> list[str]:
+    """Run commands in one process, which finds haa in ``source``, and return what is not printed that was to be.
+
+    Without a ``source`` it is a fork of one that has imported haa.
+    """
     plan = {"commands": [small(command) for command, _ in steps], "modules": modules, "answer": str(folder / "printed")}
-    paths = os.pathsep.join(map(str, (source, folder)))
-    told = {"PYTHONPATH": paths, "HAA_CACHE": str(folder / ".cache"), "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", RUN],
-        input=json.dumps(plan),
-        cwd=folder,
-        env=os.environ | told,
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr
+    (folder / "plan").write_text(json.dumps(plan))
+    told = {"HAA_CACHE": str(folder / ".cache"), "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
+    if source is None:
+        said = Command([str(folder / "plan")], folder, RUN, told).finish()
+    else:
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, str(folder / "plan")],
+            cwd=folder,
+            env=os.environ | told | {"PYTHONPATH": os.pathsep.join(map(str, (source, folder)))},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        said = done.stdout
+        assert done.returncode == 0, said
     answer = json.loads((folder / "printed").read_text())
-    assert not answer["failed"], done.stdout
+    assert not answer["failed"], said
     problems = []
     for (command, expected), printed in zip(steps, answer["printed"], strict=True):
         lines = missing(expected, printed)
-        problems += (
-            [f"{shlex.join(command)}\ndid not print: {lines}\nbut:\n{printed}\n{done.stderr[-2000:]}"] if lines else []
-        )
+        problems += [f"{shlex.join(command)}\ndid not print: {lines}\nbut:\n{printed}\n{said[-2000:]}"] if lines else []
     return problems
 
 
@@ -312,5 +318,5 @@ def test_every_recipe_works_in_a_package_of_ones_own(tmp_path):
     webcam_photos(tmp_path / "DIR")
     steps = [step for recipe in recipes() for step in recipe.steps() if own(step[0])]
     modules = [f"mine.{path.stem}" for path in sorted((tmp_path / "mine").glob("*.py"))]
-    problems = run(steps, modules, ROOT / "src", tmp_path)
+    problems = run(steps, modules, None, tmp_path)
     assert not problems, "\n".join(problems)

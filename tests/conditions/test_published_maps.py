@@ -189,7 +189,8 @@ def test_center_moves_each_part_to_where_another_stimulus_was_looked_at():
         assert set(placed) <= rest
         assert sorted(placed.values()) in ([0.25, 0.75], [1.0])
     # the places are drawn by what is looked at there: three quarters of the mass is in column 4
-    left = [Center(seed).density(data, i)[:, 4].sum().item() for i in range(8) if i % 4 != 3 for seed in range(50)]
+    drawn = [Center(seed) for seed in range(50)]
+    left = [one.density(data, i)[:, 4].sum().item() for one in drawn for i in range(8) if i % 4 != 3]
     assert sum(left) / len(left) == pytest.approx(0.75, abs=5 * 0.34 / len(left) ** 0.5)
 
 

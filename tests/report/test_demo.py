@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from tests.report.looked_at import asks_for_nothing, everybody_can_read_it, links_lead_somewhere
 
 from haa.cli import main as cli
@@ -13,6 +14,7 @@ from haa.cli import main as cli
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 SMALL = ["epochs=2", "data.train=40", "data.val=20", "data.test=20", "loader.batch_size=20", "trainer=cpu"]
 SMALL += ["hydra.launcher.n_jobs=1"]  # two processes import everything twice
+SMALL += ["callbacks.pictures=null"]  # the page draws its own
 
 
 def demo() -> list[list[str]]:
@@ -21,6 +23,7 @@ def demo() -> list[list[str]]:
     return [line.split()[1:] for line in recipe.splitlines() if line.strip().startswith("$(RUN)")]
 
 
+@pytest.mark.slow
 def test_the_demo_ends_in_a_page_that_answers_it(tmp_path, monkeypatch, capsys, opened):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["haa"])
