@@ -1,4 +1,4 @@
-"""geometry=receptive_field: maps are aligned, scored and drawn where their cells look."""
+"""Maps are aligned, scored and drawn where their cells look, unless geometry=stretched."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from haa.models.backbone import Timm, Tiny
 from haa.models.caption_transformer import CaptionTransformer
 from haa.models.saliency import SaliencyReadout
 from haa.models.stacked_attention import StackedAttention
+from haa.models.unet import UNet
 from haa.run_folder import modern
 from haa.tasks.captioning import Captioning
 from haa.tasks.saliency import Saliency
@@ -73,7 +74,6 @@ def test_the_loss_of_a_map_that_looks_where_people_do_is_less():
 def test_the_place_is_found_in_the_first_pass_and_kept():
     net, batch = bright()
     source = GradCAM("2")
-    source.stretched = False
     model = nn.Sequential(net, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     source.layer = "0.2"
     found = []
@@ -92,7 +92,6 @@ def test_sources_of_pixels_and_of_patches():
         (SelfAttention(), Extent(0.0, 0.0, 1.12, 1.0)),
         (InputGradient(), WHOLE),
     ):
-        source.stretched = False
         with watching(source, model):
             model(image)
             assert tuple(placed(source)[1]) == pytest.approx(tuple(expected)), type(source).__name__
@@ -131,7 +130,6 @@ def test_an_inserted_map_falls_into_the_cells_that_look_there():
 def test_words_are_read_where_they_look():
     words = Captioning.build_vocabularies(Shapes("train", task="captioning", train=8))
     module = Captioning(CaptionTransformer(Tiny(channels=16), caption_vocab=len(words["caption"])), vocabularies=words)
-    module.stretched = False
     assert module.probe(collate(list(Shapes("val", task="captioning", val=2))))[1].extent == TINY
 
 
@@ -157,13 +155,46 @@ def test_a_saliency_models_density_covers_the_picture():
     assert peaks[True] == pytest.approx([19.5, 35.5], abs=0.1)
 
 
+class Below(nn.Module):
+    """What comes from the coarser scale."""
+
+    def forward(self, x, attention=None):
+        return x[:, :8]
+
+
+class Open(nn.Module):
+    def forward(self, x, attention=None):
+        return x, x[:, 0]
+
+
+def test_every_scale_of_a_unet_lies_upon_the_picture():
+    """Of features that are bright at a place, the mask is, at every scale."""
+    backbone = Tiny(channels=16, frozen=True)
+    model = UNet(backbone, hidden=8, detail=8)
+    model.enter, model.gate, model.blocks, model.sides = (
+        Below(),
+        Open(),
+        nn.ModuleList([Below()]),
+        nn.ModuleList([First(), First()]),
+    )
+    features = torch.zeros(1, 16, 8, 8)
+    features[0, :, 4, 2] = 1.0  # the cell about row 32, column 16
+    for backbone.stretched, expected in ((False, [16.0, 32.0]), (True, [19.5, 35.5])):
+        with torch.no_grad():
+            sides, _ = model(torch.zeros(1, 3, 64, 64), features)
+        assert [side.shape[1:] for side in sides] == [(8, 8), (16, 16)]
+        for side in sides:
+            mask = on_picture(side, (64, 64))
+            assert middle(mask)[0].tolist() == pytest.approx(expected, abs=0.1)
+
+
 def test_a_run_and_its_evaluation(haa):
-    run = haa("train", "task=vqa", "geometry=receptive_field", "align_weight=0.5", *SMALL)
+    run = haa("train", "task=vqa", "align_weight=0.5", *SMALL)
     again = haa("evaluate", f"checkpoint={run}/checkpoints/best.ckpt", "trainer=debug", "reference=false", name="again")
     summaries = [json.loads((folder / "metrics.json").read_text())["metrics"] for folder in (run, again)]
     assert summaries[0] == pytest.approx(summaries[1], abs=1e-5, nan_ok=True)
-    stretched = haa("train", "task=vqa", "align_weight=0", *SMALL, name="stretched")
-    placed = haa("train", "task=vqa", "geometry=receptive_field", "align_weight=0", *SMALL, name="placed")
+    stretched = haa("train", "task=vqa", "geometry=stretched", "align_weight=0", *SMALL, name="stretched")
+    placed = haa("train", "task=vqa", "align_weight=0", *SMALL, name="placed")
     one, other = (json.loads((folder / "metrics.json").read_text())["metrics"] for folder in (stretched, placed))
     assert one["accuracy"] == other["accuracy"]
     assert one["attention_nss"] != other["attention_nss"]

@@ -85,7 +85,7 @@ def align(
     weight: float = 1.0,
     sigma: float = 0.03,
     schedule: WeightSchedule | GradientNorm = constant,
-    stretched: bool = True,
+    stretched: bool = False,
 ) -> Aligner:
     """Pull any model's attention to where people look, in any training loop.
 
@@ -96,8 +96,8 @@ def align(
         weight: Factor of the loss, see `haa.alignment.Alignment`.
         sigma: Standard deviation of the Gaussian around a fixation, see `haa.alignment.Alignment`.
         schedule: Factor of ``weight`` over the training, see `haa.alignment.Alignment`.
-        stretched: Take the map to be stretched over the picture; False finds out where its cells look, and compares
-            them with the gaze there (`haa.geometry.receptive_field`).
+        stretched: Take the map to be stretched over the picture, wherever its cells look; else they are compared with
+            the gaze where they look (`haa.geometry.receptive_field`).
 
     Returns:
         The callable that adds the alignment to a loss.

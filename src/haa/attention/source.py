@@ -80,7 +80,7 @@ class Source(ABC):
         self._tries = False
         self._image: torch.Size | None = None
         self._following: Following | None = None
-        self.stretched = True
+        self.stretched = False
         """Whether the map is taken to be stretched over the picture, wherever its cells look."""
         self._output: Any = None
 

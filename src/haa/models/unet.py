@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.errors import InputError
+from haa.geometry.extent import WHOLE, Extent, on_picture
+from haa.geometry.receptive_field import extents
 from haa.models.backbone import Backbone
 from haa.models.residual_gate import ResidualGate
 
@@ -17,7 +18,8 @@ class UNet(nn.Module):
 
     The bottleneck is the backbone's coarsest stage, gated by `ResidualGate`. The decoder upsamples, concatenates the
     next finer stage, and convolves, stage after stage. Last comes a small convolution of the image itself, at stride 4,
-    unless a stage is as fine. Every scale predicts the whole mask (side supervision).
+    unless a stage is as fine. Every scale predicts the whole mask (side supervision). Where the backbone is not
+    ``stretched``, scales are laid upon each other, and masks upon the picture, by where their cells look.
 
     A frozen backbone gives all stages in one grid, so that its features can be cached: the model is then an FCN. A
     trained backbone with several stages (``backbone.stages=[1,2,3]``) is the encoder of a U-Net.
@@ -80,13 +82,31 @@ class UNet(nn.Module):
             maps = [features]
         if self.detail is not None:
             maps.append(self.detail(image - 0.5))
+        lie = self._extents(image)
         x, gate = self.gate(self.enter(maps[0]), attention)
         scales = [x]
-        for block, skip in zip(self.blocks, maps[1:], strict=True):
-            x = F.interpolate(x, skip.shape[2:], mode="bilinear", align_corners=False)
-            x = block(torch.cat([x, skip], 1))
+        for block, skip, coarse, fine in zip(self.blocks, maps[1:], lie[:-1], lie[1:], strict=True):
+            x = block(torch.cat([_laid(x, skip, coarse.within(fine)), skip], 1))
             scales.append(x)
-        return [side(x)[:, 0] for side, x in zip(self.sides, scales, strict=True)], gate
+        logits = [side(x) for side, x in zip(self.sides, scales, strict=True)]
+        return [_laid(x, x, extent)[:, 0] for x, extent in zip(logits, lie, strict=True)], gate
+
+    def _extents(self, image: Tensor) -> list[Extent]:
+        """Return where the cells of each scale look, coarse to fine."""
+        if self.backbone.stretched:
+            return [WHOLE] * len(self.sides)
+        if self.skips:
+            stages = extents(self.backbone, image, self.backbone.pyramid)
+            lie = [stages[index] for index in self.backbone.coarse_to_fine]
+        else:
+            lie = [*extents(self.backbone, image)]
+        return lie if self.detail is None else [*lie, *extents(self.detail, image)]
+
+
+def _laid(x: Tensor, like: Tensor, extent: Extent) -> Tensor:
+    """Return maps that cover ``extent`` of what those of ``like`` cover, on the grid of ``like``."""
+    grid = (like.shape[2], like.shape[3])
+    return x if tuple(x.shape[2:]) == grid and extent == WHOLE else on_picture(x, grid, extent).to(x.dtype)
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -90,7 +90,7 @@ class AlignedModule(pl.LightningModule, ABC):
         """The resolved config that this module was built from; it travels in the checkpoint."""
         self.attention: AttentionSource | None = None
         """Where the map comes from that is aligned, scored and drawn; None is what the model returns. See `watch`."""
-        self.stretched = True
+        self.stretched = False
         """Whether maps are taken to be stretched over the picture, wherever their cells look."""
         self._extents: dict[Size, Extent] = {}
         self.oracle = False
