@@ -13,6 +13,7 @@ from haa.cli import main as cli
 from haa.data.loading.collate import collate
 from haa.data.shapes import Shapes
 from haa.errors import InputError
+from haa.geometry.extent import WHOLE
 from haa.models.attention_pooling import AttentionPooling
 from haa.models.backbone import Backbone, Timm, Tiny
 from haa.models.caption_transformer import CaptionTransformer
@@ -66,8 +67,10 @@ def test_the_map_is_the_human_one_where_somebody_looked_and_the_machines_elsewhe
     own = maps_of_stills(module.look(batch).attention, batch)
     module.insert_human_maps()
     torch.manual_seed(1)
-    shown = maps_of_stills(module.look(batch).attention, batch)
-    human, has = human_maps(stills(batch), (8, 8), module.alignment.sigma)
+    output = module.look(batch)
+    shown = maps_of_stills(output.attention, batch)
+    assert output.extent != WHOLE
+    human, has = human_maps(stills(batch), (8, 8), module.alignment.sigma, output.extent)
     if kind is SOS:  # a gate is open where most looked, and no share
         human = human / human.amax((1, 2), keepdim=True)
     # the gate of saliency never closes quite; the density is pooled from the image's size

@@ -93,6 +93,7 @@ def test_alexnet_stages():
 
 def test_several_stages_are_resized_to_one_stride():
     backbone = Timm("resnet18", stages=(1, 3), stride=8).eval()
+    backbone.stretched = True
     image = torch.rand(1, 3, 64, 64)
     fine, coarse = backbone.body(normalised(image, *IMAGENET))
     features = backbone(image)

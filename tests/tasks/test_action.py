@@ -52,6 +52,7 @@ def test_it_learns_and_alignment_pulls_the_attention_of_every_frame(model):
 
 def test_the_oracle_looks_by_the_human_map_of_each_frame():
     module, batch = task()
+    module.stretched = True
     batch["fixations"][0, 2] = torch.nan
     batch["has_human"][0, 2] = False
     own = module.step(batch).attention

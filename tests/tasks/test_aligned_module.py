@@ -17,6 +17,7 @@ from haa.data.loading.collate import collate
 from haa.data.loading.datamodule import DataModule
 from haa.data.shapes import Shapes
 from haa.errors import InputError
+from haa.geometry.receptive_field import extents
 from haa.models.backbone import Tiny
 from haa.models.stacked_attention import StackedAttention
 from haa.tasks.aligned_module import AlignedModule
@@ -58,7 +59,8 @@ def test_the_gradient_is_the_tasks_plus_the_weighted_alignments(weight, monkeypa
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     got = gradients(module, module.training_step(batch, 0))
     output = module.step(in_unit_range(batch))
-    expected = gradients(module, output.loss + weight * module.alignment(output.attention, in_unit_range(batch)))
+    aligned = module.alignment(output.attention, in_unit_range(batch), extents(module.model.backbone, batch["image"])[0])
+    expected = gradients(module, output.loss + weight * aligned)
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(torch.zeros(()) if a is None else a, torch.zeros(()) if b is None else b)
 
@@ -78,6 +80,7 @@ def test_images_travel_as_bytes_and_arrive_in_the_unit_range():
 
 def scores(sigma: float, score_sigma: float | None = None) -> tuple[VQA, dict, list[dict]]:
     module, batch = module_and_batch(0.5, sigma)
+    module.stretched = True
     batch["fixations"] = batch["fixations"].round()
     batch.pop("native_fixations", None)
     if score_sigma is not None:
@@ -156,7 +159,8 @@ def test_the_loss_at_the_start_is_the_mean_over_samples_with_gaze(condition):
         if sample["gaze"] is not None:
             batch = in_unit_range(collate([sample]))
             with torch.no_grad():
-                values.append(module.alignment(module.step(batch).attention, batch).item())
+                output = module.look(batch)
+                values.append(module.alignment(output.attention, batch, output.extent).item())
     assert 0 < len(values) < 8
     assert measured == pytest.approx(np.mean(values), rel=1e-5)
 
