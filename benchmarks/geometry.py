@@ -2,14 +2,15 @@
 
 The centroid of the squared gradient of a cell's features with respect to the pixels says where it looks, without a word
 of kernels or paddings. It is held against the cell's centre, in a grid that is stretched over the picture and in the
-rectangle that `haa.geometry.receptive_field` finds; in cells of the stretched grid, mean over the middle cells whose
-gradient the border does not cut off. Weights are random, but EfficientNet-Lite0's, where they are installed.
+rectangle that `haa.geometry.receptive_field` finds; in cells of the stretched grid, mean over 16 cells about
+the middle whose gradient the border does not cut off. Weights are random, but EfficientNet-Lite0's, where they are installed.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
 }
 SIZES: tuple[Size, ...] = ((512, 512), (500, 522), (384, 640))
 """Square, of a size that strides do not divide, and wide."""
-PROJECTIONS = 4
+PROJECTIONS = 1
 CUT = 0.02
 """Share of the gradient in the outermost tenth of the picture above which a cell counts as cut off."""
 
@@ -68,12 +69,11 @@ def off(backbone: Backbone, size: Size) -> tuple[Tensor, Tensor, int]:
     extent = extents(backbone, image)[0]
     pixels = torch.tensor([size[0] / grid[0], size[1] / grid[1]])
     found = []
-    for i in range(grid[0] // 4, grid[0] - grid[0] // 4, max(1, grid[0] // 8)):
-        for j in range(grid[1] // 4, grid[1] - grid[1] // 4, max(1, grid[1] // 8)):
-            at, cut = looked_at(features, image, (i, j))
-            if cut < CUT:
-                both = [at - centre((i, j), grid, size, e) for e in (WHOLE, extent)]
-                found.append(torch.stack(both) / pixels)
+    for cell in product(*(range(side // 2 - 2, side // 2 + 2) for side in grid)):
+        at, cut = looked_at(features, image, cell)
+        if cut < CUT:
+            both = [at - centre(cell, grid, size, e) for e in (WHOLE, extent)]
+            found.append(torch.stack(both) / pixels)
     mean = torch.stack(found).mean(0) if found else torch.full((2, 2), torch.nan)
     return mean[0], mean[1], len(found)
 

@@ -4,6 +4,7 @@ import csv
 import json
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,12 @@ def records(path: Path) -> Iterator[Record]:
 
 
 def of(kind: str, path: Path) -> list[Any]:
-    return [getattr(record, kind) for record in records(path) if record.WhichOneof("record_type") == kind]
+    """The records of a kind, of which there are some: W&B's own process may write them a moment later."""
+    end = time.monotonic() + 10
+    while not (found := [record for record in records(path) if record.WhichOneof("record_type") == kind]):
+        assert time.monotonic() < end, f"no record of {kind} in {path}"
+        time.sleep(0.1)
+    return [getattr(record, kind) for record in found]
 
 
 @pytest.mark.slow

@@ -265,7 +265,7 @@ class AlignedModule(pl.LightningModule, ABC):
             return replace(run(batch), extent=self._extents[size])
         picture = batch["clip"] if "clip" in batch else batch["image"]
         if "features" in batch and isinstance(backbone := getattr(self.model, "backbone", None), nn.Module):
-            looks_at(batch["features"], extents(backbone, picture)[0])
+            looks_at(batch["features"], extents(backbone, picture.reshape(-1, *picture.shape[-3:]))[0])  # of each frame
         with following(picture):
             output = run(batch)
         self._extents[size] = extent_of(output.attention) or WHOLE
