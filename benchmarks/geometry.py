@@ -3,7 +3,7 @@
 The centroid of the squared gradient of a cell's features with respect to the pixels says where it looks, without a word
 of kernels or paddings. It is held against the cell's centre, in a grid that is stretched over the picture and in the
 rectangle that `haa.geometry.receptive_field` finds; in cells of the stretched grid, mean over 16 cells about
-the middle whose gradient the border does not cut off. Weights are random, but EfficientNet-Lite0's, where they are installed.
+the middle whose gradient the border does not cut off. Weights are random, but EfficientNet-Lite0's.
 """
 
 from __future__ import annotations

@@ -227,6 +227,8 @@ EXAMPLES = Path(os.environ.get("HAA_PYMOVEMENTS_FILES", "nowhere"))
 )
 def test_eyelink_examples_of_pymovements(name, pictures, tmp_path):
     pm = pytest.importorskip("pymovements")
+    if not (EXAMPLES / name).is_file():
+        pytest.skip(f"{name} came to pymovements later than these files")
     gaze = pm.gaze.from_asc(EXAMPLES / name, events=True, messages=True, encoding="utf-8")
     text = (EXAMPLES / name).read_text()
     begin = text.index("START\t")

@@ -59,7 +59,8 @@ def test_the_gradient_is_the_tasks_plus_the_weighted_alignments(weight, monkeypa
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     got = gradients(module, module.training_step(batch, 0))
     output = module.step(in_unit_range(batch))
-    aligned = module.alignment(output.attention, in_unit_range(batch), extents(module.model.backbone, batch["image"])[0])
+    (extent,) = extents(module.model.backbone, batch["image"])
+    aligned = module.alignment(output.attention, in_unit_range(batch), extent)
     expected = gradients(module, output.loss + weight * aligned)
     for a, b in zip(got, expected, strict=True):
         torch.testing.assert_close(torch.zeros(()) if a is None else a, torch.zeros(()) if b is None else b)
