@@ -70,7 +70,7 @@ class Probe:
         untrained: The same of the network with random weights; empty where there was none.
         references: ``centre prior``, ``another image`` and ``human ceiling``, those that the data allow.
         stimuli: Names of the stimuli, in the order of the rows' values.
-        samples: Number of samples that were scored.
+        indices: Places in the split of the samples that were scored.
         sigma: Standard deviation of the human density, as a share of the stimulus' longer side.
         higher_is_better: For each metric whether more of it is better.
         unread: Why a transformer's attention is not among the rows, where it has one.
@@ -80,7 +80,7 @@ class Probe:
     untrained: Sequence[Row]
     references: Sequence[Row]
     stimuli: Sequence[str]
-    samples: int
+    indices: Sequence[int]
     sigma: float
     higher_is_better: Mapping[str, bool]
     unread: str | None = None
@@ -164,7 +164,7 @@ def probe(
         untrained=networks[1].rows(places) if untrained is not None else [],
         references=[Row(name, "reference", _per_stimulus(of, places)) for name, of in references.items()],
         stimuli=list(numbers),
-        samples=len(looked),
+        indices=looked,
         sigma=sigma,
         higher_is_better={name: bool(more) for name, more in directions(_metrics()).items()},
         unread=networks[0].stages.unread,

@@ -140,9 +140,7 @@ class EfficientNetLite0(Timm):
     M. Tan, Q. V. Le, EfficientNet, ICML 2019; R. Liu, EfficientNet-Lite, TensorFlow blog, March 2020.
     """
 
-    def __init__(
-        self, stages: Sequence[int] | None = (2, 3, 4), stride: int | None = 16, frozen: bool = True
-    ) -> None:
+    def __init__(self, stages: Sequence[int] | None = (2, 3, 4), stride: int | None = 16, frozen: bool = True) -> None:
         super().__init__("tf_efficientnet_lite0", stages=stages, stride=stride, frozen=frozen)
         self.mean.fill_(127 / 255)
         self.std.fill_(128 / 255)
