@@ -103,6 +103,7 @@ def test_a_mistyped_group_names_the_groups_options():
         ["study-plan", "--help"],
         ["predict", "--help"],
         ["show", "--help"],
+        ["probe", "--help"],
         ["data", "--help"],
         ["wandb-dashboard", "--help"],
     ],

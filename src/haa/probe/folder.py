@@ -39,13 +39,13 @@ def run(cfg: DictConfig) -> Path:
         InputError: If the data, the backbone or a key cannot be used.
     """
     cfg = _checked(cfg)
-    stretched, layers = build.is_stretched(cfg), cfg.layers
-    layers = [layers] if isinstance(layers, str) else layers
+    stretched = build.is_stretched(cfg)
+    layers = [cfg.layers] if isinstance(cfg.layers, str) else cfg.layers and list(cfg.layers)
     data = build.datamodule(cfg)
     device = _device(cfg.device)
     model = _network(cfg, device)
     untrained = None
-    if cfg.random and isinstance(model, Backbone) and model.trained_on is not None:
+    if cfg.random and isinstance(model, Backbone) and model.trained is not None:
         with weights_come_later():
             untrained = _network(cfg, device)
     found = probe(model, data, cfg.split, layers, stretched, cfg.samples, untrained)
@@ -78,7 +78,7 @@ def _checked(cfg: DictConfig) -> DictConfig:
     if cfg.backbone.get("stages") is None and "_target_" in cfg.backbone:
         target = locate(cfg.backbone["_target_"], "backbone", cfg.trust)
         if "stages" not in inspect.signature(target).parameters:  # of a module that is no backbone of haa
-            del cfg.backbone["stages"]
+            cfg.backbone.pop("stages", None)
     return build.checked(cfg, cfg.trust)
 
 
@@ -101,10 +101,10 @@ def _about(cfg: DictConfig, data: DataModule, model: nn.Module) -> dict[str, Any
     dataset = data.dataset(cfg.split)
     if not isinstance(model, Backbone):
         weights = f"as {type(model).__name__} makes them: haa does not know whether they are trained"
-    elif model.trained_on is None:
+    elif model.trained is None:
         weights = "random: nothing here was learned"
     else:
-        weights = f"trained on {model.trained_on}"
+        weights = f"trained {model.trained}"
     return {
         "network": cfg.backbone.get("name") or class_name(cfg.backbone),
         "weights": weights,

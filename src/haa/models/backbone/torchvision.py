@@ -62,11 +62,11 @@ class TorchVision(Backbone):
             raise InputError(f"backbone.name={name} has no sequential features in torchvision: take it from timm")
         if weights is not None and are_read():
             load_into(model, load(weights), name, weights)
-            self.trained_on = f"what the weights in {weights} were"
+            self.trained = f"as {weights} holds them"
         elif pretrained and are_read():
             published = zoo.get_model_weights(name).DEFAULT
             load_into(model, fetch_torchvision(name, published), name, "its published file")
-            self.trained_on = f"what torchvision's weights {name} {published.name} were"
+            self.trained = f"as torchvision's {name} {published.name}"
         self.body = model.features
         with torch.device("meta"):
             ends = _resolutions(zoo.get_model(name, weights=None).features)
