@@ -200,8 +200,6 @@ def test_stages_come_to_lie_upon_each_other():
 
 def test_windows_that_do_not_divide_the_grid_leave_it_where_it_is():
     """A Swin pads its windows and cuts the padding off again; merging 25 rows to 13 looks beyond the picture."""
-    from haa.models.backbone import Timm
-
     backbone = Timm("swin_tiny_patch4_window7_224", stages=None)
     assert extents(backbone, torch.zeros(1, 3, 192, 256), backbone.pyramid) == [WHOLE] * 4
     found = extents(backbone, torch.zeros(1, 3, 200, 264), backbone.pyramid)

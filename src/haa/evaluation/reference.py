@@ -154,7 +154,11 @@ def _scored(
     """Update the metrics of each row with samples that have gaze; yield row, sample and its values, frame by frame."""
     prior = centre_prior(train, sigma, points)
     other = Shuffled(seed)
-    several = len({test.stimulus(index) for index in range(len(test)) if test.gaze(index) is not None}) > 1
+    try:
+        other.fitted(test)
+        several = True
+    except InputError:  # too few stimuli to give each another one's gaze
+        several = False
     waiting: dict[tuple[str, Size], list[tuple[int, Tensor, Gaze]]] = {}
     for index in indices:
         gaze = test.gaze(index)
