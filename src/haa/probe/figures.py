@@ -74,18 +74,19 @@ def looks(stages: Stages, data: DataModule, split: Split, found: Probe, most: in
     """
     names = [row.name for row in found.stages]
     chosen = [names[place] for place in sorted({round(x) for x in np.linspace(0, len(names) - 1, COLUMNS)})]
-    rows = [_row(stages, next(data.some(split, [index])), chosen, found.sigma) for index in evenly(found.indices, most)]
-    return figure(rows)
+    human = "simulated human map" if data.dataset(split).simulated else "human map"
+    batches = [next(data.some(split, [index])) for index in evenly(found.indices, most)]
+    return figure([_row(stages, batch, chosen, found.sigma, human) for batch in batches])
 
 
-def _row(stages: Stages, batch: Batch, names: Sequence[str], sigma: float) -> tuple[Batch, list[Column]]:
+def _row(stages: Stages, batch: Batch, names: Sequence[str], sigma: float, heading: str) -> tuple[Batch, list[Column]]:
     batch, _ = middle(in_unit_range(batch), None)
     size = image_size(batch)
     human, has_human = human_maps(batch, size, sigma)
     points = batch["fixations"][0] if "fixations" in batch else None
     columns: list[Column] = [
         ("image" if points is None else "image, fixations", None if points is None else points.cpu(), None),
-        ("human map", None, human[0] if bool(has_human[0]) else None),
+        (heading, None, human[0] if bool(has_human[0]) else None),
     ]
     device = next((x.device for x in stages.model.parameters()), batch["image"].device)
     seen = stages(batch["image"].to(device))

@@ -159,6 +159,7 @@ def probe(
     places = np.array([numbers[name] for name in names])
     allowed = _has_points(dataset) and _has_points(data.dataset("train"))
     references = reference_values(data.dataset("train"), dataset, looked, sigma, metrics=_metrics) if allowed else {}
+    known = directions(_metrics())
     return Probe(
         stages=networks[0].rows(places),
         untrained=networks[1].rows(places) if untrained is not None else [],
@@ -166,7 +167,7 @@ def probe(
         stimuli=list(numbers),
         indices=looked,
         sigma=sigma,
-        higher_is_better={name: bool(more) for name, more in directions(_metrics()).items()},
+        higher_is_better={name: bool(known[name]) for name in METRICS},
         unread=networks[0].stages.unread,
     )
 

@@ -74,11 +74,17 @@ def _answer(found: Probe, metric: str) -> str:
     best, prior, ceiling = found.closest(metric), *map(found.reference, ("centre prior", "human ceiling"))
     if best is None:
         return f"{_told(metric)} is undefined on every stimulus: give another, metric=cc say"
-    said = [f"{short(best.name, LABEL)} looks most like people"]
+    said = [f"{short(best.name, LABEL)} looks most like people of all stages"]
     if prior is not None and (gain := best.over(prior, metric)) is not None:
         ends = "" if gain.low is None or gain.high is None else f" [{_signed(gain.low)}, {_signed(gain.high)}]"
-        said.append(f"{_signed(gain.mean)}{ends} {_told(metric)} against the centre prior, picture by picture")
-        if ceiling is not None and (way := _between(prior, ceiling, metric)) and gain.mean / way > 0:
+        said.append(f"{_signed(gain.mean)}{ends} {_told(metric)} against the centre prior, paired by stimulus")
+        way = 0.0 if ceiling is None else _between(prior, ceiling, metric)
+        better = gain.sign if found.higher_is_better[metric] else -gain.sign
+        if better < 0:
+            said.append("the centre prior looks more like people")
+        elif better == 0:
+            said.append("which of the two looks more like people is not determined")
+        elif way and gain.mean / way > 0:
             said.append(f"{gain.mean / way:.0%} of the way from there to the human ceiling")
     return "; ".join(said)
 
