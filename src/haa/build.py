@@ -96,10 +96,11 @@ def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def datamodule(cfg: DictConfig) -> DataModule:
-    """Return the loader over ``cfg.data``, with ``cfg.condition`` on its training split."""
+    """Return the loader over ``cfg.data``, with ``cfg.condition``, where there is one, on its training split."""
     dataset = partial(_split, json.dumps(data_node(cfg)))
-    condition = make(cfg.condition)
-    check_role(condition)  # here, before work begins: what a run writes at its end says the part
+    condition = make(cfg.get("condition"))
+    if condition is not None:
+        check_role(condition)  # here, before work begins: what a run writes at its end says the part
     return make(cfg.loader, dataset=dataset, condition=condition, sigma=cfg.data.get("sigma"))
 
 
@@ -128,7 +129,7 @@ def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
         vocabularies=vocabularies,
     )
     built.watch(attention)
-    built.stretched = _stretched(cfg)
+    built.stretched = is_stretched(cfg)
     for part in (*built.modules(), attention):
         if isinstance(part, Backbone | Source):
             part.stretched = built.stretched
@@ -138,7 +139,7 @@ def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
     return built
 
 
-def _stretched(cfg: DictConfig) -> bool:
+def is_stretched(cfg: DictConfig) -> bool:
     """Return whether grids are stretched over the picture, as they all were before there was a choice.
 
     Raises:

@@ -100,6 +100,7 @@ WITHOUT_A_RUN = [
     ["study-plan", "--help"],
     ["predict", "--help"],
     ["show", "--help"],
+    ["probe", "--help"],
     ["data", "--help"],
     ["wandb-dashboard", "--help"],
 ]

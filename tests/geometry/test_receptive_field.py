@@ -196,3 +196,14 @@ def test_stages_come_to_lie_upon_each_other():
         apart[backbone.stretched] = float(abs(middles[0] - middles[1]))
     assert apart[False] < 0.02
     assert apart[True] > 0.2
+
+
+def test_windows_that_do_not_divide_the_grid_leave_it_where_it_is():
+    """A Swin pads its windows and cuts the padding off again; merging 25 rows to 13 looks beyond the picture."""
+    backbone = Timm("swin_tiny_patch4_window7_224", stages=None)
+    assert extents(backbone, torch.zeros(1, 3, 192, 256), backbone.pyramid) == [WHOLE] * 4
+    found = extents(backbone, torch.zeros(1, 3, 200, 264), backbone.pyramid)
+    cells = [(50, 66, 4), (25, 33, 8), (13, 17, 16), (7, 9, 32)]
+    expected = [Extent(0, 0, rows * stride / 200, columns * stride / 264) for rows, columns, stride in cells]
+    for extent, wanted in zip(found, expected, strict=True):
+        assert extent == pytest.approx(wanted)

@@ -44,8 +44,7 @@ class FeatureNorm(OneLayer):
         self._name = layer
 
     def read(self) -> Float[Tensor, "b i j"]:
-        features = self.features.to(torch.promote_types(self.features.dtype, torch.float32))
-        return torch.linalg.vector_norm(self.on_grid(features), dim=1)
+        return feature_norm(self.on_grid(self.features))
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
         if not self.watching:
@@ -55,3 +54,13 @@ class FeatureNorm(OneLayer):
             raise InputError(f"layer {self._name} ({type(module).__name__}) gives no tensor: name another layer")
         self._taken = {**self._taken, "features": features.clone()}  # later layers may change it in place
         return None
+
+
+def feature_norm(features: Float[Tensor, "b c i j"]) -> Float[Tensor, "b i j"]:
+    """Return the Euclidean norm of features over their channels, in float32 at least.
+
+    Example:
+        >>> feature_norm(torch.tensor([[[[3.0]], [[4.0]]]]))
+        tensor([[[5.]]])
+    """
+    return torch.linalg.vector_norm(features.to(torch.promote_types(features.dtype, torch.float32)), dim=1)

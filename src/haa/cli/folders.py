@@ -71,9 +71,10 @@ def release() -> None:
 
 
 def _named(config: DictConfig) -> tuple[Path, bool]:
-    """Return the folder of a run, and whether the user named it: by ``output_dir`` or ``hydra.run.dir``."""
-    if any(word.lstrip("+").startswith("output_dir=") for word in config.hydra.overrides.task):
-        return Path(config.output_dir), True
+    """Return the folder of a run, and whether the user named it: by ``output_dir``, ``output`` or ``hydra.run.dir``."""
+    for key in ("output_dir", "output"):
+        if any(word.lstrip("+").startswith(f"{key}=") for word in config.hydra.overrides.task):
+            return Path(config[key]), True
     text = OmegaConf.to_container(config.hydra.run, resolve=False)["dir"]  # type: ignore[index,call-overload]
     return Path(config.hydra.run.dir), "${now:" not in str(text)
 

@@ -79,7 +79,9 @@ def open_signatures(name: str, overrides: list[str]) -> list[str]:
 
 
 def shown(words: list[str]) -> list[str]:
-    """Return the words of ``haa show`` as Hydra takes them: to it ``0,1`` is a sweep, and ``task`` a group elsewhere.
+    """Return the words of ``haa show`` and ``probe`` as Hydra takes them.
+
+    To it ``0,1`` is a sweep, and ``task`` a group elsewhere.
 
     Example:
         >>> shown(["index=0,1", "task=vqa"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -69,18 +69,98 @@ def reference_rows(
     prior and the gold standard as bounds); Judd, Durand, Torralba, A benchmark of computational models of saliency to
     predict human fixations, MIT technical report, 2012.
     """
-    prior = centre_prior(train, sigma, points)
-    other = Shuffled(seed)
+    rows_of = _metrics_of_rows(metrics)
+    with_gaze = evenly([index for index in range(len(test)) if test.gaze(index) is not None], samples)
+    for _ in _scored(rows_of, train, test, with_gaze, sigma, seed, points):
+        pass
+    rows = {
+        name: {key: value.item() for key, value in metric.compute().items() if value.isfinite()}
+        for name, metric in rows_of.items()
+        if all(m.update_called for m in metric.values())
+    }
+    return {name: row for name, row in rows.items() if row}
+
+
+def reference_values(
+    train: GazeDataset,
+    test: GazeDataset,
+    indices: Sequence[int],
+    sigma: float = SIGMA,
+    seed: int = 0,
+    points: int = 200_000,
+    metrics: Callable[[], MetricCollection] = saliency_metrics,
+) -> dict[str, dict[str, Float[Tensor, " n"]]]:
+    """Return what `reference_rows` are means of: a value for each of some samples of the test split.
+
+    Args:
+        train: See `reference_rows`, as for the arguments that follow.
+        test: Split that is scored.
+        indices: The samples.
+        sigma: Standard deviation of the human densities.
+        seed: Seed of the draws.
+        points: Greatest number of training fixations that the prior is made from.
+        metrics: Makes the metrics that score the rows.
+
+    Returns:
+        For each row and metric the values in the order of ``indices``, NaN where undefined; of a clip the mean over
+        its frames. A row that the data do not allow is left out.
+
+    Raises:
+        InputError: If the training split has no gaze.
+    """
+    found: dict[str, dict[int, list[dict[str, float]]]] = {}
+    with_gaze = [index for index in indices if test.gaze(index) is not None]
+    for name, index, values in _scored(_metrics_of_rows(metrics), train, test, with_gaze, sigma, seed, points):
+        found.setdefault(name, {}).setdefault(index, []).append(values)
+    names = [str(name) for name in metrics()]
+    return {
+        row: {
+            name: torch.stack([torch.tensor([v[name] for v in of.get(index, [])]).nanmean() for index in indices])
+            for name in names
+        }
+        for row, of in found.items()
+    }
+
+
+def evenly(indices: Sequence[int], most: int | None) -> list[int]:
+    """Return at most so many of some samples, evenly spaced; None is all.
+
+    Example:
+        >>> evenly([0, 2, 4, 6, 8], 2)
+        [0, 4]
+    """
+    if most is None or len(indices) <= most:
+        return list(indices)
+    return [indices[i * len(indices) // most] for i in range(most)]
+
+
+def _metrics_of_rows(metrics: Callable[[], MetricCollection]) -> dict[str, MetricCollection]:
     rows_of = {name: metrics() for name in ("centre prior", "another image", "human ceiling")}
     for metric in [metric for row in rows_of.values() for metric in row.values()]:
         # one process computes the rows, and must not wait for what the others know
         metric.distributed_available_fn = lambda: False
-    with_gaze = [index for index in range(len(test)) if test.gaze(index) is not None]
-    several = len({test.stimulus(index) for index in with_gaze}) > 1
-    if samples is not None and len(with_gaze) > samples:
-        with_gaze = [with_gaze[i * len(with_gaze) // samples] for i in range(samples)]
-    waiting: dict[tuple[str, Size], list[tuple[Tensor, Gaze]]] = {}
-    for index in with_gaze:
+    return rows_of
+
+
+def _scored(
+    rows_of: dict[str, MetricCollection],
+    train: GazeDataset,
+    test: GazeDataset,
+    indices: Sequence[int],
+    sigma: float,
+    seed: int,
+    points: int,
+) -> Iterator[tuple[str, int, dict[str, float]]]:
+    """Update the metrics of each row with samples that have gaze; yield row, sample and its values, frame by frame."""
+    prior = centre_prior(train, sigma, points)
+    other = Shuffled(seed)
+    try:
+        other.fitted(test)
+        several = True
+    except InputError:  # too few stimuli to give each another one's gaze
+        several = False
+    waiting: dict[tuple[str, Size], list[tuple[int, Tensor, Gaze]]] = {}
+    for index in indices:
         gaze = test.gaze(index)
         assert gaze is not None
         stranger = other.gaze(test, index) if several else None
@@ -93,17 +173,11 @@ def reference_rows(
             if half is not None and rest is not None and len(half.points) and len(rest.points):
                 pairs["human ceiling"] = (_map(half, sigma), rest)
             for name, pair in pairs.items():
-                waiting.setdefault((name, own.size), []).append(pair)
+                waiting.setdefault((name, own.size), []).append((index, *pair))
                 if len(waiting[name, own.size]) == _TOGETHER:
-                    _score(rows_of[name], waiting.pop((name, own.size)), sigma)
+                    yield from _score(name, rows_of[name], waiting.pop((name, own.size)), sigma)
     for (name, _), left in waiting.items():
-        _score(rows_of[name], left, sigma)
-    rows = {
-        name: {key: value.item() for key, value in metric.compute().items() if value.isfinite()}
-        for name, metric in rows_of.items()
-        if all(m.update_called for m in metric.values())
-    }
-    return {name: row for name, row in rows.items() if row}
+        yield from _score(name, rows_of[name], left, sigma)
 
 
 def cached_reference_rows(
@@ -194,15 +268,20 @@ def _frame_by_frame(gaze: Gaze, *others: Gaze | None) -> Iterator[tuple[Gaze | N
         yield tuple(None if one is None else one.at(frame) for one in (gaze, *others))
 
 
-def _score(metrics: MetricCollection, pairs: list[tuple[Tensor, Gaze]], sigma: float) -> None:
+def _score(
+    row: str, metrics: MetricCollection, waiting: list[tuple[int, Tensor, Gaze]], sigma: float
+) -> Iterator[tuple[str, int, dict[str, float]]]:
+    gazes = [gaze for _, _, gaze in waiting]
     batch = {
-        "image": torch.empty(len(pairs), 3, *pairs[0][1].size),
-        "id": [""] * len(pairs),
-        "fixations": pad([gaze.points for _, gaze in pairs]),
+        "image": torch.empty(len(gazes), 3, *gazes[0].size),
+        "id": [""] * len(gazes),
+        "fixations": pad([gaze.points for gaze in gazes]),
     }
-    if any(gaze.weight is not None for _, gaze in pairs):
-        batch["weights"] = pad_sequence([gaze.weights for _, gaze in pairs], batch_first=True)
-    score(metrics, torch.cat([prediction for prediction, _ in pairs]), batch, sigma)  # type: ignore[arg-type]
+    if any(gaze.weight is not None for gaze in gazes):
+        batch["weights"] = pad_sequence([gaze.weights for gaze in gazes], batch_first=True)
+    values = score(metrics, torch.cat([prediction for _, prediction, _ in waiting]), batch, sigma)  # type: ignore[arg-type]
+    for place, (index, _, _) in enumerate(waiting):
+        yield row, index, {name: value[place].item() for name, value in values.items()}
 
 
 def _map(gaze: Gaze, sigma: float) -> Tensor:

@@ -61,7 +61,7 @@ class Following(TorchFunctionMode):
             return output
         for tensor in _tensors((output,), {}):
             if tensor is not first:
-                setattr(tensor, _NAME, (extent, _grid(name, grid, first, tensor)))
+                setattr(tensor, _NAME, (extent, _grid(name, grid, (first, *args[1:]), kwargs, tensor)))
         return output
 
 
@@ -127,11 +127,12 @@ def extents(module: nn.Module, image: Tensor, run: Callable[[Tensor], Any] | Non
     return found[key]
 
 
-def _grid(name: str, grid: Size, before: Any, after: Tensor) -> Size:
+def _grid(name: str, grid: Size, args: Any, kwargs: dict[str, Any], after: Tensor) -> Size:
     """Return on which grid the cells of a result lie."""
+    before = args[0]
     if name in _MAPS and after.ndim == 4:
-        nhwc = name == "pad" and grid == _shape(before, (1, 2)) and grid != _shape(before, (2, 3))
-        return _shape(after, (1, 2) if nhwc else (2, 3))
+        axes = _padded(before, _argument(args, kwargs, 1, "pad", ()), grid) if name == "pad" else None
+        return _shape(after, axes or (2, 3))
     if name == "__getitem__" and before.ndim == after.ndim == 4:
         axes = next((axes for axes in ((2, 3), (1, 2)) if grid == _shape(before, axes)), None)
         return grid if axes is None else _shape(after, axes)
@@ -245,16 +246,22 @@ def _pad(extent: Extent, output: Any, args: Any, kwargs: dict[str, Any]) -> Exte
     widths = list(_argument(args, kwargs, 1, "pad", ()))
     dims, grid = args[0].ndim, getattr(args[0], _NAME, (None, None))[1]
     around = {dims - 1 - k: (widths[2 * k], widths[2 * k + 1]) for k in range(len(widths) // 2)}
-    if dims != 4 or grid not in (_shape(args[0], (2, 3)), _shape(args[0], (1, 2))):
+    if dims != 4 or (axes := _padded(args[0], widths, grid)) is None:
         return extent
-    last = 3 if grid == _shape(args[0], (2, 3)) else 2
     sides = []
-    for axis, (low, high) in zip((last - 1, last), _sides(extent), strict=True):
+    for axis, (low, high) in zip(axes, _sides(extent), strict=True):
         before, after = around.get(axis, (0, 0))
         cell = (high - low) / args[0].shape[axis]
         sides.append((low - before * cell, high + after * cell))
     (top, bottom), (left, right) = sides
     return Extent(top, left, bottom, right)
+
+
+def _padded(tensor: Tensor, widths: Any, grid: Size | None) -> tuple[int, int] | None:
+    """Return which axes of four are rows and columns to a padding; None where it cannot be told."""
+    if len(widths) == 6 and not widths[0] and not widths[1]:
+        return 1, 2  # channels come last, and are not padded; tokens may have been merged since the grid was noted
+    return next((axes for axes in ((2, 3), (1, 2)) if grid == _shape(tensor, axes)), None)
 
 
 def _part(extent: Extent, output: Any, args: Any, kwargs: dict[str, Any]) -> Extent:

@@ -30,7 +30,7 @@ MARKERS = "osD^vP*X"
 NAME = 60
 """Characters of the longest name in a figure."""
 _INK, _FAINT = "#1c2026", "#8a929b"
-_STYLE: Any = {
+STYLE: Any = {
     "text.parse_math": False,
     "font.size": 9.5,
     "font.family": "sans-serif",
@@ -50,6 +50,7 @@ _STYLE: Any = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
 }
+"""How every figure looks."""
 
 
 def differences(study: Study, rows: Sequence[Row]) -> Figure | None:
@@ -60,7 +61,7 @@ def differences(study: Study, rows: Sequence[Row]) -> Figure | None:
     compared = [row for row in rows if row.comparison is not None]
     if not compared:
         return None
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 0.9 + 0.36 * len(compared)), layout="constrained")
         axis = figure.subplots()
         reach = max((_reach(row) for row in compared if not row.arm.oracle), default=math.inf)
@@ -94,7 +95,7 @@ def dose(study: Study, metrics: Sequence[str], references: dict[str, dict[str, f
     if len(weights) < 2:
         return None
     x_of_weight = {weight: x for x, weight in enumerate(weights)}
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 2.4 * len(metrics)), layout="constrained")
         axes = figure.subplots(len(metrics), squeeze=False)[:, 0]
         for axis, metric in zip(axes, metrics, strict=True):
@@ -133,7 +134,7 @@ def consistency(study: Study) -> Figure | None:
         return None
     left = two_way(np.array([x, y]), arms, seeds).left
     panels = [(x, y, "over conditions"), (*left, "within conditions and seeds")]
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.4), layout="constrained")
         axes = figure.subplots(1, 2)
         for axis, (across, up, heading) in zip(axes, panels, strict=True):
@@ -160,7 +161,7 @@ def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
     names = [name for name in names if any(name in run.history for arm in arms for run in arm.runs.values())]
     if not names:
         return None
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 2.0 * len(names)), layout="constrained")
         axes = figure.subplots(len(names), squeeze=False, sharex=True)[:, 0]
         for axis, name in zip(axes, names, strict=True):
@@ -183,7 +184,7 @@ def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write the figure as NAME.svg and NAME.png, on white."""
     make_folder(folder)
-    with writing(folder), matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with writing(folder), matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", facecolor="white", dpi=150)
 
@@ -198,7 +199,7 @@ def inline(figure: Figure, name: str, description: str) -> str:
         name: Prefix of the figure's own ids; unique on the page.
         description: Text that a screen reader says in place of the figure.
     """
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     markup = file.getvalue()

@@ -39,7 +39,10 @@ class Backbone(nn.Module):
         stages: (channels, stride) of each chosen stage, in the order in which they were chosen.
         coarse_to_fine: Indices into ``stages``, from the coarsest stage to the finest.
         frozen: True if the weights are fixed, so that features can be cached.
+        numbers: Number of each chosen stage, as the argument ``stages`` counts them from 0.
         stretched: True if every grid is taken to be stretched over the picture, wherever its cells look.
+        trained: How the weights that it was built with were trained, in words to follow that one; None where they are
+            random.
         mean: Mean of each channel, ``(1, c, 1, 1)``.
         std: Standard deviation of each channel, ``(1, c, 1, 1)``.
     """
@@ -49,16 +52,25 @@ class Backbone(nn.Module):
     stages: list[tuple[int, int]]
     coarse_to_fine: list[int]
     frozen: bool
+    numbers: list[int]
     mean: Tensor
     std: Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.stretched = False
+        self.trained: str | None = None
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
-    def finish(self, channels: Sequence[int], strides: Sequence[int], stride: int | None, frozen: bool) -> None:
+    def finish(
+        self,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        stride: int | None,
+        frozen: bool,
+        numbers: Sequence[int] | None = None,
+    ) -> None:
         """Record the chosen stages, and freeze the weights if asked to.
 
         Args:
@@ -66,6 +78,7 @@ class Backbone(nn.Module):
             strides: Stride of each chosen stage in image pixels.
             stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
             frozen: Fix the weights.
+            numbers: Number of each chosen stage; None counts them.
 
         Raises:
             InputError: If ``stride`` is below 1.
@@ -74,6 +87,7 @@ class Backbone(nn.Module):
             raise InputError(f"backbone.stride={stride}: give the image pixels per feature cell, 1 or more, or null")
         self.channels = sum(channels)
         self.stages = list(zip(channels, strides, strict=True))
+        self.numbers = list(range(len(channels)) if numbers is None else numbers)
         self.coarse_to_fine = sorted(range(len(strides)), key=lambda index: -strides[index])
         self.stride = min(strides) if stride is None else stride
         self._resize = stride is not None or len(set(strides)) > 1
@@ -131,11 +145,11 @@ def close_names(name: str, known: Sequence[str]) -> str:
     return f"did you mean {', '.join(close)}?" if close else "see its list_models()"
 
 
-def check_stages(stages: Sequence[int]) -> None:
-    """Refuse an empty choice of stages.
+def check_stages(stages: Sequence[int] | None) -> None:
+    """Refuse an empty choice of stages; None is all of them.
 
     Raises:
         InputError: If ``stages`` is empty.
     """
-    if not len(stages):
+    if stages is not None and not len(stages):
         raise InputError("backbone.stages=[]: give at least one stage, [-1] for the last")

