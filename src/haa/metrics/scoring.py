@@ -22,6 +22,7 @@ def score(
     sigma: float,
     log: bool = False,
     extent: Extent = WHOLE,
+    human: dict[Size, dict[str, Tensor]] | None = None,
 ) -> dict[str, Float[Tensor, " b"]]:
     """Update map metrics with a batch of machine maps, each scored at the size of its stimulus.
 
@@ -37,10 +38,13 @@ def score(
         sigma: Standard deviation of the human density, as a share of the stimulus' longer side.
         log: Whether the maps are log densities, which are resized as such and normalised again afterwards.
         extent: Where the cells of the maps lie in the picture.
+        human: Fixations and human maps of the batch by size of the stimuli, filled here: whoever scores several maps of
+            one batch gives the same dict, so that they are made once.
 
     Returns:
         The metrics' values per sample, by name; a clip's is the mean over the frames for which it is defined.
     """
+    human = {} if human is None else human
     leading = maps.shape[:-2]
     maps, batch = maps_of_stills(maps, batch), stills(batch)
     sizes = [(int(h), int(w)) for h, w in batch.get("native_size", [image_size(batch)] * len(maps))]
@@ -50,7 +54,9 @@ def score(
         prediction = on_picture(maps[rows].float(), size, extent)
         if log:
             prediction = prediction.flatten(1).softmax(1).view_as(prediction)
-        inputs = {"prediction": prediction.detach(), **_human(batch, rows, size, sigma)}
+        if size not in human:
+            human[size] = _human(batch, rows, size, sigma)
+        inputs = {"prediction": prediction.detach(), **human[size]}
         for name, metric in metrics.items():
             wanted = inspect.signature(metric.update).parameters
             metric.update(**{key: value for key, value in inputs.items() if key in wanted})

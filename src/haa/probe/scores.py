@@ -120,7 +120,7 @@ def probe(
         layers: Names or patterns of layers to read in the place of a backbone's stages.
         stretched: Take every map to be stretched over the picture, wherever its cells look.
         samples: Greatest number of samples with gaze that are scored, evenly spaced; None is all.
-        untrained: The same network with random weights, to tell what its architecture alone does.
+        untrained: The same network with random weights, on the same device, to tell what its architecture alone does.
 
     Raises:
         InputError: If nobody looked at the split, a layer is not there, or the network cannot look at the pictures.
@@ -151,8 +151,9 @@ def probe(
     with progress() as bar:
         task = bar.add_task("looking", total=len(looked))
         for batch in data.some(split, looked):
+            human: dict[Size, dict[str, Tensor]] = {}
             for network in networks:
-                network.add(batch)
+                network.add(ready(batch, network.device), human)
             bar.update(task, advance=len(batch["id"]))
     names = [dataset.stimulus(index) for index in looked]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
@@ -182,12 +183,11 @@ class _Scored:
         self.seen: dict[str, Stage] = {}
         self.parts: dict[str, list[dict[str, Tensor]]] = {}
 
-    def add(self, batch: Batch) -> None:
-        batch = ready(batch, self.device)
+    def add(self, batch: Batch, human: dict[Size, dict[str, Tensor]]) -> None:
         self.seen = self.stages(stills(batch)["image"])
         for name, stage in self.seen.items():
             maps = stage.maps.unflatten(0, batch["clip"].shape[:2]) if "clip" in batch else stage.maps
-            values = score(self.metrics, maps, batch, self.sigma, extent=stage.extent)
+            values = score(self.metrics, maps, batch, self.sigma, extent=stage.extent, human=human)
             self.parts.setdefault(name, []).append({key: value.cpu() for key, value in values.items()})
 
     def rows(self, places: NDArray[np.int64]) -> list[Row]:

@@ -161,7 +161,9 @@ def backbone_hash(backbone: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, module in backbone.named_modules():
         kind = f"{type(module).__module__}.{type(module).__qualname__}"
-        plain = {key: value for key, value in vars(module).items() if key not in ("training", "trained") and _is_plain(value)}
+        plain = {
+            key: value for key, value in vars(module).items() if key not in ("training", "trained") and _is_plain(value)
+        }
         digest.update(json.dumps([name, kind, plain], sort_keys=True).encode())
     for name, tensor in [*backbone.named_parameters(), *backbone.named_buffers()]:
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
