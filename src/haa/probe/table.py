@@ -47,15 +47,15 @@ def _counted(found: Probe) -> str:
 def _table(found: Probe, metric: str) -> Table:
     others = [name for name in found.higher_is_better if name != metric]
     untrained = {row.name: row for row in found.untrained}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 0, 0, 1))  # holds in 80 columns
     table.add_column("stage", no_wrap=True)
-    table.add_column("stride", justify="right")
+    table.add_column("stride", justify="right", no_wrap=True)
     table.add_column(_told(metric), justify="right", no_wrap=True)
     if untrained:
-        table.add_column("random\nweights", justify="right")
+        table.add_column("random\nweights", justify="right", no_wrap=True)
     for name in others:
         heading = {"auc_judd": "AUC-\nJudd", "spearman": "Spear-\nman"}.get(name, _told(name))
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     best = found.closest(metric)
     for row in [*found.stages, *found.references]:
         table.add_row(
