@@ -15,7 +15,7 @@ from torch import nn
 from haa.errors import InputError
 from haa.models import weights
 from haa.models.backbone import IMAGENET, EfficientNetLite0, Timm, TorchVision
-from haa.models.backbone.base import _resized
+from haa.models.backbone.base import resized
 
 
 def tiny(**options):
@@ -104,7 +104,7 @@ def test_several_stages_are_resized_to_one_stride():
 
 def test_resize_to_own_size_is_the_identity():
     x = torch.rand(1, 2, 5, 7)
-    assert _resized(x, (5, 7)) is x
+    assert resized(x, (5, 7)) is x
 
 
 def test_stride_is_rounded_up_at_the_border():

@@ -7,9 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.errors import InputError
-from haa.geometry.extent import WHOLE, Extent, on_picture
+from haa.geometry.extent import WHOLE, Extent
 from haa.geometry.receptive_field import extents
 from haa.models.backbone import Backbone
+from haa.models.backbone.base import resized
 from haa.models.residual_gate import ResidualGate
 
 
@@ -86,10 +87,11 @@ class UNet(nn.Module):
         x, gate = self.gate(self.enter(maps[0]), attention)
         scales = [x]
         for block, skip, coarse, fine in zip(self.blocks, maps[1:], lie[:-1], lie[1:], strict=True):
-            x = block(torch.cat([_laid(x, skip, coarse.within(fine)), skip], 1))
+            x = resized(x, (skip.shape[2], skip.shape[3]), coarse.within(fine))
+            x = block(torch.cat([x, skip], 1))
             scales.append(x)
         logits = [side(x) for side, x in zip(self.sides, scales, strict=True)]
-        return [_laid(x, x, extent)[:, 0] for x, extent in zip(logits, lie, strict=True)], gate
+        return [resized(x, (x.shape[2], x.shape[3]), extent)[:, 0] for x, extent in zip(logits, lie, strict=True)], gate
 
     def _extents(self, image: Tensor) -> list[Extent]:
         """Return where the cells of each scale look, coarse to fine."""
@@ -101,12 +103,6 @@ class UNet(nn.Module):
         else:
             lie = [*extents(self.backbone, image)]
         return lie if self.detail is None else [*lie, *extents(self.detail, image)]
-
-
-def _laid(x: Tensor, like: Tensor, extent: Extent) -> Tensor:
-    """Return maps that cover ``extent`` of what those of ``like`` cover, on the grid of ``like``."""
-    grid = (like.shape[2], like.shape[3])
-    return x if tuple(x.shape[2:]) == grid and extent == WHOLE else on_picture(x, grid, extent).to(x.dtype)
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -147,6 +147,7 @@ def probe(
     if not looked:
         raise InputError(f"nobody looked at the {split} split of {type(dataset).__name__}: give another, split=train")
     sigma = data.human_sigma(split).share
+    allowed = _has_points(dataset) and _has_points(data.dataset("train"))  # read now, so that a fault comes first
     networks = [_Scored(Stages(each, layers, stretched), sigma) for each in (model, untrained) if each is not None]
     with progress() as bar:
         task = bar.add_task("looking", total=len(looked))
@@ -158,7 +159,6 @@ def probe(
     names = [dataset.stimulus(index) for index in looked]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     places = np.array([numbers[name] for name in names])
-    allowed = _has_points(dataset) and _has_points(data.dataset("train"))
     references = reference_values(data.dataset("train"), dataset, looked, sigma, metrics=_metrics) if allowed else {}
     known = directions(_metrics())
     return Probe(

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.errors import InputError
-from haa.geometry.extent import WHOLE, Extent, on_picture
+from haa.geometry.extent import WHOLE, Extent, Size, on_picture
 from haa.geometry.receptive_field import extents, looks_at
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -117,7 +117,7 @@ class Backbone(nn.Module):
         if self._resize:
             grid = (math.ceil(image.shape[2] / self.stride), math.ceil(image.shape[3] / self.stride))
             target = next((e for m, e in zip(maps, lie, strict=True) if tuple(m.shape[2:]) == grid), WHOLE)
-            maps = [looks_at(_resized(m, grid, e.within(target)), target) for m, e in zip(maps, lie, strict=True)]
+            maps = [looks_at(resized(m, grid, e.within(target)), target) for m, e in zip(maps, lie, strict=True)]
         return maps[0] if len(maps) == 1 else torch.cat(maps, 1)
 
     def pyramid(self, image: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b c i j"]]:
@@ -131,7 +131,18 @@ class Backbone(nn.Module):
         return f"channels={self.channels}, stride={self.stride}, frozen={self.frozen}"
 
 
-def _resized(x: Tensor, grid: tuple[int, int], extent: Extent = WHOLE) -> Tensor:
+def resized(x: Float[Tensor, "b c i j"], grid: Size, extent: Extent = WHOLE) -> Float[Tensor, "b c h w"]:
+    """Return maps on another grid, in their type: means over its cells where it is coarser, else between their cells.
+
+    Args:
+        x: Maps.
+        grid: Rows and columns of the grid.
+        extent: What the maps cover, in shares of what the grid covers.
+
+    Example:
+        >>> resized(torch.rand(1, 2, 4, 6), (2, 3)).shape, resized(torch.rand(1, 2, 4, 6), (8, 12)).shape
+        (torch.Size([1, 2, 2, 3]), torch.Size([1, 2, 8, 12]))
+    """
     if tuple(x.shape[2:]) != grid and x.shape[2] >= grid[0] and x.shape[3] >= grid[1]:
         x = F.adaptive_avg_pool2d(x, grid)  # the mean over a cell: interpolation would skip features
     if tuple(x.shape[2:]) == grid and extent == WHOLE:
