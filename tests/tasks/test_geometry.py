@@ -28,6 +28,8 @@ from haa.tasks.vqa import VQA
 SMALL = ("trainer=debug", "data.train=8", "data.val=4", "data.test=4", "loader.batch_size=4", "callbacks.pictures=null")
 TINY = Extent(-3.5 / 64, -3.5 / 64, 60.5 / 64, 60.5 / 64)
 """Eight cells about the pixels 0, 8 ... 56, as three convolutions 3 x 3 of stride 2 and padding 1 make them."""
+CHANCE = 0.5 / 64
+"""How far, at most, the middles of random weights are from those of their kernels here: half a pixel."""
 
 
 def bright() -> tuple[nn.Module, dict]:
@@ -94,7 +96,7 @@ def test_sources_of_pixels_and_of_patches():
     ):
         with watching(source, model):
             model(image)
-            assert tuple(placed(source)[1]) == pytest.approx(tuple(expected)), type(source).__name__
+            assert tuple(placed(source)[1]) == pytest.approx(tuple(expected), abs=CHANCE), type(source).__name__
 
 
 def vqa(stretched: bool) -> VQA:
@@ -109,7 +111,8 @@ def vqa(stretched: bool) -> VQA:
 def test_a_models_own_map_is_placed_and_its_prediction_is_the_same():
     batch = collate(list(Shapes("val", val=4)))
     outputs = {stretched: vqa(stretched).probe(batch)[1] for stretched in (True, False)}
-    assert (outputs[True].extent, outputs[False].extent) == (WHOLE, TINY)
+    assert outputs[True].extent == WHOLE
+    assert outputs[False].extent == pytest.approx(TINY, abs=CHANCE)
     assert torch.equal(outputs[True].prediction, outputs[False].prediction)
     assert torch.equal(outputs[True].attention, outputs[False].attention)
 
@@ -130,7 +133,8 @@ def test_an_inserted_map_falls_into_the_cells_that_look_there():
 def test_words_are_read_where_they_look():
     words = Captioning.build_vocabularies(Shapes("train", task="captioning", train=8))
     module = Captioning(CaptionTransformer(Tiny(channels=16), caption_vocab=len(words["caption"])), vocabularies=words)
-    assert module.probe(collate(list(Shapes("val", task="captioning", val=2))))[1].extent == TINY
+    extent = module.probe(collate(list(Shapes("val", task="captioning", val=2))))[1].extent
+    assert extent == pytest.approx(TINY, abs=CHANCE)
 
 
 class First(nn.Module):

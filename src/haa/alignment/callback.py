@@ -16,6 +16,7 @@ from haa.alignment.loop import Aligner, Reader, check_batch, is_source
 from haa.alignment.precision import keep_gaze
 from haa.batch import Batch
 from haa.errors import InputError
+from haa.geometry.receptive_field import plain, restore
 
 
 class AlignmentCallback(pl.Callback):
@@ -92,6 +93,16 @@ class AlignmentCallback(pl.Callback):
         # a function gets the whole module, even where a source would watch a part of it
         reader = source if is_source(source) else lambda _: source(pl_module)
         self._aligner = Aligner(watched, reader, self.alignment)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["haa_geometry"] = plain(pl_module)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        restore(pl_module, checkpoint.get("haa_geometry", {}))
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._undo()

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol, Self
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -20,9 +19,7 @@ from haa.attention.layers import refuse_compiled
 from haa.attention.placing import is_image, refusals
 from haa.errors import InputError
 from haa.geometry.extent import WHOLE, Extent
-from haa.geometry.receptive_field import Following, at_work, looks_at
-
-_FOUND: WeakKeyDictionary[nn.Module, dict[Any, Extent]] = WeakKeyDictionary()
+from haa.geometry.receptive_field import Following, at_work, known, looks_at
 
 # never entered, so that it tracks no module: it only tells whether a backward pass is running
 _AUTOGRAD = ModuleTracker()
@@ -190,13 +187,13 @@ class Source(ABC):
         """
         if self.stretched or self._model is None or self._image is None:
             return WHOLE
-        return _FOUND.get(self._model, {}).get((*self.reads(), self._image[-2:]))
+        return known(self._model).get((*self.reads(), self._image[-2:]))
 
     @extent.setter
     def extent(self, extent: Extent) -> None:
         assert self._model is not None
         assert self._image is not None
-        _FOUND.setdefault(self._model, {})[*self.reads(), self._image[-2:]] = extent
+        known(self._model)[*self.reads(), self._image[-2:]] = extent
 
     def cells(self) -> dict[str, Float[Tensor, "b c i j"]]:
         """Return what was seen of the last forward pass on the grid, by layer, to see where its cells lie.

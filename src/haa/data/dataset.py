@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypedDict
 import torch
 from torch.utils.data import Dataset
 
-from haa.gaze import Gaze, valid
+from haa.gaze import Gaze, Size, valid
 
 Split = Literal["train", "val", "test"]
 
@@ -99,6 +99,15 @@ class GazeDataset(Dataset[dict[str, Any]]):
         gaze = self.gaze(index)
         return gaze is not None and bool(valid(gaze.points, gaze.size).any())
 
+    def native_sizes(self) -> Iterable[Size]:
+        """Return (height, width) of every sample's picture as published, in order.
+
+        Here the gaze says it, and where there is none the picture, which is read. A subclass that knows overrides this.
+        """
+        for index in range(len(self)):
+            gaze = self.gaze(index)
+            yield size_of(self[index]) if gaze is None else gaze.size
+
     def stimulus(self, index: int) -> str:
         """Return a name for the picture or video of sample ``index``.
 
@@ -152,6 +161,12 @@ class GazeDataset(Dataset[dict[str, Any]]):
             "gaze": digest(gaze),
             "labels": None if labels is None else digest([list(self.classes), *labels]),
         }
+
+
+def size_of(sample: dict[str, Any]) -> Size:
+    """Return (height, width) of a sample's image, or of its clip's frames."""
+    h, w = sample["clip" if "clip" in sample else "image"].shape[-2:]
+    return h, w
 
 
 def digest(values: Iterable[Any]) -> str | None:

@@ -197,6 +197,9 @@ class IndexedDataset(GazeDataset):
         row = self.row(index)
         return super().looked(index) or ("density" in row and row["density"].is_valid)
 
+    def native_sizes(self) -> Iterable[Size]:
+        return zip(self.values("height"), self.values("width"), strict=True)
+
     def stimulus(self, index: int) -> str:
         return self.row(index)["stimulus"].as_py()
 

@@ -1,8 +1,10 @@
 """Where the cells of a tensor look: the rectangle of the picture that they cover, followed through a forward pass.
 
-A convolution's cell looks at the middle of its kernel. Kernels, strides, paddings and dilations thus say where the
-cells of each tensor lie, whatever the weights are; what works on each cell by itself, flattens the grid to tokens, or
-mixes cells of one grid leaves the rectangle that they cover as it is. Nothing is known of how a model is built: its
+A convolution's cell looks at the middle of its kernel's weights: the centroid of their squares, which is where the
+squared gradient of what it computes lies. Random weights have it at the kernel's middle. Trained ones need not: those
+of EfficientNet-Lite0 undo by it nearly all that TensorFlow's paddings displace. Weights, strides, paddings and
+dilations thus say where the cells of each tensor lie; what works on each cell by itself, flattens the grid to tokens,
+or mixes cells of one grid leaves the rectangle that they cover as it is. Nothing is known of how a model is built: its
 operations are looked at while they run.
 """
 
@@ -10,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor  # has no values to look at; no public name
 from torch.overrides import TorchFunctionMode
 
+from haa.errors import InputError
 from haa.geometry.extent import WHOLE, Extent, Size
 
 _NAME = "_haa_extent"
@@ -40,7 +45,7 @@ class Following(TorchFunctionMode):
     Example:
         >>> image = looks_at(torch.rand(1, 3, 32, 32), WHOLE)
         >>> with Following():
-        ...     cells = nn.Conv2d(3, 4, 3, stride=2, padding=1)(image)
+        ...     cells = torch.nn.functional.conv2d(image, torch.ones(4, 3, 3, 3), stride=2, padding=1)
         >>> extent_of(cells)  # of 2 pixels each, about 0, 2, 4 ...
         Extent(top=-0.015625, left=-0.015625, bottom=0.984375, right=0.984375)
     """
@@ -78,8 +83,24 @@ def following(*images: Tensor) -> Iterator[None]:
         yield
 
 
-_FOUND: WeakKeyDictionary[nn.Module, dict[tuple[str, Size], list[Extent]]] = WeakKeyDictionary()
+_FOUND: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
 _at_work = 0
+
+
+def known(module: nn.Module) -> dict[Any, Any]:
+    """Return what is kept, until `forget`, of where the cells of a module's maps look; who finds it puts it there."""
+    return _FOUND.setdefault(module, {})
+
+
+def forget(module: nn.Module) -> None:
+    """Forget where the cells of a module and of its parts look, unless their weights are fixed.
+
+    Training moves the middles of kernels a little. What is learned from stays where it was at first; a test begins with
+    this, so that a model is scored by where its own weights look, whoever has trained it.
+    """
+    for part in module.modules():
+        if part in _FOUND and any(parameter.requires_grad for parameter in part.parameters()):
+            del _FOUND[part]
 
 
 def at_work() -> bool:
@@ -91,7 +112,7 @@ def extents(module: nn.Module, image: Tensor, run: Callable[[Tensor], Any] | Non
     """Return which rectangles of a picture the cells of a module's output cover.
 
     The module runs once for each size of pictures, on one that is black, in evaluation mode and without a graph;
-    nothing of it remains.
+    nothing of it remains. What is found is kept until `forget`.
 
     Args:
         module: Module that takes pictures.
@@ -102,12 +123,12 @@ def extents(module: nn.Module, image: Tensor, run: Callable[[Tensor], Any] | Non
         One rectangle for each tensor, the whole picture where it is not known.
 
     Example:
-        >>> extents(nn.Conv2d(3, 4, 16, stride=16), torch.zeros(1, 3, 32, 40))  # the last 8 columns are not seen
+        >>> extents(nn.AvgPool2d(16), torch.zeros(1, 3, 32, 40))  # the last 8 columns are not seen
         [Extent(top=0.0, left=0.0, bottom=1.0, right=0.8)]
     """
     global _at_work
     key = getattr(run, "__name__", ""), (image.shape[-2], image.shape[-1])
-    found = _FOUND.setdefault(module, {})
+    found: dict[Any, list[Extent]] = known(module)
     if key not in found:
         modes = [(part, part.training) for part in module.modules()]
         module.eval()
@@ -125,6 +146,33 @@ def extents(module: nn.Module, image: Tensor, run: Callable[[Tensor], Any] | Non
         outputs = output if isinstance(output, list | tuple) else [output]
         found[key] = [extent_of(tensor) or WHOLE for tensor in outputs]
     return found[key]
+
+
+def plain(module: nn.Module) -> dict[str, list[Any]]:
+    """Return what is kept of a module and its parts as plain values, for a checkpoint; `restore` puts it back."""
+    out: dict[str, list[Any]] = {}
+    for name, part in module.named_modules():
+        for key, lie in _FOUND.get(part, {}).items():
+            values = tuple(lie) if isinstance(lie, Extent) else [tuple(extent) for extent in lie]
+            key = [tuple(item) if isinstance(item, tuple) else item for item in key]
+            out.setdefault(name, []).append((key, values))
+    return out
+
+
+def restore(module: nn.Module, kept: Any) -> None:
+    """Put back what `plain` returned, if there is any: training goes on with cells where they were.
+
+    Raises:
+        InputError: If it is something else.
+    """
+    try:
+        for name, part in module.named_modules() if kept else ():
+            for key, lie in kept.get(name, ()):
+                one = isinstance(lie, tuple)
+                extents = [Extent(*map(float, extent)) for extent in ([lie] if one else lie)]
+                known(part)[tuple(key)] = extents[0] if one else extents
+    except (AttributeError, TypeError, ValueError):
+        raise InputError("the checkpoint's geometry is none that haa writes: train anew") from None
 
 
 def _grid(name: str, grid: Size, args: Any, kwargs: dict[str, Any], after: Tensor) -> Size:
@@ -176,20 +224,52 @@ def _sides(extent: Extent) -> tuple[tuple[float, float], tuple[float, float]]:
     return (extent.top, extent.bottom), (extent.left, extent.right)
 
 
+def _middle_of(weight: Tensor) -> tuple[float, float]:
+    """Return where in a kernel ``(o, i, h, w)`` the centroid of its squared weights lies, from its first on."""
+    height, width = weight.shape[-2:]
+    middle = (height - 1) / 2, (width - 1) / 2
+    if weight.device.type == "meta" or isinstance(weight, FakeTensor):
+        return middle
+    energy = weight.detach().double().square().sum((0, 1)).cpu()
+    total = float(energy.sum())
+    if not 0 < total < inf:
+        return middle
+    down, across = (torch.arange(side, dtype=energy.dtype) for side in (height, width))
+    return float(energy.sum(1) @ down) / total, float(energy.sum(0) @ across) / total
+
+
 def _windows(
-    extent: Extent, size: Size, grid: Size, kernel: Any, stride: Any, padding: Any, dilation: Any = 1
+    extent: Extent,
+    size: Size,
+    grid: Size,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any = 1,
+    middle: tuple[float, float] | None = None,
 ) -> Extent:
-    """Return what the windows of a convolution or a pooling cover, that run over ``size`` cells and give ``grid``."""
+    """Return what the windows of a convolution or a pooling cover, that run over ``size`` cells and give ``grid``.
+
+    They look at the ``middle`` of their kernel; None is that of its size.
+    """
     reach = [d * (k - 1) for k, d in zip(_pair(kernel), _pair(dilation), strict=True)]
+    middles = [(k - 1) / 2 for k in _pair(kernel)] if middle is None else middle
     if isinstance(padding, str):
         padding = [span // 2 for span in reach] if padding == "same" else 0
     sides = []
-    for low, high, cells, out, span, step, before in zip(
-        extent[:2], extent[2:], size, grid, reach, _pair(stride), _pair(padding), strict=True
+    for low, high, cells, out, at, step, before in zip(
+        extent[:2],
+        extent[2:],
+        size,
+        grid,
+        (d * m for d, m in zip(_pair(dilation), middles, strict=True)),
+        _pair(stride),
+        _pair(padding),
+        strict=True,
     ):
         cell = (high - low) / cells
-        middle = low + (span / 2 - before + 0.5) * cell
-        sides.append((middle - step * cell / 2, middle - step * cell / 2 + out * step * cell))
+        first = low + (at - before + 0.5) * cell
+        sides.append((first - step * cell / 2, first - step * cell / 2 + out * step * cell))
     (top, bottom), (left, right) = sides
     return Extent(top, left, bottom, right)
 
@@ -203,7 +283,8 @@ def _convolution(extent: Extent, output: Any, args: Any, kwargs: dict[str, Any])
     weight = _argument(args, kwargs, 1, "weight", None)
     stride = _argument(args, kwargs, 3, "stride", 1)
     padding, dilation = _argument(args, kwargs, 4, "padding", 0), _argument(args, kwargs, 5, "dilation", 1)
-    return _windows(extent, *_grids(args, output), weight.shape[-2:], stride, padding, dilation)
+    middle = _middle_of(weight)
+    return _windows(extent, *_grids(args, output), weight.shape[-2:], stride, padding, dilation, middle)
 
 
 def _transposed(extent: Extent, output: Any, args: Any, kwargs: dict[str, Any]) -> Extent:
@@ -211,11 +292,11 @@ def _transposed(extent: Extent, output: Any, args: Any, kwargs: dict[str, Any]) 
     stride, padding = _argument(args, kwargs, 3, "stride", 1), _argument(args, kwargs, 4, "padding", 0)
     dilation = _argument(args, kwargs, 7, "dilation", 1)
     sides = []
-    for low, high, cells, out, kernel, step, before, spread in zip(
+    for low, high, cells, out, middle, step, before, spread in zip(
         extent[:2],
         extent[2:],
         *_grids(args, output),
-        weight.shape[-2:],
+        _middle_of(weight),
         _pair(stride),
         _pair(padding),
         _pair(dilation),
@@ -223,7 +304,7 @@ def _transposed(extent: Extent, output: Any, args: Any, kwargs: dict[str, Any]) 
     ):
         cell = (high - low) / cells
         fine = cell / step
-        start = low + cell / 2 - (spread * (kernel - 1) / 2 - before + 0.5) * fine
+        start = low + cell / 2 - (spread * middle - before + 0.5) * fine
         sides.append((start, start + out * fine))
     (top, bottom), (left, right) = sides
     return Extent(top, left, bottom, right)

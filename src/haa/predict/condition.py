@@ -14,7 +14,7 @@ from haa.conditions.draw import sample
 from haa.data.dataset import GazeDataset
 from haa.data.seeds import generator
 from haa.errors import InputError
-from haa.gaze import Gaze
+from haa.gaze import Gaze, Size
 from haa.predict.cache import PredictedMaps, predicted_maps
 from haa.predict.predictor import at_size
 
@@ -46,6 +46,9 @@ class PredictedGaze(GazeDataset):
     def gaze(self, index: int) -> Gaze | None:
         size, rng = self.maps.size(index), generator(self.seed, self.maps.rows[index])
         return Gaze(sample(self.maps.map(index), self.points, size, rng), size)
+
+    def native_sizes(self) -> Iterable[Size]:
+        return self.dataset.native_sizes()
 
     def stimulus(self, index: int) -> str:
         return self.dataset.stimulus(index)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import statistics
@@ -114,7 +113,7 @@ def write_results(
     Returns:
         The metrics.
     """
-    rows = _all_rows(scored.module.samples)
+    places, rows = _all_rows(scored.module.samples, scored.data.places(scored.split))
     metrics = _logged_metrics(scored.trainer)
     if not scored.trainer.is_global_zero:
         return metrics
@@ -122,9 +121,9 @@ def write_results(
     columns = [name for name in (rows[0] if rows else {}) if name != "id"]
     valid = {name: sum(math.isfinite(row[name]) for row in rows) for name in columns}
     undefined = {name: len(rows) - count for name, count in valid.items()}
-    measured, unmeasured = _measure_faithfulness(scored, len(rows), faithfulness_samples)
+    measured, unmeasured = _measure_faithfulness(scored, places, faithfulness_samples)
     if measured:
-        means = _add_to(rows, measured)
+        means = _add_to(dict(zip(places, rows, strict=True)), measured)
         columns += means
         metrics |= means
         valid |= dict.fromkeys(means, len(measured))
@@ -144,7 +143,7 @@ def write_results(
         **({"checkpoint": checkpoint} if checkpoint else {}),
     }
     dataset = scored.data.dataset(scored.split)
-    stimuli = [dataset.stimulus(index) for index in range(len(rows))]
+    stimuli = [dataset.stimulus(place) for place in places]
     write_whole(folder.samples, lambda file: pq.write_table(_table(rows, columns, stimuli), file))
     if (maps := gather(scored.module, scored.data, scored.split)) is not None:
         maps.save(folder.maps)
@@ -166,12 +165,13 @@ def _logged_metrics(trainer: pl.Trainer) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if "/" not in name}
 
 
-def _measure_faithfulness(scored: Scored, samples: int, wanted: int) -> tuple[dict[int, dict[str, float]], str]:
+def _measure_faithfulness(scored: Scored, places: list[int], wanted: int) -> tuple[dict[int, dict[str, float]], str]:
     """Return the measures by the sample's place in the split, and why there are none where they were asked for."""
     if not wanted:
         return {}, ""
     module = scored.module
-    measured = faithfulness.faithfulness(module, scored.data, scored.split, chosen(samples, wanted))
+    some = [places[number] for number in chosen(len(places), wanted)]
+    measured = faithfulness.faithfulness(module, scored.data, scored.split, some)
     if measured:
         return measured, ""
     if faithfulness.gives_answers(module):
@@ -179,10 +179,10 @@ def _measure_faithfulness(scored: Scored, samples: int, wanted: int) -> tuple[di
     return {}, f"{type(module).__name__} gives no answer"
 
 
-def _add_to(rows: list[Row], measured: dict[int, dict[str, float]]) -> dict[str, float]:
+def _add_to(rows: dict[int, Row], measured: dict[int, dict[str, float]]) -> dict[str, float]:
     """Give some rows, by their place, more values, and the others NaN; return their means."""
     names = next(iter(measured.values()))
-    for place, row in enumerate(rows):
+    for place, row in rows.items():
         row.update(measured.get(place, dict.fromkeys(names, math.nan)))
     return {name: statistics.fmean(values[name] for values in measured.values()) for name in names}
 
@@ -205,10 +205,17 @@ def _table(rows: list[Row], columns: list[str], stimuli: list[str]) -> pa.Table:
     return pa.table(named | {key: pa.array([row[key] for row in rows], pa.float64()) for key in columns})
 
 
-def _all_rows(rows: list[Row]) -> list[Row]:
-    """Return the rows of all processes in the dataset's order: process r scored samples r, r + world, ..."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return rows
-    parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, rows)
-    return [row for turn in itertools.zip_longest(*parts) for row in turn if row is not None]
+def _all_rows(rows: list[Row], places: list[int]) -> tuple[list[int], list[Row]]:
+    """Return the rows of all processes in the dataset's order, and the place of each in it.
+
+    Args:
+        rows: Rows of this process, in the order in which it scored samples; of the first ones, where a test is limited.
+        places: Places of all samples of this process, in this order.
+    """
+    own = list(zip(places, rows, strict=False))
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        parts: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(parts, own)
+        own = [row for part in parts for row in part]
+    own.sort(key=lambda row: row[0])
+    return [place for place, _ in own], [row for _, row in own]

@@ -26,8 +26,8 @@ from haa.batch import Batch, Output, human_maps, image_size, in_unit_range, read
 from haa.data.dataset import SIGMA, GazeDataset
 from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError
-from haa.geometry.extent import WHOLE, Extent, Size
-from haa.geometry.receptive_field import extent_of, extents, following, looks_at
+from haa.geometry.extent import WHOLE, Extent
+from haa.geometry.receptive_field import extent_of, extents, following, forget, known, looks_at, plain, restore
 from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Spearman
 from haa.metrics.mean_loss import MeanLoss
 from haa.metrics.scoring import score
@@ -88,11 +88,12 @@ class AlignedModule(pl.LightningModule, ABC):
         self.vocabularies: Vocabularies = vocabularies or {}
         self.config: dict[str, Any] | None = None
         """The resolved config that this module was built from; it travels in the checkpoint."""
+        self._geometry: Any = None
+        """Where cells were taken to look in the run that is taken up."""
         self.attention: AttentionSource | None = None
         """Where the map comes from that is aligned, scored and drawn; None is what the model returns. See `watch`."""
         self.stretched = False
         """Whether maps are taken to be stretched over the picture, wherever their cells look."""
-        self._extents: dict[Size, Extent] = {}
         self.oracle = False
         """Whether the human map is inserted as the attention itself, an upper bound. See `insert_human_maps`."""
         self.score_sigma = SIGMA
@@ -247,29 +248,30 @@ class AlignedModule(pl.LightningModule, ABC):
         """Return where the cells of the model's own map lie, into which one is to be inserted."""
         if self.stretched:
             return WHOLE
-        if _size(batch) not in self._extents:
+        own = _own(batch)
+        if own not in known(self.model):
             self.oracle = False
             try:
                 with torch.random.fork_rng([]), self.evaluation():
                     self._placed(self.predict, batch)
             finally:
                 self.oracle = True
-        return self._extents[_size(batch)]
+        return known(self.model)[own]
 
     def _placed(self, run: Callable[[Batch], Output], batch: Batch) -> Output:
         """Return what ``run`` gives, with where the cells of the model's own map lie."""
         if self.stretched:
             return run(batch)
-        size = _size(batch)
-        if size in self._extents:
-            return replace(run(batch), extent=self._extents[size])
+        lie, own = known(self.model), _own(batch)
+        if own in lie:
+            return replace(run(batch), extent=lie[own])
         picture = batch["clip"] if "clip" in batch else batch["image"]
         if "features" in batch and isinstance(backbone := getattr(self.model, "backbone", None), nn.Module):
             looks_at(batch["features"], extents(backbone, picture.reshape(-1, *picture.shape[-3:]))[0])  # of each frame
         with following(picture):
             output = run(batch)
-        self._extents[size] = extent_of(output.attention) or WHOLE
-        return replace(output, extent=self._extents[size])
+        lie[own] = extent_of(output.attention) or WHOLE
+        return replace(output, extent=lie[own])
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
@@ -324,6 +326,7 @@ class AlignedModule(pl.LightningModule, ABC):
         self._score(batch, "test")
 
     def on_train_start(self) -> None:
+        restore(self, self._geometry)
         if self.trainer.global_step == 0:
             data = getattr(self.trainer, "datamodule", None)
             self.align_loss_at_start = self.measure_align_loss(data) if isinstance(data, DataModule) else None
@@ -368,6 +371,7 @@ class AlignedModule(pl.LightningModule, ABC):
             )
 
     def on_test_epoch_start(self) -> None:
+        forget(self)
         self.samples = []
 
     def on_validation_epoch_end(self) -> None:
@@ -399,10 +403,12 @@ class AlignedModule(pl.LightningModule, ABC):
             "align_loss_at_start": self.align_loss_at_start,
             "gaze_by_digest": self.gaze_by_digest,
         }
+        checkpoint["geometry"] = plain(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.align_loss_at_start = checkpoint["haa"].get("align_loss_at_start")
         self.gaze_by_digest = checkpoint["haa"].get("gaze_by_digest")
+        self._geometry = checkpoint.get("geometry")
 
     def make_attention_metrics(self) -> MetricCollection:
         """Return the metrics of the attention against human gaze."""
@@ -464,9 +470,10 @@ class AlignedModule(pl.LightningModule, ABC):
                 row[name] = value
 
 
-def _size(batch: Batch) -> Size:
+def _own(batch: Batch) -> tuple[str, int, int]:
+    """Return under which name it is known where a model's own map lies in pictures of this size."""
     picture = batch["clip"] if "clip" in batch else batch["image"]
-    return picture.shape[-2], picture.shape[-1]
+    return "own map", picture.shape[-2], picture.shape[-1]
 
 
 def _map_of(source: AttentionSource, output: Output, batch: Batch) -> tuple[Tensor, Extent]:

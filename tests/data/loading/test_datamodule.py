@@ -8,6 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import torch.multiprocessing as mp
+from lightning_fabric.utilities.data import _set_sampler_epoch
 from torch import distributed, nn
 from torchvision import tv_tensors
 
@@ -205,9 +206,43 @@ def test_a_control_of_published_densities_is_refused():
         epoch(DataModule(Maps, Transform((6, 8)), Centre()), 0)
 
 
-def test_images_of_many_sizes():
+@pytest.mark.parametrize("transform", [None, Transform(16, keep_aspect=True, multiple=4)], ids=["own size", "shape"])
+def test_pictures_of_many_sizes_are_batched_by_size(transform):
+    data = DataModule(Pictures, transform, batch_size=2)
+    size_for = (lambda size: size) if transform is None else transform.size_for
+    for split, loader in (("val", data.val_dataloader()), ("train", data.train_dataloader())):
+        batches = list(loader)
+        assert len(batches) == len(loader)
+        assert sorted(name for batch in batches for name in batch["id"]) == sorted(
+            f"{split}{i}" for i in range(LENGTHS[split])
+        )
+        for batch in batches:
+            natives = {Pictures().size(int(name.removeprefix(split))) for name in batch["id"]}
+            assert {size_for(size) for size in natives} == {tuple(batch["image"].shape[2:])}
+    assert size_for((12, 16)) != size_for((24, 20))
+    assert data.places("val") == [0, 2, 1, 3, 4]
+    assert [len(batch["id"]) for batch in data.some("val", [0, 2, 4, 1])] == [2, 1, 1]
+
+
+def test_an_order_by_size_follows_the_epoch_as_lightning_sets_it():
+    data = DataModule(Pictures, batch_size=2, seed=3)
+    loader = data.train_dataloader()
+
+    def read(number):
+        _set_sampler_epoch(loader, number)
+        return [batch["id"] for batch in loader]
+
+    assert read(0) == read(0) != read(1)
+    other = DataModule(Pictures, batch_size=2, seed=4).train_dataloader()
+    assert [batch["id"] for batch in other] != read(0)
+
+
+def test_a_batch_of_two_sizes_is_refused():
+    samples = [
+        {"id": name, "image": torch.zeros(3, *size), "gaze": None} for name, size in (("a", (2, 3)), ("b", (3, 2)))
+    ]
     with pytest.raises(InputError, match=r"2 sizes.*set transform\.size=\[height,width\]") as error:
-        next(iter(DataModule(Pictures).val_dataloader()))
+        collate(samples)
     assert "\n" not in str(error.value)
 
 

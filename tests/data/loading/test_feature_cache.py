@@ -308,3 +308,36 @@ def test_clips_of_a_video_have_rows_of_their_own_and_features_of_each_frame(tmp_
             with torch.no_grad():
                 features = backbone.eval()(batch["clip"].flatten(0, 1).float() / 255).unflatten(0, (2, 3))
             torch.testing.assert_close(batch["features"], features)
+
+
+class Shapes(Questions):
+    """Questions about pictures of two shapes."""
+
+    def size(self, index):
+        return (12, 16) if index % 4 < 3 else (16, 12)
+
+    def gaze(self, index):
+        return None if index == 3 else Gaze(torch.tensor([[float(index), 4.0]]), self.size(index))
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        return sample if index % 4 < 3 else {**sample, "image": sample["image"].mT.contiguous()}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_pictures_that_keep_their_shape_have_caches_by_size(tmp_path, backbone, workers):
+    transform = Transform(8, flip=True, keep_aspect=True, multiple=2)
+    plain, cached = (DataModule(Shapes, transform, batch_size=3, num_workers=workers) for _ in range(2))
+    cached.cache_features(backbone, tmp_path, ("train", "test"))
+    assert len(folders(tmp_path)) == 4
+    for split in ("train", "test"):
+        loaders = [getattr(data, f"{split}_dataloader")() for data in (plain, cached)]
+        for expected, batch in zip(*loaders, strict=True):
+            features = batch.pop("features")
+            assert batch["id"] == expected["id"]
+            assert batch.get("native_size") == expected.get("native_size")
+            assert torch.equal(batch["image"], expected["image"])
+            torch.testing.assert_close(features, backbone.eval()(expected["image"].float() / 255))
+    again = Shapes.decoded
+    DataModule(Shapes, transform, batch_size=3).cache_features(backbone, tmp_path, ("train", "test"))
+    assert Shapes.decoded - again <= 6  # the first of a split, and one of each size to compare with

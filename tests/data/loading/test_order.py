@@ -6,7 +6,13 @@ import pytest
 from torch.utils.data import DistributedSampler
 
 from haa.data.loading import order as module
-from haa.data.loading.order import EvaluationBatches, EvaluationSampler, TrainSampler
+from haa.data.loading.order import (
+    EvaluationBatches,
+    EvaluationBatchesBySize,
+    EvaluationSampler,
+    TrainBatchesBySize,
+    TrainSampler,
+)
 from haa.errors import InputError
 
 
@@ -75,3 +81,46 @@ def test_one_process_has_full_batches():
 def test_more_processes_than_samples(processes):
     with pytest.raises(InputError, match=r"1 samples cannot be shared by 2 processes: set trainer\.devices lower"):
         processes(2, lambda: len(EvaluationSampler(1)))
+
+
+SIZES = [(2, 3), (3, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("length", [7, 8, 17, 50])
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 2, 3, 64])
+def test_batches_of_one_size_each(processes, length, world, size):
+    sizes = [SIZES[i * i % 3] for i in range(length)]
+
+    def share(batches):
+        read = list(batches)
+        assert len(read) == len(batches)
+        return read
+
+    scored = processes(world, lambda: share(EvaluationBatchesBySize(EvaluationSampler(length), size, sizes)))
+    assert sorted(i for batches in scored for batch in batches for i in batch) == list(range(length))
+    trained = processes(world, lambda: share(TrainBatchesBySize(TrainSampler(length, 1), size, sizes)))
+    seen = [index for batches in trained for batch in batches for _, index in batch]
+    assert set(seen) == set(range(length))
+    assert len({len(batches) for batches in trained}) == 1  # else a process waits for a gradient that never comes
+    if size > 1:
+        assert len({len(batches) for batches in scored}) == 1
+    of_training = [[index for _, index in batch] for batches in trained for batch in batches]
+    for batch in of_training + [batch for batches in scored for batch in batches]:
+        assert 1 <= len(batch) <= size
+        assert len({sizes[index] for index in batch}) == 1
+    if world == 1:
+        assert len(seen) == length
+        assert sum(len(batch) < size for batch in of_training) <= len(set(sizes))
+
+
+def test_sizes_come_in_another_order_every_epoch():
+    sampler = TrainSampler(40, seed=0)
+    batches = TrainBatchesBySize(sampler, 5, [SIZES[i % 2] for i in range(40)])
+    orders = []
+    for number in (0, 1, 0):
+        sampler.set_epoch(number)
+        orders.append(list(batches))
+    assert orders[0] == orders[2] != orders[1]
+    assert {epoch for batch in orders[1] for epoch, _ in batch} == {1}
+    assert len({tuple(SIZES[batch[0][1] % 2] for batch in order) for order in orders}) == 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from haa.data.loading.transforms import Draw, Transform, cropped, flipped, resized
+from haa.data.loading.transforms import Draw, Transform, cropped, flipped, resized, shaped
 from haa.data.seeds import generator
 from haa.errors import InputError
 from haa.gaze import Gaze
@@ -117,3 +119,64 @@ def test_no_gaze_stays_none():
 def test_error(kwargs):
     with pytest.raises(InputError, match=r"transform\.(size|crop)=.*: give"):
         Transform(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("native", "expected"),
+    [
+        ((480, 640), (192, 256)),  # 6 x 8 cells
+        ((640, 427), (288, 192)),  # 9 x 6, 3:2
+        ((300, 300), (224, 224)),
+        ((1080, 1920), (160, 288)),  # 5 x 9: 1.8 is nearer to 1.778 than 4 x 7 or 2 to 1 would be
+    ],
+)
+def test_a_shape_is_kept(native, expected):
+    assert shaped(native, (224, 224), 32) == expected
+    assert Transform(224, keep_aspect=True)({"image": torch.zeros(3, *native)})["image"].shape[1:] == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "multiple", "most"), [((224, 224), 32, 1.125), ((224, 224), 16, 1.04), ((96, 128), 8, 1.07)]
+)
+def test_no_shape_changes_by_much_and_no_number_of_pixels(size, multiple, most):
+    for k in range(-50, 51):
+        ratio = 3 ** (k / 50)
+        native = (round(1000 * math.sqrt(ratio)), round(1000 / math.sqrt(ratio)))
+        height, width = shaped(native, size, multiple)
+        assert height % multiple == width % multiple == 0
+        change = height / width / (native[0] / native[1])
+        assert 1 / most <= change <= most
+        assert 1 / 1.2 <= height * width / (size[0] * size[1]) <= 1.2
+        assert shaped((height, width), size, multiple) == (height, width)  # what a cache holds stays as it is
+
+
+@pytest.mark.parametrize("native", [(1, 5000), (5000, 1)])
+@pytest.mark.parametrize("side", [32, 33, 40, 48, 63, 224])
+def test_every_shape_has_a_size(native, side):
+    height, width = shaped(native, (side, side), 32)
+    assert min(height, width) >= 32
+    assert 0.5 <= height * width / side**2 <= 2
+
+
+def test_points_masks_and_maps_keep_their_shape_too(gaze):
+    sample = {
+        "image": torch.zeros(3, *SIZE, dtype=torch.uint8),
+        "mask": tv_tensors.Mask(torch.zeros(SIZE, dtype=torch.uint8)),
+        "density": torch.ones(SIZE),
+        "gaze": gaze,
+    }
+    out = Transform(28, keep_aspect=True, multiple=4)(sample)
+    assert out["image"].shape[1:] == out["mask"].shape == out["density"].shape == out["gaze"].size == (24, 32)
+    torch.testing.assert_close(out["gaze"].points, resized({"gaze": gaze}, (24, 32))["gaze"].points)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, r"keep_aspect=true needs transform\.size"),
+        ({"size": 16}, r"transform\.multiple=32: give the backbone's stride"),
+    ],
+)
+def test_a_shape_needs_a_size_and_a_stride(arguments, message):
+    with pytest.raises(InputError, match=message):
+        Transform(keep_aspect=True, **arguments)

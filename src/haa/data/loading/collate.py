@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import get_worker_info
 
 from haa.batch import Batch
-from haa.data.loading.transforms import size_of
+from haa.data.dataset import size_of
 from haa.errors import InputError
 from haa.gaze import Gaze, pad, valid
 
@@ -33,7 +33,7 @@ def collate(samples: Sequence[dict[str, Any]]) -> Batch:
     if len(sizes) > 1:
         raise InputError(
             f"{picture}s of a batch have {len(sizes)} sizes, {sorted(sizes)[0]} and {sorted(sizes)[1]} for two: "
-            "set transform.size=[height,width], or batch_size=1"
+            "set transform.size=[height,width], with transform.keep_aspect=true where shapes are to be kept"
         )
     frames = len(samples[0]["clip"]) if picture == "clip" else None
     batch: dict[str, Any] = {}

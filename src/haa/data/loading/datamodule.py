@@ -12,14 +12,21 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from haa.batch import Batch
-from haa.data.dataset import SIGMA, GazeDataset, Split
+from haa.data.dataset import SIGMA, GazeDataset, Split, size_of
 from haa.data.loading.collate import collate
 from haa.data.loading.feature_cache import FeatureCache, cached_features
-from haa.data.loading.order import EvaluationBatches, EvaluationSampler, TrainSampler
+from haa.data.loading.order import (
+    EvaluationBatches,
+    EvaluationBatchesBySize,
+    EvaluationSampler,
+    TrainBatchesBySize,
+    TrainSampler,
+)
 from haa.data.loading.samples import GazeSource, Samples
 from haa.data.loading.transforms import Transform
 from haa.data.seeds import generator
 from haa.errors import InputError
+from haa.gaze import Size
 
 
 class HumanSigma(NamedTuple):
@@ -38,6 +45,9 @@ class DataModule(pl.LightningDataModule):
     (seed, epoch) alone, and a sample's augmentation on (seed, epoch, index): a run that is resumed at the end of an
     epoch, with any number of workers, sees what the undisturbed run sees. Evaluation reads every sample once, however
     many processes share the work. Make the Trainer with ``use_distributed_sampler=False``.
+
+    Where the transform lets pictures come out in several sizes, a batch holds pictures of one size; there may be more
+    batches then, some of them small.
 
     Args:
         dataset: Called with ``split="train"``, ``"val"`` or ``"test"``; returns that split.
@@ -95,6 +105,7 @@ class DataModule(pl.LightningDataModule):
         self._datasets: dict[Split, GazeDataset] = {}
         self._missing: dict[Split, tuple[int, int]] = {}
         self._features: dict[Split, FeatureCache] = {}
+        self._sizes: dict[Split, list[Size]] = {}
 
     def setup(self, stage: str | None = None) -> None:
         needed: dict[str | None, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
@@ -172,7 +183,11 @@ class DataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         samples = self._samples("train", seed=self.seed, condition=self.condition)
-        return self._loader(samples, sampler=TrainSampler(len(samples), self.seed), batch_size=self.batch_size)
+        order = TrainSampler(len(samples), self.seed)
+        if self.transform.varies:
+            batches = TrainBatchesBySize(order, self.batch_size, self.sizes("train"))
+            return self._loader(samples, batch_sampler=batches)
+        return self._loader(samples, sampler=order, batch_size=self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self.evaluation("val")
@@ -181,17 +196,37 @@ class DataModule(pl.LightningDataModule):
         return self.evaluation("test")
 
     def evaluation(self, split: Split) -> DataLoader[Batch]:
-        """Return a loader of every sample of a split once, in order, without augmentation and with its native gaze."""
-        samples = self._samples(split)
-        return self._loader(
-            samples, batch_sampler=EvaluationBatches(EvaluationSampler(len(samples)), self.eval_batch_size)
-        )
+        """Return a loader of every sample of a split once, without augmentation and with its native gaze."""
+        return self._loader(self._samples(split), batch_sampler=self._evaluation_batches(split))
+
+    def places(self, split: Split) -> list[int]:
+        """Return the samples of a split in the order in which `evaluation` reads them in this process."""
+        return [index for batch in self._evaluation_batches(split) for index in batch]
+
+    def sizes(self, split: Split) -> list[Size]:
+        """Return the size to which the transform brings the picture of each sample of a split."""
+        if split not in self._sizes:
+            self._sizes[split] = [self.transform.size_for(size) for size in self.dataset(split).native_sizes()]
+        return self._sizes[split]
+
+    def _evaluation_batches(self, split: Split) -> EvaluationBatches | EvaluationBatchesBySize:
+        order = EvaluationSampler(len(self.dataset(split)))
+        if self.transform.varies:
+            return EvaluationBatchesBySize(order, self.eval_batch_size, self.sizes(split))
+        return EvaluationBatches(order, self.eval_batch_size)
 
     def some(self, split: Split, indices: Sequence[int], condition: GazeSource | None = None) -> Iterator[Batch]:
         """Yield batches of some samples of a split, as `evaluation` gives them all; ``condition`` exchanges gaze."""
         samples = self._samples(split, condition=condition)
-        for start in range(0, len(indices), self.eval_batch_size):
-            yield collate([samples[index] for index in indices[start : start + self.eval_batch_size]])
+        together: list[dict[str, Any]] = []
+        for index in indices:
+            sample = samples[index]
+            if together and (len(together) == self.eval_batch_size or size_of(sample) != size_of(together[0])):
+                yield collate(together)
+                together = []
+            together.append(sample)
+        if together:
+            yield collate(together)
 
     def _samples(self, split: Split, seed: int | None = None, condition: GazeSource | None = None) -> Samples:
         return Samples(self.dataset(split), self.transform, seed, condition, self._features.get(split))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,27 +40,39 @@ class FeatureCache:
         folder: Folder of ``images.npy`` (n, 3, h, w) uint8, ``features.npy`` (n x orientations, c, i, j) and
             ``sizes.npy`` (n, 2); of clips (n, t, 3, h, w) and (n x orientations, t, c, i, j).
         rows: Row of each sample.
+        others: Caches of the samples that are not among ``rows``, whose pictures come out in other sizes.
 
     Raises:
         InputError: Where a row is read that has changed since it was written.
     """
 
-    def __init__(self, folder: Path, rows: list[int]) -> None:
+    def __init__(self, folder: Path, rows: Mapping[int, int], others: Sequence[FeatureCache] = ()) -> None:
         self.folder = folder
         self.rows = rows
+        self.others = others
+
+    def of(self, index: int) -> FeatureCache:
+        """Return the cache, this one or another, that has sample ``index``."""
+        return self if index in self.rows else next(cache for cache in self.others if index in cache.rows)
 
     def image(self, index: int) -> UInt8[Tensor, "*t 3 h w"]:
         """Return the image, or the clip, of sample ``index`` as the transform gives it without augmentation."""
+        if index not in self.rows:
+            return self.of(index).image(index)
         return torch.from_numpy(self._images[self.rows[index]])
 
     def features(self, index: int, flip: bool = False) -> Float[Tensor, "*t c i j"]:
         """Return the features of the image (of each frame) of sample ``index``, or of its mirror image."""
+        if index not in self.rows:
+            return self.of(index).features(index, flip)
         orientations = len(self._features) // len(self._images)
         row = self._features[self.rows[index] * orientations + int(flip)]
         return torch.from_numpy(row.astype(np.float32, copy=False))
 
     def native_size(self, index: int) -> Size:
         """Return (height, width) of the stimulus of sample ``index`` as published."""
+        if index not in self.rows:
+            return self.of(index).native_size(index)
         h, w = self._sizes[self.rows[index]].tolist()
         return h, w
 
@@ -78,7 +90,7 @@ class FeatureCache:
 
     def __getstate__(self) -> dict[str, Any]:
         # a worker maps the files itself, because a pickled memory map is a copy of the whole
-        return {"folder": self.folder, "rows": self.rows}
+        return {"folder": self.folder, "rows": self.rows, "others": self.others}
 
 
 def cached_features(
@@ -98,7 +110,8 @@ def cached_features(
     dataset's fingerprint and these arguments. Before the cache is used, the features of its first picture are computed
     anew and compared, which notices changed code too. The cache is written beside and renamed when complete, so a
     killed run leaves nothing that looks complete. Samples that share a picture (`GazeDataset.stimulus`) share a row;
-    clips share a video and show other frames of it, so that each has its own.
+    clips share a video and show other frames of it, so that each has its own. Pictures that the transform brings to
+    different sizes lie in caches of their own.
 
     float32 is the default: with it, training from the cache equals training without it. float16 halves the space, with
     a relative error of up to 5e-4.
@@ -125,26 +138,38 @@ def cached_features(
         )
     if dtype not in ("float32", "float16"):
         raise InputError(f"cache: dtype={dtype} is not known: choose float32 or float16")
-    pictures = _Pictures(dataset, transform)
-    rows = pictures.rows
-    key = {
+    every = list(range(len(dataset)))
+    sample = dataset[0]
+    indices, rows = (every, every) if "clip" in sample else dataset.stimuli()
+    sizes: list[Size | None] = [transform.size] * len(every)
+    if transform.varies:
+        sizes = [transform.size_for(size) for size in dataset.native_sizes()]
+    shared = {
         "format": FORMAT,
         "decoding": RULES,
         "backbone": backbone_hash(backbone),
-        "size": transform.size,
         "dataset": dataset.fingerprint(),
-        "rows": pictures.indices,
         "flip": flip,
         "dtype": dtype,
     }
-    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:20]
-    folder = Path(directory).expanduser() / name
     forward = _forward(backbone, flip)
-    # a new FeatureCache each time, because one that has read the old files keeps them mapped
-    with built_once(folder, stale=lambda old: not _agrees(FeatureCache(old, rows), pictures, forward)) as partial:
-        if partial is not None:
-            _compute(partial, pictures, forward, np.dtype(dtype), batch_size, num_workers, description)
-    return FeatureCache(folder, rows)
+    caches: list[tuple[Path, dict[int, int]]] = []
+    for size in dict.fromkeys(sizes):
+        those = [index for index in indices if sizes[index] == size]
+        pictures = _Pictures(dataset, transform, those, sample if those[0] == 0 else dataset[those[0]])
+        key = {**shared, "size": size, "rows": pictures.indices}
+        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
+        folder = Path(directory).expanduser() / name
+        row_of = {index: row for row, index in enumerate(pictures.indices)}
+        own = {index: row_of[indices[rows[index]]] for index in every if sizes[index] == size}
+        stale = partial(_disagrees, rows=own, pictures=pictures, forward=forward)
+        with built_once(folder, stale=stale) as unfinished:
+            if unfinished is not None:
+                said = f"{description}, {size[0]} x {size[1]}" if transform.varies and size else description
+                _compute(unfinished, pictures, forward, np.dtype(dtype), batch_size, num_workers, said)
+        caches.append((folder, own))
+    first, *others = caches
+    return FeatureCache(*first, [FeatureCache(*other) for other in others])
 
 
 def backbone_hash(backbone: nn.Module) -> str:
@@ -178,19 +203,18 @@ def _is_plain(value: Any) -> bool:
 class _Pictures(Dataset[tuple[Tensor, Tensor]]):
     """Different images of a dataset, or its clips, resized, with their native sizes.
 
-    Attributes:
-        first: The first of them.
+    Args:
+        dataset: One split of a dataset.
+        transform: Transform that resizes.
         indices: Sample that shows each.
-        rows: Place of each sample's picture among them.
+        sample: The first of these samples.
     """
 
-    def __init__(self, dataset: GazeDataset, transform: Transform) -> None:
+    def __init__(self, dataset: GazeDataset, transform: Transform, indices: list[int], sample: dict[str, Any]) -> None:
         self.dataset = dataset
         self.transform = transform
-        sample = dataset[0]
-        every = list(range(len(dataset)))
-        self.first = self._resized(sample)
-        self.indices, self.rows = (every, every) if "clip" in sample else dataset.stimuli()
+        self.indices = indices
+        self.first, _ = self._resized(sample)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -226,16 +250,17 @@ def _forward(backbone: nn.Module, flip: bool) -> Forward:
     return forward
 
 
-def _agrees(cache: FeatureCache, pictures: _Pictures, forward: Forward) -> bool:
-    image, _ = pictures.first
-    expected = forward(image[None])[0]
-    cached = torch.stack([cache.features(0, bool(flip)) for flip in range(len(expected))])
+def _disagrees(folder: Path, rows: Mapping[int, int], pictures: _Pictures, forward: Forward) -> bool:
+    # a new FeatureCache each time, because one that has read the old files keeps them mapped
+    cache, first = FeatureCache(folder, rows), pictures.indices[0]
+    expected = forward(pictures.first[None])[0]
+    cached = torch.stack([cache.features(first, bool(flip)) for flip in range(len(expected))])
     # another batch size or device rounds differently; changed code differs by more than this
     tolerance = 1e-2 * float(expected.square().mean().sqrt())
     return (
-        torch.equal(cache.image(0), image)
-        and cached.shape == expected.shape
-        and bool((cached - expected).abs().max() <= tolerance)
+        not torch.equal(cache.image(first), pictures.first)
+        or cached.shape != expected.shape
+        or bool((cached - expected).abs().max() > tolerance)
     )
 
 
@@ -248,7 +273,7 @@ def _compute(
     num_workers: int,
     description: str,
 ) -> None:
-    image, _ = pictures.first
+    image = pictures.first
     shape = tuple(forward(image[None]).shape[1:])
     needed = len(pictures) * (image.numel() + int(np.prod(shape)) * dtype.itemsize)
     free = shutil.disk_usage(folder).free

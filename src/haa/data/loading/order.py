@@ -1,8 +1,11 @@
-"""Order in which a process reads samples: in training a function of (seed, epoch), in evaluation each sample once."""
+"""Order in which a process reads samples: in training a function of (seed, epoch), in evaluation each sample once.
+
+Where pictures keep their shape, a batch holds pictures of one size: `TrainBatchesBySize`, `EvaluationBatchesBySize`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import torch
@@ -11,6 +14,7 @@ from torch.utils.data import BatchSampler, Sampler
 
 from haa.data.seeds import generator
 from haa.errors import InputError
+from haa.gaze import Size
 
 Key = tuple[int, int]
 """(epoch, index): a training loader asks for both, so that a worker knows the epoch, however long it has lived."""
@@ -46,9 +50,13 @@ class TrainSampler(Sampler[Key]):
     def __len__(self) -> int:
         return -(-self.length // process()[1])
 
+    def order(self) -> list[int]:
+        """Return the epoch's order of all samples."""
+        return torch.randperm(self.length, generator=generator(self.seed, self.epoch)).tolist()
+
     def __iter__(self) -> Iterator[Key]:
         rank, world = process()
-        order = torch.randperm(self.length, generator=generator(self.seed, self.epoch)).tolist()
+        order = self.order()
         padded = [order[i % self.length] for i in range(len(self) * world)]
         return ((self.epoch, index) for index in padded[rank::world])
 
@@ -118,6 +126,91 @@ class EvaluationBatches(BatchSampler):
             size = min(self.batch_size, remaining - later)  # leaves one sample for each later batch
             remaining -= size
             yield list(islice(indices, size))
+
+
+class TrainBatchesBySize(BatchSampler):
+    """Batches of pictures of one size each, in an order that is a function of (seed, epoch), shared by all processes.
+
+    The samples of the epoch's order go, one after the other, to batches of their size; what is left over at the end
+    makes smaller ones, and the batches are put in a random order. Each process takes every world-th batch. Where their
+    number does not divide that of the batches, the first come once more at the end.
+
+    Args:
+        sampler: The epoch's order of all samples; its `TrainSampler.set_epoch` is called.
+        batch_size: Number of samples in a batch, at most.
+        sizes: Size of every sample's picture.
+
+    Example:
+        >>> batches = TrainBatchesBySize(TrainSampler(3, seed=0), batch_size=2, sizes=[(2, 3), (3, 2), (2, 3)])
+        >>> sorted(sorted(index for _, index in batch) for batch in batches)
+        [[0, 2], [1]]
+    """
+
+    def __init__(self, sampler: TrainSampler, batch_size: int, sizes: Sequence[Size]) -> None:
+        super().__init__(sampler, batch_size, drop_last=False)
+        self.every, self.sizes = sampler, sizes
+
+    def __len__(self) -> int:
+        return -(-len(by_size(range(len(self.sizes)), self.sizes, self.batch_size)) // process()[1])
+
+    def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]
+        rank, world = process()
+        epoch = self.every.epoch
+        batches = by_size(self.every.order(), self.sizes, self.batch_size)
+        order = torch.randperm(len(batches), generator=generator(self.every.seed, epoch)).tolist()
+        padded = [batches[order[i % len(batches)]] for i in range(len(self) * world)]
+        return ([(epoch, index) for index in batch] for batch in padded[rank::world])
+
+
+class EvaluationBatchesBySize(BatchSampler):
+    """Batches of pictures of one size each, every sample once over all processes, equally many in every process.
+
+    Where the number of processes does not divide that of batches, batches are cut in two; this is why it must
+    (`EvaluationBatches`). Batches of one sample cannot be cut.
+
+    Args:
+        sampler: Says how many samples there are.
+        batch_size: Number of samples in a batch, at most.
+        sizes: Size of every sample's picture.
+
+    Example:
+        >>> list(EvaluationBatchesBySize(EvaluationSampler(4), batch_size=2, sizes=[(2, 3), (3, 2), (2, 3), (2, 3)]))
+        [[0, 2], [1], [3]]
+    """
+
+    def __init__(self, sampler: EvaluationSampler, batch_size: int, sizes: Sequence[Size]) -> None:
+        super().__init__(sampler, batch_size, drop_last=False)
+        self.sizes = sizes
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        len(self.sampler)  # type: ignore[arg-type]  # which refuses fewer samples than processes
+        rank, world = process()
+        batches = sorted(by_size(range(len(self.sizes)), self.sizes, self.batch_size))
+        while len(batches) % world and len(longest := max(batches, key=len)) > 1:
+            place = batches.index(longest)
+            middle = len(longest) // 2
+            batches[place : place + 1] = [longest[:middle], longest[middle:]]
+        return iter(batches[rank::world])
+
+
+def by_size(indices: Iterable[int], sizes: Sequence[Size], batch_size: int) -> list[list[int]]:
+    """Return indices in batches of one size each, in the order in which batches are full; then those that are not.
+
+    Example:
+        >>> by_size([2, 0, 1, 3], [(2, 3), (3, 2), (2, 3), (2, 3)], 2)
+        [[2, 0], [1], [3]]
+    """
+    full: list[list[int]] = []
+    open_: dict[Size, list[int]] = {}
+    for index in indices:
+        batch = open_.setdefault(sizes[index], [])
+        batch.append(index)
+        if len(batch) == batch_size:
+            full.append(open_.pop(sizes[index]))
+    return full + list(open_.values())
 
 
 def process() -> tuple[int, int]:

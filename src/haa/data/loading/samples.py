@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from haa.data.dataset import GazeDataset
+from haa.data.dataset import GazeDataset, size_of
 from haa.data.loading.feature_cache import FeatureCache
 from haa.data.loading.order import Key
-from haa.data.loading.transforms import Transform, size_of
+from haa.data.loading.transforms import Transform
 from haa.data.seeds import generator
 from haa.errors import InputError
 from haa.gaze import Gaze

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from haa.data.dataset import size_of
 from haa.errors import InputError
 from haa.gaze import Gaze, Size
 
@@ -43,13 +46,18 @@ class Transform:
     Args:
         size: (height, width) of the result, or one number for both; the picture is stretched to it. None keeps the
             picture's own size.
+        keep_aspect: Keep the picture's shape: it gets about as many pixels as ``size`` has, and sides that are
+            multiples of ``multiple`` (see `shaped`). Batches then hold pictures of one size each
+            (`haa.data.loading.order`).
+        multiple: What sides are multiples of where the shape is kept: the backbone's stride, or a smaller number for
+            shapes that are kept more closely.
         flip: Mirror pictures while training, each with probability 1/2. Leave it off where left and right matter, as
             in questions.
         crop: Smallest share of each side, above 0 and up to 1, of the window that is cut out while training. The share
             is drawn uniformly from here up to 1, and the window lies anywhere.
 
     Raises:
-        InputError: If ``size`` or ``crop`` is out of range.
+        InputError: If ``size``, ``crop`` or ``multiple`` is out of range.
 
     Example:
         >>> gaze = Gaze(torch.tensor([[7.0, 0.0]]), size=(6, 8))
@@ -58,18 +66,48 @@ class Transform:
         (torch.Size([3, 3, 4]), tensor([[ 3.2500, -0.2500]]))
     """
 
-    def __init__(self, size: int | Sequence[int] | None = None, flip: bool = False, crop: float = 1.0) -> None:
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        flip: bool = False,
+        crop: float = 1.0,
+        keep_aspect: bool = False,
+        multiple: int = 32,
+    ) -> None:
         sides = (size, size) if isinstance(size, int) else None if size is None else tuple(int(side) for side in size)
         if sides is not None and (len(sides) != 2 or min(sides) < 1):
             raise InputError(f"transform.size={size}: give [height, width] or one positive number")
         if not 0 < crop <= 1:
             raise InputError(f"transform.crop={crop}: give the smallest share of a side to keep, above 0 and up to 1")
+        if keep_aspect and sides is None:
+            raise InputError("transform.keep_aspect=true needs transform.size: about as many pixels does a picture get")
+        if keep_aspect and not 1 <= multiple <= min(sides or (1,)):
+            raise InputError(f"transform.multiple={multiple}: give the backbone's stride, no more than transform.size")
         self.size: Size | None = sides
         self.flip = flip
         self.crop = float(crop)
+        self.keep_aspect = keep_aspect
+        self.multiple = multiple
 
     def __repr__(self) -> str:
-        return f"Transform(size={self.size}, flip={self.flip}, crop={self.crop})"
+        kept = f", keep_aspect=True, multiple={self.multiple}" if self.keep_aspect else ""
+        return f"Transform(size={self.size}, flip={self.flip}, crop={self.crop}{kept})"
+
+    @property
+    def varies(self) -> bool:
+        """Whether pictures of different sizes come out in different sizes."""
+        return self.size is None or self.keep_aspect
+
+    def size_for(self, native: Size) -> Size:
+        """Return the size to which a picture of a native size is brought.
+
+        Example:
+            >>> Transform(224, keep_aspect=True).size_for((600, 800)), Transform(224).size_for((600, 800))
+            ((192, 256), (224, 224))
+        """
+        if self.size is None:
+            return native
+        return shaped(native, self.size, self.multiple) if self.keep_aspect else self.size
 
     def __call__(self, sample: dict[str, Any], generator: torch.Generator | None = None) -> dict[str, Any]:
         return self.apply(sample, self.draw(generator))
@@ -87,13 +125,13 @@ class Transform:
 
     def apply(self, sample: dict[str, Any], draw: Draw) -> dict[str, Any]:
         """Return the sample after these decisions."""
+        native = h, w = size_of(sample)
         if draw.scale < 1:
-            h, w = size_of(sample)
             window = max(1, round(h * draw.scale)), max(1, round(w * draw.scale))
             top, left = int(draw.top * (h - window[0] + 1)), int(draw.left * (w - window[1] + 1))
             sample = cropped(sample, top, left, window)
         if self.size is not None:
-            sample = resized(sample, self.size)
+            sample = resized(sample, self.size_for(native))
         if draw.flip:
             sample = flipped(sample)
         if "density" in sample:
@@ -103,10 +141,35 @@ class Transform:
         return sample
 
 
-def size_of(sample: dict[str, Any]) -> Size:
-    """Return (height, width) of a sample's image, or of its clip's frames."""
-    h, w = sample["clip" if "clip" in sample else "image"].shape[-2:]
-    return h, w
+@lru_cache(maxsize=4096)
+def shaped(native: Size, size: Size, multiple: int) -> Size:
+    """Return the size of about as many pixels as ``size`` that comes nearest to the shape of ``native``.
+
+    Sides are multiples of ``multiple``. Of sizes whose number of pixels differs from that of ``size`` by a fifth at
+    most (or, where there are none, a factor of two), it is the one whose ratio of sides is nearest, and of equally
+    near ones that of the nearest number. A size that this returns is returned for itself. At 224 pixels and multiples
+    of 32, 4:3 is kept exactly and no shape up to 3:1 changes by more than an eighth; with multiples of 16, by more than
+    4 %.
+
+    Example:
+        >>> [shaped(native, (224, 224), 32) for native in ((480, 640), (480, 480), (1080, 1920), (100, 1000))]
+        [(192, 256), (224, 224), (160, 288), (64, 672)]
+    """
+    wanted, ratio = size[0] * size[1] / multiple**2, math.log(native[0] / native[1])
+    near: list[Size] = []
+    for slack in (1.2, 2.0):
+        near = near or [
+            (rows, columns)
+            for rows in range(1, int(slack * wanted) + 1)
+            for columns in range(math.ceil(wanted / slack / rows), int(slack * wanted / rows) + 1)
+        ]
+
+    def distance(cells: Size) -> tuple[float, float]:
+        rows, columns = cells
+        return round(abs(math.log(rows / columns) - ratio), 9), abs(math.log(rows * columns / wanted))
+
+    rows, columns = min(near, key=distance)
+    return rows * multiple, columns * multiple
 
 
 def cropped(sample: dict[str, Any], top: int, left: int, size: Size) -> dict[str, Any]:

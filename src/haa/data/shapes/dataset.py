@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 from typing import Any, ClassVar, get_args
 
@@ -219,6 +219,9 @@ class Shapes(GazeDataset):
         if index not in self._gaze:
             self._gaze[index] = self._look(rng, self.sample(index))
         return self._gaze[index]
+
+    def native_sizes(self) -> Iterable[tuple[int, int]]:
+        return [(self.size, self.size)] * len(self)
 
     def stimulus(self, index: int) -> str:
         return f"shapes-{self.split}-{self._scene(index):05d}"
