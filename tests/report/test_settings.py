@@ -172,6 +172,9 @@ def test_the_seed_handed_on_does_not(runs):
     runs = [with_config(run, "callbacks.epoch_seed.seed", run.seed) for run in runs]
     assert len(studies(runs)) == 1
     assert len(studies(baselines_with(runs, "callbacks.epoch_seed.seed", 77))) == 2
+    runs = [with_config(run, "loader.per_class_seed", run.seed) for run in runs]
+    assert len(studies(runs)) == 1  # each seed has drawn its own pictures, in all arms
+    assert len(studies(baselines_with(runs, "loader.per_class_seed", 77))) == 2
 
 
 def test_a_run_that_did_not_finish_is_told_of_in_its_own_study_alone(runs):

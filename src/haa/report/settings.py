@@ -115,4 +115,5 @@ def _harmless(key: str) -> bool:
 
 def _is_the_seed(key: str, value: Any, seed: int) -> bool:
     """Return whether a setting is the run's seed, handed on; the seed of the data is one of the data."""
-    return key == "seed" or (key.endswith(".seed") and not key.startswith("data.") and value == seed)
+    named = key.endswith((".seed", "_seed")) and not key.startswith("data.")
+    return key == "seed" or (named and value == seed)

@@ -15,6 +15,7 @@ from haa.batch import Batch
 from haa.data.dataset import SIGMA, GazeDataset, Split, size_of
 from haa.data.loading.collate import collate
 from haa.data.loading.feature_cache import FeatureCache, cached_features
+from haa.data.loading.few import FewOfEachClass
 from haa.data.loading.order import (
     EvaluationBatches,
     EvaluationBatchesBySize,
@@ -57,6 +58,10 @@ class DataModule(pl.LightningDataModule):
         num_workers: Number of processes that read samples; 0 reads them in the main one.
         seed: Seed of order and augmentation.
         eval_batch_size: Batch size of validation and test; None is ``batch_size``.
+        per_class: Number of pictures (videos) of each class that are trained on; None is all of them. See
+            `haa.data.loading.few.FewOfEachClass`.
+        per_class_seed: Which pictures these are: other numbers draw others. ``${seed}`` lets each seed of a study draw
+            its own, the same in all of its arms.
         sigma: Standard deviation of the human density that maps are scored against, as a share of the stimulus' longer
             side; None is the dataset's own. A config gives it as ``data.sigma``.
 
@@ -87,6 +92,8 @@ class DataModule(pl.LightningDataModule):
         seed: int = 0,
         eval_batch_size: int | None = None,
         sigma: float | None = None,
+        per_class: int | None = None,
+        per_class_seed: int = 0,
     ) -> None:
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
@@ -101,6 +108,7 @@ class DataModule(pl.LightningDataModule):
         self.seed = seed
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
         self.sigma = sigma
+        self.per_class, self.per_class_seed = per_class, per_class_seed
         self._make = dataset
         self._datasets: dict[Split, GazeDataset] = {}
         self._missing: dict[Split, tuple[int, int]] = {}
@@ -113,11 +121,13 @@ class DataModule(pl.LightningDataModule):
             self.dataset(split)
 
     def dataset(self, split: Split) -> GazeDataset:
-        """Return the split as published: native size, no condition, no transform."""
+        """Return the split as published: native size, no condition, no transform; for training few of it, if asked."""
         if split not in self._datasets:
             dataset = self._make(split=split)
             if not len(dataset):
                 raise InputError(f"the {split} split of {type(dataset).__name__} is empty: nothing can be read from it")
+            if split == "train" and self.per_class is not None:
+                dataset = FewOfEachClass(dataset, self.per_class, self.per_class_seed)
             self._datasets[split] = dataset
         return self._datasets[split]
 
