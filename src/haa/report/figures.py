@@ -182,11 +182,12 @@ def curves(study: Study, arms: Sequence[Arm]) -> Figure | None:
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write the figure as NAME.svg and NAME.png, on white."""
+    """Write the figure as NAME.svg, NAME.png and NAME.pdf, on white."""
     make_folder(folder)
     with writing(folder), matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", facecolor="white", dpi=150)
+        figure.savefig(folder / f"{name}.pdf", facecolor="white", metadata={"CreationDate": None})
 
 
 def inline(figure: Figure, name: str, description: str) -> str:

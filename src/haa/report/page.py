@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import haa
 from haa.disk import make_folder, write_whole
 from haa.printing.plain import cell, plain
-from haa.report import figures
+from haa.report import figures, paper
 from haa.report.answer import answer, interval, number, p_value, signed
 from haa.report.arms import Arm, Study, studies
 from haa.report.caveats import caveats, overall
@@ -76,7 +76,7 @@ def write(
     difference: float | None = None,
     found: Found | None = None,
 ) -> Path:
-    """Write index.html, summary.csv and figures/ for the runs in some folders.
+    """Write index.html, summary.csv, figures/ and a paper's tables/ for the runs in some folders.
 
     Args:
         folders: Run folders, or folders that hold some.
@@ -106,6 +106,8 @@ def write(
         view, study_lines = _study(study, study_claims, len(study_list), output, f"study{k + 1}", prefix)
         views.append(view)
         csv_lines += study_lines
+    standard = standardise(study_list, claim_lists)
+    files = paper.write(study_list, claim_lists, standard, output)
     heading = "haa report" if len(study_list) <= 1 else f"haa report: {len(study_list)} studies"
     title = f"haa report: {study_list[0].title}" if len(study_list) == 1 else heading
     page = (
@@ -117,7 +119,8 @@ def write(
             runs=_count(study_list),
             caveats=overall(study_list, lost),
             studies=views,
-            standard=[cells(row) for row in standardise(study_list, claim_lists)],
+            standard=[cells(row) for row in standard],
+            files=list(paper.shown(files)),
             headings=HEADINGS,
             caption=CAPTION,
             version=haa.__version__,
