@@ -31,6 +31,7 @@ def test_a_run_says_what_made_it_and_so_does_its_evaluation(haa):
     assert made["haa"] == package.__version__
     assert (made["role"], made["label"], made["exchanges_gaze"], made["matched"]) == ("control", "shuffled", True, True)
     assert made["simulated_gaze"]
+    assert made["backbone_weights"] == "random"
     assert {split: data["samples"] for split, data in made["data"].items()} == {"train": 16, "val": 8, "test": 8}
     assert len({data["stimuli"] for data in made["data"].values()}) == 3
     assert (metrics["epochs"], metrics["steps"], metrics["validation_metric"]) == (3, 6, "val/accuracy")
@@ -40,6 +41,7 @@ def test_a_run_says_what_made_it_and_so_does_its_evaluation(haa):
     assert evaluated.items() >= read(again.made).items()
     assert evaluated["data"] == {"val": made["data"]["val"]}
     assert evaluated["trained_by"] == package.__version__
+    assert evaluated["backbone_weights"] == "random"
     assert evaluated["validation"] == metrics["validation"] == pytest.approx(evaluated["metrics"]["accuracy"])
     assert evaluated["validation_metric"] == "val/accuracy"
     assert evaluated["epochs"] in (1, 2, 3)

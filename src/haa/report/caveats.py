@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from haa.printing.plain import plain
 from haa.report.answer import number
 from haa.report.arms import Study
 from haa.report.collect import Unfinished
@@ -46,6 +47,7 @@ def caveats(study: Study) -> list[str]:
     out += _repeated(study)
     out += _pull(study)
     out += _unrecorded(study)
+    out += _weights(study)
     if study.metric.split("_")[0] in ("nss", "cc", "kl", "sim", "auc"):
         out.append(
             "The task itself is to predict gaze, and all runs learn from it; the conditions exchange only the gaze "
@@ -186,6 +188,14 @@ def _unrecorded(study: Study) -> list[str]:
             "where several share one, intervals are too narrow. haa evaluate on their checkpoints records it."
         )
     return out
+
+
+def _weights(study: Study) -> list[str]:
+    """Return what the backbones' weights were before training, where runs say it."""
+    found = {run.summary.get("backbone_weights") for run in study.runs} - {None}
+    if found == {"random, frozen"}:
+        return ["The backbone's weights are random and fixed: nothing in it was learned from anything."]
+    return [f"The backbone's weights before training: {'; or '.join(map(plain, sorted(found)))}."] if found else []
 
 
 def _undefined(study: Study) -> list[str]:

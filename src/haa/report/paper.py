@@ -281,7 +281,7 @@ def _standard(found: Sequence[Standardised]) -> Table:
 
 
 def backbones(studies: Sequence[Study], claims: Sequence[Claim | None]) -> Figure | None:
-    """Draw performance against consistency: a dot for each study's baseline, an arrow to where alignment takes it.
+    """Draw performance against consistency: a dot for each study's baseline, and a hollow one with alignment.
 
     Studies of one task and metric share a panel. There is no figure where no panel has two.
     """
@@ -298,14 +298,17 @@ def backbones(studies: Sequence[Study], claims: Sequence[Claim | None]) -> Figur
         figure = Figure(figsize=(4.2 * min(3, len(panels)), 3.6 * -(-len(panels) // 3)), layout="constrained")
         axes = figure.subplots(-(-len(panels) // 3), min(3, len(panels)), squeeze=False).flatten()
         for axis, ((task, metric, attention), members) in zip(axes, panels.items(), strict=False):
+            shared = set.intersection(*(set(study.title.split(", ")) for study, _ in members))
             for place, (study, arm) in enumerate(members):
                 colour, marker = figures.COLOURS[1 + place % 7], figures.MARKERS[place % len(figures.MARKERS)]
                 points = [point for each in (study.baseline, arm) if (point := _point(each, attention, metric))]
                 if not points:
                     continue
-                rest = study.title.removeprefix(task).lstrip(", ") or f"study {place + 1}"
+                parts = [part for part in study.title.split(", ") if part not in shared]
+                rest = ", ".join(parts) or f"study {place + 1}"
                 axis.plot(*points[0], marker, color=colour, label=short(rest, figures.NAME), markersize=6)
                 if len(points) > 1:
+                    axis.plot(*points[1], marker, color=colour, markerfacecolor="white", markersize=6)
                     axis.annotate("", points[1], points[0], arrowprops={"arrowstyle": "->", "color": colour})
             axis.set_title(short(task, figures.NAME), loc="left", fontsize=10)
             axis.set_xlabel(short(attention, figures.NAME))

@@ -44,6 +44,8 @@ def announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedMod
     console.print(Text.assemble(("haa", "bold"), plain(line)))
     for note in data.dataset("train").notes:
         console.print(f"    {note}")
+    if module.backbone_weights is not None:
+        console.print(f"    backbone: {class_name(cfg.backbone)}, weights {plain(module.backbone_weights)}")
     if module.oracle:
         console.print(f"    {ORACLE}")
     if isinstance(data.condition, Predicted):

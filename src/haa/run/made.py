@@ -47,6 +47,7 @@ def made_by(data: DataModule, module: AlignedModule, splits: Sequence[Split]) ->
         "inserts_map": module.oracle,
         "matched": bool(getattr(condition, "matched", False)),
         "attention": class_name(config["attention"]) if config.get("attention") else "native",
+        "backbone_weights": module.backbone_weights,
         **_whose_gaze(condition, module),
         "simulated_gaze": data.dataset(splits[-1]).simulated,
         "sigma": None if origin == "published maps" else share,

@@ -32,6 +32,7 @@ from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Spearman
 from haa.metrics.mean_loss import MeanLoss
 from haa.metrics.scoring import score
 from haa.metrics.values import directions, values_per_sample
+from haa.models.backbone.base import backbone_weights
 from haa.run_folder import chosen
 from haa.text import Vocabularies, pack
 
@@ -88,6 +89,8 @@ class AlignedModule(pl.LightningModule, ABC):
         self.vocabularies: Vocabularies = vocabularies or {}
         self.config: dict[str, Any] | None = None
         """The resolved config that this module was built from; it travels in the checkpoint."""
+        self.backbone_weights: str | None = backbone_weights(model)
+        """What the backbone's weights were when training began; it travels in the checkpoint."""
         self._geometry: Any = None
         """Where cells were taken to look in the run that is taken up."""
         self.attention: AttentionSource | None = None
@@ -402,12 +405,15 @@ class AlignedModule(pl.LightningModule, ABC):
             "vocabularies": vocabularies,
             "align_loss_at_start": self.align_loss_at_start,
             "gaze_by_digest": self.gaze_by_digest,
+            "backbone_weights": self.backbone_weights,
         }
         checkpoint["geometry"] = plain(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.align_loss_at_start = checkpoint["haa"].get("align_loss_at_start")
         self.gaze_by_digest = checkpoint["haa"].get("gaze_by_digest")
+        kept = checkpoint["haa"].get("backbone_weights")
+        self.backbone_weights = kept if isinstance(kept, str) else None
         self._geometry = checkpoint.get("geometry")
 
     def make_attention_metrics(self) -> MetricCollection:

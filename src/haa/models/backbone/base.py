@@ -131,6 +131,24 @@ class Backbone(nn.Module):
         return f"channels={self.channels}, stride={self.stride}, frozen={self.frozen}"
 
 
+def backbone_weights(model: nn.Module) -> str | None:
+    """Return in words what the weights of a model's backbone are: random or trained on what, and if they are fixed.
+
+    Returns:
+        None where the model has no `Backbone`.
+
+    Example:
+        >>> from haa.models.backbone import Tiny
+        >>> from haa.models.attention_pooling import AttentionPooling
+        >>> backbone_weights(AttentionPooling(Tiny(frozen=True), class_vocab=2))
+        'random, frozen'
+    """
+    backbone = getattr(model, "backbone", None)
+    if not isinstance(backbone, Backbone):
+        return None
+    return ("random" if backbone.trained is None else f"trained {backbone.trained}") + ", frozen" * backbone.frozen
+
+
 def resized(x: Float[Tensor, "b c i j"], grid: Size, extent: Extent = WHOLE) -> Float[Tensor, "b c h w"]:
     """Return maps on another grid, in their type: means over its cells where it is coarser, else between their cells.
 
