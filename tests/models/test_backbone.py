@@ -166,6 +166,21 @@ def test_weights_from_a_local_file(kind, suffix, tmp_path):
         torch.testing.assert_close(value, source[name])
 
 
+@pytest.mark.parametrize("name", weights.IN_FOLDER)
+def test_weights_from_a_folder_of_the_hub(name, tmp_path):
+    state = timm.create_model("resnet10t").state_dict()
+    (tmp_path / "config.json").write_text('{"architecture": "resnet10t"}')
+    save_file(state, tmp_path / name) if name.endswith("safetensors") else torch.save(state, tmp_path / name)
+    backbone = Timm("resnet10t", weights=str(tmp_path))
+    assert torch.equal(backbone.body.state_dict()["conv1.0.weight"], state["conv1.0.weight"])
+    assert str(tmp_path) in backbone.trained
+    (tmp_path / name).unlink()
+    with pytest.raises(
+        InputError, match=r"is a folder without model\.safetensors or pytorch_model\.bin: name the file"
+    ):
+        Timm("resnet10t", weights=str(tmp_path))
+
+
 def test_weights_of_another_model(tmp_path):
     torch.save(timm.create_model("resnet10t").state_dict(), tmp_path / "other.pt")
     with pytest.raises(InputError, match="does not fit squeezenet1_1"):

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from haa.disk import check_zip
 from haa.errors import InputError, reason
 
+IN_FOLDER = ("model.safetensors", "pytorch_model.bin")
+"""Names of the file of weights in a folder of the Hugging Face hub's."""
+
 _read_weights: ContextVar[bool] = ContextVar("read_weights", default=True)
 
 
@@ -58,13 +61,19 @@ def efficientnet_lite0() -> dict[str, Tensor]:
 def load(path: str) -> dict[str, Tensor]:
     """Read a state dict from a safetensors file, or from one that ``torch.load(weights_only=True)`` reads.
 
-    What torch writes is held against its checksums; a safetensors file has none.
+    A folder, as the Hugging Face hub gives it of a model of timm's, holds such a file (`IN_FOLDER`). What torch writes
+    is held against its checksums; a safetensors file has none.
 
     Raises:
         InputError: If the file is missing, damaged, a pickle of something other than tensors, or has weights that are
             not finite.
     """
     file = Path(path).expanduser()
+    if file.is_dir():
+        found = [file / name for name in IN_FOLDER if (file / name).is_file()]
+        if not found:
+            raise InputError(f"backbone.weights={path} is a folder without {' or '.join(IN_FOLDER)}: name the file")
+        file = found[0]
     if not file.is_file():
         raise InputError(f"backbone.weights={path} is not a file: give a safetensors file or a state dict of tensors")
     state = _read(file, path)

@@ -192,7 +192,7 @@ def _unrecorded(study: Study) -> list[str]:
 
 def _weights(study: Study) -> list[str]:
     """Return what the backbones' weights were before training, where runs say it."""
-    found = {run.summary.get("backbone_weights") for run in study.runs} - {None}
+    found = {said for run in study.runs if isinstance(said := run.summary.get("backbone_weights"), str)}
     if found == {"random, frozen"}:
         return ["The backbone's weights are random and fixed: nothing in it was learned from anything."]
     return [f"The backbone's weights before training: {'; or '.join(map(plain, sorted(found)))}."] if found else []

@@ -57,9 +57,11 @@ class Table:
             head += [heading, f"{heading} low", f"{heading} high"] if number else [heading]
         writer.writerow(head)
         for row in self.rows:
-            line: list[str] = []
+            line: list[object] = []
             for value, number in zip(row, numbers, strict=True):
-                values = value if isinstance(value, Number) else (value, None, None) if number else (value,)
+                values: tuple[float | str | None, ...] = value if isinstance(value, Number) else (value,)
+                if number and not isinstance(value, Number):
+                    values = (value, None, None)
                 line += [f"{each:.9g}" if isinstance(each, float) else cell(each) for each in values]
             writer.writerow(line)
         return file.getvalue()
@@ -174,7 +176,8 @@ def _consistency(studies: Sequence[Study]) -> Table:
             [study.title, _gaze(study), arm.label, str(len(arm.runs)), *(_mean(arm, name) for name in names)]
             for arm in study.arms
         ]
-        references = next((run.summary["references"] for run in study.runs if "references" in run.summary), {})
+        known = (run.summary["references"] for run in study.runs if "references" in run.summary)
+        references: dict[str, dict[str, float]] = next(known, {})
         rows += [
             [study.title, _gaze(study), name, "", *(Number(row.get(metric)) for metric in names)]
             for name, row in references.items()

@@ -147,7 +147,7 @@ class TrainBatchesBySize(BatchSampler):
     """
 
     def __init__(self, sampler: TrainSampler, batch_size: int, sizes: Sequence[Size]) -> None:
-        super().__init__(sampler, batch_size, drop_last=False)
+        super().__init__(sampler, batch_size, drop_last=False)  # type: ignore[arg-type]
         self.every, self.sizes = sampler, sizes
 
     def __len__(self) -> int:

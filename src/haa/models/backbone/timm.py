@@ -22,7 +22,7 @@ class Timm(Backbone):
         name: Name as in ``timm.list_models()``, with an optional ``.tag`` that says which weights.
         pretrained: Fetch timm's weights for that name.
         weights: Local file of weights to read instead: safetensors, or a state dict that
-            ``torch.load(weights_only=True)`` reads.
+            ``torch.load(weights_only=True)`` reads; or a folder of the Hugging Face hub's of a model of timm's.
         stages: Stages (transformers: blocks) to concatenate; negative ones count from the last, None takes all.
         stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
         frozen: Fix the weights.
