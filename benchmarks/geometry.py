@@ -1,21 +1,21 @@
 """How far cells look beside where haa has them: python -m benchmarks.geometry
 
-The centroid of the squared gradient of a cell's features with respect to the pixels says where it looks, without a word
-of kernels or paddings. It is held against the cell's centre, in a grid that is stretched over the picture and in the
-rectangle that `haa.geometry.receptive_field` finds; in cells of the stretched grid, mean over nine cells
-about the middle whose gradient the border does not cut off. Weights are random where nothing else is said.
+A patch of a picture is changed, and the centroid of what changes in the features says where the cells lie that saw it,
+without a word of kernels, paddings or weights. It is held against the patch: with cells in a grid that is stretched
+over the picture, and with cells in the rectangle that `haa.geometry.receptive_field` finds. The patch, as large as a
+cell, is put at 16 places within two cells about the middle of the picture, down and across, so that what is cut off at
+the borders cancels out. Weights are random where nothing else is said; means over draws of pictures (and weights).
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from itertools import product
 
 import torch
 from torch import Tensor
 
-from haa.geometry.extent import WHOLE, Extent, Size
+from haa.geometry.extent import Size
 from haa.geometry.receptive_field import extents
 from haa.models.backbone import Backbone, EfficientNetLite0, Timm, Tiny, TorchVision
 
@@ -36,68 +36,64 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     "ConvNeXt-atto": lambda: Timm("convnext_atto"),
     "ViT, patches of 16": lambda: Timm("test_vit"),
 }
-SIZES: tuple[Size, ...] = ((512, 512), (500, 522), (384, 640))
+SIZES: tuple[Size, ...] = ((256, 256), (250, 262), (192, 320))
 """Square, of a size that strides do not divide, and wide."""
-PROJECTIONS = 1
-CUT = 0.02
-"""Share of the gradient in the outermost tenth of the picture above which a cell counts as cut off."""
+DRAWS = 4
+"""Draws of pictures, and of random weights."""
+PLACES = 16
+CHANGED = 0.1
+"""Share of the largest change below which a cell counts as unchanged."""
 
 
-def looked_at(features: Tensor, image: Tensor, cell: tuple[int, int]) -> tuple[Tensor, float]:
-    """Return the centroid (y, x) of what a cell looks at, in pixels, and the share of it at the border."""
-    seen = torch.zeros(image.shape[2:])
-    for _ in range(PROJECTIONS):
-        value = (features[0, :, cell[0], cell[1]] * torch.randn(features.shape[1])).sum()
-        (gradient,) = torch.autograd.grad(value, image, retain_graph=True)
-        seen += gradient[0].square().sum(0)
-    height, width = seen.shape
-    inner = seen[height // 10 : -(height // 10), width // 10 : -(width // 10)].sum() / seen.sum()
-    y, x = torch.arange(height).float(), torch.arange(width).float()
-    return torch.stack([(seen.sum(1) * y).sum(), (seen.sum(0) * x).sum()]) / seen.sum(), 1 - float(inner)
-
-
-def centre(cell: tuple[int, int], grid: Size, size: Size, extent: Extent) -> Tensor:
-    """Return where the middle of a cell lies, in pixels."""
-    low, high = torch.tensor(extent[:2]), torch.tensor(extent[2:])
-    share = low + (torch.tensor(cell) + 0.5) / torch.tensor(grid) * (high - low)
-    return share * torch.tensor(size) - 0.5
-
-
-def off(backbone: Backbone, size: Size) -> tuple[Tensor, Tensor, int]:
-    """Return the mean displacement (y, x) in cells, stretched and followed, and over how many cells it is."""
-    torch.manual_seed(0)
+def off(backbone: Backbone, size: Size) -> tuple[Tensor, Tensor]:
+    """Return how far (down, right) features lie of the patch that changes them, stretched and followed, in cells."""
     backbone.eval()
-    image = torch.rand(1, 3, *size, requires_grad=True)
-    features = backbone(image)
-    grid = (features.shape[2], features.shape[3])
-    extent = extents(backbone, image)[0]
-    pixels = torch.tensor([size[0] / grid[0], size[1] / grid[1]])
-    found = []
-    for cell in product(*(range(side // 2 - 1, side // 2 + 2) for side in grid)):
-        at, cut = looked_at(features, image, cell)
-        if cut < CUT:
-            both = [at - centre(cell, grid, size, e) for e in (WHOLE, extent)]
-            found.append(torch.stack(both) / pixels)
-    mean = torch.stack(found).mean(0) if found else torch.full((2, 2), torch.nan)
-    return mean[0], mean[1], len(found)
+    base = 0.35 + 0.3 * torch.rand(1, 3, *size)
+    extent = extents(backbone, base)[0]
+    with torch.no_grad():
+        plain = backbone(base)
+    grid = (plain.shape[2], plain.shape[3])
+    out = []
+    for axis, (cells, pixels) in enumerate(zip(grid, size, strict=True)):
+        cell = pixels / cells
+        places = [pixels / 2 + cell * (k - PLACES / 2 + 0.5) / (PLACES / 2) for k in range(PLACES)]
+        at = [(round(place - cell / 2), round(place + cell / 2)) for place in places]
+        across = (size[1 - axis] - round(cell)) // 2
+        pictures = base.repeat(PLACES, 1, 1, 1)
+        for picture, (low, high) in zip(pictures, at, strict=True):
+            part = picture if axis == 0 else picture.mT
+            part[:, low:high, across : across + round(cell)] = torch.rand(3, 1, 1)
+        with torch.no_grad():
+            change = (backbone(pictures) - plain).square().sum(1)
+        change = change * (change > CHANGED * change.flatten(1).amax(1)[:, None, None])
+        weight = change.sum(2 if axis == 0 else 1)
+        number = (weight * (torch.arange(cells) + 0.5)).sum(1) / weight.sum(1)
+        truth = torch.tensor([(low + high) / 2 for low, high in at])
+        low, high = (0.0, 1.0), (extent[axis], extent[axis + 2])
+        out.append([((a + number / cells * (b - a)) * pixels - truth).mean() / cell for a, b in (low, high)])
+    down, right = out
+    return torch.stack([down[0], right[0]]), torch.stack([down[1], right[1]])
 
 
 def main() -> None:
     warnings.filterwarnings("ignore")
-    print("| backbone | input | grid | stretched: down, right | followed: down, right | cells |")
-    print("|---|---|---|---|---|---|")
+    print("| backbone | input | grid | stretched: down, right | followed: down, right |")
+    print("|---|---|---|---|---|")
     left: list[float] = []
     before: list[float] = []
     for name, make in BACKBONES.items():
-        torch.manual_seed(0)
-        backbone = make()
-        backbone.stretched = False
         for size in SIZES:
-            stretched, followed, cells = off(backbone, size)
+            drawn = []
+            for draw in range(DRAWS):
+                torch.manual_seed(draw)
+                backbone = make()
+                drawn.append(torch.stack(off(backbone, size)))
+            stretched, followed = torch.stack(drawn).mean(0)
             with torch.no_grad():
                 grid = backbone(torch.zeros(1, 3, *size)).shape[2:]
             texts = [", ".join(f"{value:+.2f}" for value in pair.tolist()) for pair in (stretched, followed)]
-            print(f"| {name} | {size[0]} x {size[1]} | {grid[0]} x {grid[1]} | {texts[0]} | {texts[1]} | {cells} |", flush=True)
+            sizes = f"{size[0]} x {size[1]} | {grid[0]} x {grid[1]}"
+            print(f"| {name} | {sizes} | {texts[0]} | {texts[1]} |", flush=True)
             left.append(float(followed.abs().max()))
             before.append(float(stretched.abs().max()))
     for how, values in (("stretched", before), ("followed", left)):
