@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from haa import build
@@ -67,3 +68,15 @@ def test_keys_that_change_what_a_node_means_are_refused(key):
     cfg = OmegaConf.create({"model": {"_target_": "torch.nn.Identity", key: []}})
     with pytest.raises(InputError, match=f"model.{key} is not understood"):
         build.checked(cfg)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta", "", "cpu:x"])
+def test_a_device_that_is_not_there_is_refused_in_one_line(name):
+    with pytest.raises(InputError, match=rf"^device={name} is not there \(.*\): choose cpu") as error:
+        build.device(name)
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_name_the_device_is_an_accelerator_or_the_processor():
+    best = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    assert build.device(None) == best

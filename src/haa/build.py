@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from typing import Any, get_args
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -31,6 +32,30 @@ GEOMETRIES = ("receptive_field", "stretched")
 """What ``geometry`` may say of where the cells of maps lie."""
 
 _OTHERS = ("_args_", "_recursive_")
+
+
+def device(name: str | None) -> torch.device:
+    """Return the device of a name, where there is such a one; without a name an accelerator, else the processor.
+
+    Raises:
+        InputError: If there is none.
+
+    Example:
+        >>> device("cpu")
+        device(type='cpu')
+    """
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if name is None:
+        return accelerator or torch.device("cpu")
+    try:
+        found = torch.device(name)
+        torch.zeros(1, device=found).cpu()  # which a device that is not there refuses, and meta, which holds nothing
+    except Exception as error:  # each kind of device raises its own
+        there = "cpu" if accelerator is None else f"cpu or {accelerator.type}"
+        raise InputError(
+            f"device={name} is not there ({reason(error)}): choose {there}, or null for the best"
+        ) from None
+    return found
 
 
 def checked(cfg: DictConfig, trust: Sequence[str] = ()) -> DictConfig:

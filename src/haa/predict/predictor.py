@@ -46,8 +46,7 @@ class Predictor:
             raise InputError(
                 f"checkpoint={path} answers questions and looks where the question is about: give question='what ...?'"
             )
-        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        self.module.to(torch.device(device) if device else accelerator or torch.device("cpu"))
+        self.module.to(build.device(device))
         self.transform: Transform = build.make(cfg.loader.transform)
         self.question = question
         self.predicts_gaze = self.module.predicts_gaze

@@ -42,7 +42,7 @@ def run(cfg: DictConfig) -> Path:
     stretched = build.is_stretched(cfg)
     layers = [cfg.layers] if isinstance(cfg.layers, str) else cfg.layers and list(cfg.layers)
     data = build.datamodule(cfg)
-    device = _device(cfg.device)
+    device = build.device(cfg.device)
     model = _network(cfg, device)
     untrained = None
     if cfg.random and isinstance(model, Backbone) and model.trained is not None:
@@ -80,13 +80,6 @@ def _checked(cfg: DictConfig) -> DictConfig:
         if "stages" not in inspect.signature(target).parameters:  # of a module that is no backbone of haa
             cfg.backbone.pop("stages", None)
     return build.checked(cfg, cfg.trust)
-
-
-def _device(name: str | None) -> torch.device:
-    if name is not None:
-        return torch.device(name)
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return accelerator or torch.device("cpu")
 
 
 def _network(cfg: DictConfig, device: torch.device) -> nn.Module:
