@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 from tests.report.simulated import Drawn, study_runs, write
 
+from haa.errors import InputError
+from haa.report.across import backbones, gains
 from haa.report.arms import FAITHFULNESS, studies
 from haa.report.compare import compare
 from haa.report.page import write as write_page
-from haa.report.paper import Number, Table, backbones, escaped, gains
+from haa.report.paper import Number, Table, escaped, layers
 from haa.report.pays.standard import standardise
 from haa.report.verdict import family
 
@@ -153,3 +156,43 @@ def test_the_page_leads_to_them(report):
         assert (report / file).is_file()
     for file in (report / "tables").iterdir():
         assert f'href="tables/{file.name}"' in page
+
+
+def probed(folder: Path, **changes) -> Path:
+    folder.mkdir()
+    rows = [
+        {
+            "name": f"stage {k}",
+            "of": "network",
+            "stride": 2**k,
+            "metrics": {"nss": {"mean": 0.5 * k, "low": 0.4 * k, "high": k}},
+        }
+        for k in range(3)
+    ]
+    rows.append({"name": "centre prior", "of": "no network", "stride": None, "metrics": {"nss": None}})
+    about = {"network": "Tiny_1", "weights": "random", "data": "OSIE", "simulated_gaze": False, "stimuli": 200}
+    content = {**about, "higher_is_better": {"nss": True}, "rows": rows, **changes}
+    (folder / "probe.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_layers_are_told_where_they_were_probed(runs, tmp_path):
+    probed(tmp_path / "probe")
+    output = write_page([write(runs, tmp_path / "runs", maps=0), tmp_path / "probe"], tmp_path / "report").parent
+    lines = table(output, "layers")
+    assert [(line["stage"], line["stride"], line["nss"], line["nss high"]) for line in lines] == [
+        ("stage 0", "1", "0", "0"),
+        ("stage 1", "2", "0.5", "1"),
+        ("stage 2", "4", "1", "2"),
+        ("centre prior", "", "", ""),
+    ]
+    assert {line["gaze"] for line in lines} == {"recorded"}
+    assert r"Tiny\_1" in (output / "tables" / "layers.tex").read_text()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"rows": 3}, {"rows": [{"name": "a"}]}, {"stimuli": "many"}, {"higher_is_better": None}], ids=str
+)
+def test_what_is_no_probe_is_refused(tmp_path, changes):
+    with pytest.raises(InputError, match=r"probe\.json.*probe again"):
+        layers([probed(tmp_path / "probe", **changes)])

@@ -107,7 +107,7 @@ def write(
         views.append(view)
         csv_lines += study_lines
     standard = standardise(study_list, claim_lists)
-    files = paper.write(study_list, claim_lists, standard, output)
+    files = paper.write(study_list, claim_lists, standard, folders, output)
     heading = "haa report" if len(study_list) <= 1 else f"haa report: {len(study_list)} studies"
     title = f"haa report: {study_list[0].title}" if len(study_list) == 1 else heading
     page = (

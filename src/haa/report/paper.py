@@ -1,4 +1,4 @@
-"""Tables and figures as a paper prints them, over all studies of a report: csv and LaTeX, PDF.
+"""Tables as a paper prints them, over all studies of a report, as csv and as LaTeX; the figures are in `across`.
 
 The questions are those of Lai et al. (Understanding more about human and machine attention in deep neural networks,
 arXiv 1906.08764): how close is machine attention to human attention, is the better network the one that looks more as
@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
-from matplotlib.figure import Figure
-
 from haa.disk import make_folder, write_whole
-from haa.printing.plain import cell, plain, short
-from haa.report import figures, statistics
+from haa.disk.bounded import read_object
+from haa.errors import reading
+from haa.printing.plain import cell, plain
+from haa.report import across, figures, statistics
 from haa.report.arms import FAITHFULNESS, Arm, Study
 from haa.report.compare import Comparison, compare
 from haa.report.pays.standard import Effect, Standardised
@@ -28,6 +27,10 @@ from haa.report.verdict import Claim
 
 CONSISTENCY = ("attention_nss", "attention_cc", "attention_kl", "attention_auc_judd")
 """Metrics of attention against human gaze that papers print; those that no run has are left out."""
+
+
+PROBE = "probe.json"
+"""Name of the file that ``haa probe`` writes."""
 
 
 class Number(NamedTuple):
@@ -93,7 +96,11 @@ class Table:
 
 
 def write(
-    studies: Sequence[Study], claims: Sequence[Sequence[Claim]], standard: Sequence[Standardised], output: Path
+    studies: Sequence[Study],
+    claims: Sequence[Sequence[Claim]],
+    standard: Sequence[Standardised],
+    folders: Sequence[Path],
+    output: Path,
 ) -> list[str]:
     """Write the tables and the figures over studies, and return the files' names within ``output``.
 
@@ -101,6 +108,7 @@ def write(
         studies: All studies of the report.
         claims: The claims of each, as `haa.report.verdict.family` returns them.
         standard: What `haa.report.pays.standard.standardise` returns for them.
+        folders: Where runs were looked for; what ``haa probe`` wrote there makes the table of layers.
         output: The report's folder: ``tables/`` has ``NAME.csv`` and ``NAME.tex``, ``figures/`` has ``NAME.pdf``.
     """
     written = []
@@ -110,6 +118,7 @@ def write(
         _alignment(studies, firsts),
         _explainability(studies, firsts),
         _standard(standard),
+        layers(folders),
     ):
         if not table.rows:
             continue
@@ -117,7 +126,7 @@ def write(
         for ending, text in (("csv", table.csv()), ("tex", table.tex())):
             write_whole(output / "tables" / f"{table.name}.{ending}", text)
             written.append(f"tables/{table.name}.{ending}")
-    for name, figure in (("backbones", backbones(studies, firsts)), ("gains", gains(standard))):
+    for name, figure in (("backbones", across.backbones(studies, firsts)), ("gains", across.gains(standard))):
         if figure is not None:
             figures.save(figure, output / "figures", name)
             written.append(f"figures/{name}.pdf")
@@ -283,86 +292,43 @@ def _standard(found: Sequence[Standardised]) -> Table:
     )
 
 
-def backbones(studies: Sequence[Study], claims: Sequence[Claim | None]) -> Figure | None:
-    """Draw performance against consistency: a dot for each study's baseline, and a hollow one with alignment.
+def layers(folders: Sequence[Path]) -> Table:
+    """Return how close every stage of the networks is to human attention that ``haa probe`` looked at in some folders.
 
-    Studies of one task and metric share a panel. There is no figure where no panel has two.
+    Raises:
+        InputError: If a probe.json is none that haa writes.
     """
-    panels: dict[tuple[str, str, str], list[tuple[Study, Arm | None]]] = {}
-    for study, claim in zip(studies, claims, strict=True):
-        if study.attention is not None and study.attention != study.metric and study.baseline is not None:
-            task = study.title.split(",")[0]
-            arm = None if claim is None else claim.arm
-            panels.setdefault((task, study.metric, study.attention), []).append((study, arm))
-    panels = {key: members for key, members in panels.items() if len(members) > 1}
-    if not panels:
+    again = "probe again, or take the folder away"
+    rows: list[list[str | Number]] = []
+    metrics: dict[str, None] = {}
+    found = dict.fromkeys(path for folder in folders for path in sorted(folder.glob(f"**/{PROBE}")))
+    probes = {path: read_object(path, again) for path in found}
+    for path, probe in probes.items():
+        with reading(path, again):
+            metrics |= dict.fromkeys(map(plain, probe["higher_is_better"]))
+    for path, probe in probes.items():
+        with reading(path, again):
+            gaze = "simulated" if probe["simulated_gaze"] else "recorded"
+            about = [plain(str(probe[key])) for key in ("network", "weights", "data")]
+            for row in probe["rows"]:
+                values = [row["metrics"].get(name) or {} for name in metrics]
+                numbers = [Number(*(_number(value.get(key)) for key in ("mean", "low", "high"))) for value in values]
+                words = [plain(str(row["name"])), plain(str(row["of"])), str(row["stride"] or "")]
+                rows.append([*about, gaze, *words, str(int(probe["stimuli"])), *numbers])
+    return Table(
+        "layers",
+        "Consistency of every stage of a network with human gaze, before any alignment: mean over stimuli (95 % interval)",
+        ["network", "weights", "data", "gaze", "stage", "of", "stride", "stimuli", *metrics],
+        rows,
+    )
+
+
+def _number(value: object) -> float | None:
+    if value is None:
         return None
-    with matplotlib.rc_context(figures.STYLE):
-        figure = Figure(figsize=(4.2 * min(3, len(panels)), 3.6 * -(-len(panels) // 3)), layout="constrained")
-        axes = figure.subplots(-(-len(panels) // 3), min(3, len(panels)), squeeze=False).flatten()
-        for axis, ((task, metric, attention), members) in zip(axes, panels.items(), strict=False):
-            shared = set.intersection(*(set(study.title.split(", ")) for study, _ in members))
-            for place, (study, arm) in enumerate(members):
-                colour, marker = figures.COLOURS[1 + place % 7], figures.MARKERS[place % len(figures.MARKERS)]
-                points = [point for each in (study.baseline, arm) if (point := _point(each, attention, metric))]
-                if not points:
-                    continue
-                parts = [part for part in study.title.split(", ") if part not in shared]
-                rest = ", ".join(parts) or f"study {place + 1}"
-                axis.plot(*points[0], marker, color=colour, label=short(rest, figures.NAME), markersize=6)
-                if len(points) > 1:
-                    axis.plot(*points[1], marker, color=colour, markerfacecolor="white", markersize=6)
-                    axis.annotate("", points[1], points[0], arrowprops={"arrowstyle": "->", "color": colour})
-            axis.set_title(short(task, figures.NAME), loc="left", fontsize=10)
-            axis.set_xlabel(short(attention, figures.NAME))
-            axis.set_ylabel(short(metric, figures.NAME))
-            axis.margins(0.15)
-            axis.legend(fontsize=7)
-        for axis in axes[len(panels) :]:
-            axis.remove()
-    return figure
-
-
-def _point(arm: Arm | None, across: str, up: str) -> tuple[float, float] | None:
-    if arm is None:
-        return None
-    x, y = _mean(arm, across).value, _mean(arm, up).value
-    return None if x is None or y is None else (x, y)
-
-
-def gains(found: Sequence[Standardised]) -> Figure | None:
-    """Draw what alignment adds to the score against what it adds to attention, in standard deviations of a run."""
-    known = [(row, row.to_baseline, row.attention_to_baseline) for row in found]
-    drawn = [(row, score, look) for row, score, look in known if score is not None and look is not None]
-    if len(drawn) < 2:
-        return None
-    with matplotlib.rc_context(figures.STYLE):
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-        axis = figure.subplots()
-        for place, (row, score, look) in enumerate(drawn):
-            colour, marker = figures.COLOURS[1 + place % 7], figures.MARKERS[place % len(figures.MARKERS)]
-            axis.errorbar(
-                look.value,
-                score.value,
-                xerr=_ends(look),
-                yerr=_ends(score),
-                fmt=marker,
-                color=colour,
-                label=short(row.study.title, figures.NAME),
-                linewidth=1,
-            )
-        for line in (axis.axhline, axis.axvline):
-            line(0, color=figures.COLOURS[0], linewidth=0.8)
-        axis.set_xlabel("attention gains (standard deviations of a run)")
-        axis.set_ylabel("score gains (standard deviations of a run)")
-        figure.legend(loc="outside lower center", fontsize=7, ncols=1)
-    return figure
-
-
-def _ends(effect: Effect) -> list[list[float]] | None:
-    if effect.low is None or effect.high is None:
-        return None
-    return [[max(0.0, effect.value - effect.low)], [max(0.0, effect.high - effect.value)]]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)
 
 
 def shown(files: Sequence[str]) -> Iterator[tuple[str, str]]:
