@@ -317,7 +317,7 @@ def layers(folders: Sequence[Path]) -> Table:
                 rows.append([*about, gaze, *words, str(int(probe["stimuli"])), *numbers])
     return Table(
         "layers",
-        "Consistency of every stage of a network with human gaze, before any alignment: mean over stimuli (95 % interval)",
+        "Consistency of every stage of a network with human gaze, as it is: mean over stimuli (95 % interval)",
         ["network", "weights", "data", "gaze", "stage", "of", "stride", "stimuli", *metrics],
         rows,
     )
