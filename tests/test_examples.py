@@ -9,6 +9,9 @@ from types import ModuleType
 import pytest
 import torch
 
+from haa.report.arms import studies
+from haa.report.collect import collect
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -33,6 +36,15 @@ def test_own_model_looks_where_people_do():
 def test_existing_module_is_aligned():
     train = example("existing_module").train
     assert train(weight=1.0, samples=64) < train(weight=0.0, samples=64)
+
+
+def test_existing_loop_has_its_answer(tmp_path):
+    train = example("existing_loop").train
+    for condition, weight in (("human", 0.0), ("human", 0.3), ("shuffled", 0.3)):
+        train(condition, weight, 0, tmp_path, samples=32, epochs=2)
+    (study,) = studies(collect([tmp_path]))
+    assert [arm.label for arm in study.arms] == ["baseline", "human, weight 0.3", "shuffled, weight 0.3"]
+    assert study.title == "cross or ring on noise"
 
 
 def test_own_dataset_is_learnt(tmp_path):

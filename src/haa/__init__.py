@@ -4,7 +4,13 @@ from typing import Any
 
 __version__ = "0.2.0.dev0"
 
-_PLACES = {"Alignment": "haa.alignment", "AlignmentCallback": "haa.alignment.callback", "align": "haa.alignment.loop"}
+_PLACES = {
+    "Alignment": "haa.alignment",
+    "AlignmentCallback": "haa.alignment.callback",
+    "Exchanged": "haa.conditions.exchanged",
+    "align": "haa.alignment.loop",
+    "measure": "haa.evaluation.measure",
+}
 
 
 def __getattr__(name: str) -> Any:
