@@ -14,7 +14,7 @@ import torch
 import yaml
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 import haa
 from haa.alignment.loop import Reader, check_batch, is_source
@@ -147,8 +147,8 @@ def measure(
 
 
 def _metrics() -> MetricCollection:
-    made = {"nss": NSS(), "cc": CC(), "kl": KLDivergence(), "auc_judd": AUCJudd(), "spearman": Spearman()}
-    return MetricCollection(made, compute_groups=False)
+    made: dict[str, Metric | MetricCollection] = {"nss": NSS(), "cc": CC(), "kl": KLDivergence()}
+    return MetricCollection({**made, "auc_judd": AUCJudd(), "spearman": Spearman()}, compute_groups=False)
 
 
 def _scored(
