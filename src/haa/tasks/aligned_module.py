@@ -469,9 +469,12 @@ class AlignedModule(pl.LightningModule, ABC):
 
     def _add_columns(self, collection: MetricCollection) -> None:
         """Add the values per sample that metrics know only at the end, for the samples that this process scored."""
-        world, rank = self.trainer.world_size, self.trainer.global_rank
-        for name, values in values_per_sample(collection, after="compute").items():
-            start = sum(len(range(before, len(values), world)) for before in range(rank))
+        found = values_per_sample(collection, after="compute")
+        if not found:
+            return
+        counts: Any = self.all_gather(torch.tensor(len(self.samples), device=self.device))
+        start = int(counts.flatten()[: self.trainer.global_rank].sum())  # processes' samples follow each other
+        for name, values in found.items():
             for row, value in zip(self.samples, values[start:].tolist(), strict=False):
                 row[name] = value
 

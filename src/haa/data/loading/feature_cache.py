@@ -143,7 +143,8 @@ def cached_features(
     indices, rows = (every, every) if "clip" in sample else dataset.stimuli()
     sizes: list[Size | None] = [transform.size] * len(every)
     if transform.varies:
-        sizes = [transform.size_for(size) for size in dataset.native_sizes()]
+        native = list(dataset.native_sizes())
+        sizes = [transform.size_for(native[indices[row]]) for row in rows]
     shared = {
         "format": FORMAT,
         "decoding": RULES,
