@@ -25,6 +25,9 @@ from haa.errors import InputError, reading, writing
 SAMPLES = 64
 """Test samples whose maps a run keeps."""
 
+PROBE = "probe.json"
+"""Name of the file that ``haa probe`` writes."""
+
 AGAIN = "run again, or take the folder away"
 """What to do about a run whose folder is damaged."""
 

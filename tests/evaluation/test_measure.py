@@ -17,7 +17,7 @@ from haa.batch import human_maps
 from haa.errors import InputError
 from haa.geometry.extent import on_picture
 from haa.geometry.receptive_field import extents
-from haa.metrics import functional
+from haa.metrics import Spearman, functional
 from haa.report.arms import studies
 from haa.report.collect import collect
 from haa.report.page import write
@@ -59,15 +59,20 @@ def test_scores_are_the_models_and_attention_that_of_the_metrics(tmp_path):
     model = network()
     found = haa.measure(tmp_path / "a", model, GradCAM("0"), batches(), right, metric="accuracy", settings={"lr": 0.1})
     model.eval()
-    accuracy, nss = [], []
+    accuracy, nss, spearman = [], [], Spearman(grid=(14, 14))
     for batch in batches():
         maps = map_of(GradCAM("0"), model, batch["image"])
         shown = on_picture(maps, (32, 40), extents(model[0], batch["image"])[0])
         values = functional.nss(shown, batch["fixations"])
+        human, seen = human_maps(batch, None, 0.03)
+        spearman.update(prediction=shown[seen].detach(), density=human[seen])
         nss += values[human_maps(batch, (1, 1), 0.03)[1]].tolist()
         accuracy += (model(batch["image"]).argmax(1) == batch["label"]).float().tolist()
     assert found["accuracy"] == pytest.approx(sum(accuracy) / len(accuracy))
     assert found["attention_nss"] == pytest.approx(sum(nss) / len(nss), abs=1e-5)
+    assert found["attention_spearman"] == pytest.approx(
+        spearman.compute().item(), abs=1e-5
+    )  # on VQA-HAT's 14 x 14 cells
     summary = json.loads((tmp_path / "a" / "metrics.json").read_text())
     assert (summary["samples"], summary["undefined"]["attention_nss"], summary["undefined"]["accuracy"]) == (12, 3, 0)
     assert summary["higher_is_better"]["attention_kl"] is False

@@ -14,11 +14,12 @@ import torch
 import yaml
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import MetricCollection
 
 import haa
 from haa.alignment.loop import Reader, check_batch, is_source
 from haa.attention.host import evaluating, placed
+from haa.attention.untouched import untouched
 from haa.batch import ready
 from haa.conditions.condition import Condition, arm
 from haa.conditions.exchanged import named
@@ -28,10 +29,10 @@ from haa.disk import make_folder, write_whole
 from haa.errors import InputError
 from haa.geometry.extent import WHOLE
 from haa.geometry.receptive_field import forget
-from haa.metrics import CC, NSS, AUCJudd, KLDivergence, Spearman
 from haa.metrics.scoring import score as score_maps
 from haa.metrics.values import directions
 from haa.run_folder import RunFolder
+from haa.tasks.aligned_module import AlignedModule
 
 Score = Callable[[Any, Any], Mapping[str, Float[Tensor, " b"]]]
 
@@ -107,7 +108,7 @@ def measure(
         raise InputError(f"{folder} holds a finished run: give another folder, or take it away")
     chosen = named(condition)
     own = arm(chosen, align_weight)
-    metrics = _metrics()
+    metrics = MetricCollection({name: make() for name, make in AlignedModule.attention_metrics.items()})
     columns, ids, gaze = _scored(model, source, batches, score, metrics, run, sigma)
     if metric not in columns:
         raise InputError(f"metric={metric} is not among what score gives: {', '.join(columns)}")
@@ -146,11 +147,6 @@ def measure(
     return means
 
 
-def _metrics() -> MetricCollection:
-    made: dict[str, Metric | MetricCollection] = {"nss": NSS(), "cc": CC(), "kl": KLDivergence()}
-    return MetricCollection({**made, "auc_judd": AUCJudd(), "spearman": Spearman()}, compute_groups=False)
-
-
 def _scored(
     model: nn.Module,
     source: Reader,
@@ -167,10 +163,8 @@ def _scored(
     columns: dict[str, list[float]] = {}
     ids: list[str] = []
     gaze: list[Any] = []
-    modes = [(part, part.training) for part in model.modules()]
     forget(model)
-    model.eval()
-    try:
+    with untouched(model):
         for raw in batches:
             check_batch(raw)
             count = len(raw["image"])
@@ -186,14 +180,9 @@ def _scored(
                 listed = torch.as_tensor(value).detach().double().flatten().tolist()
                 if len(listed) != count:
                     raise InputError(f"score gives {len(listed)} values of {name} for {count} samples: give one each")
-                if len(columns.setdefault(name, [])) != len(ids):
-                    raise InputError(f"{name} is not there in every batch: give the same names, and the same keys")
-                columns[name] += listed
+                columns.setdefault(name, []).extend(listed)
             ids += names
             gaze += [batch[key].detach().cpu() for key in ("fixations", "density") if key in batch]
-    finally:
-        for part, training in modes:
-            part.training = training
     if not ids:
         raise InputError("there is no batch to score: give the test set's")
     if len(set(ids)) < len(ids):

@@ -169,8 +169,8 @@ def restore(module: nn.Module, kept: Any) -> None:
         for name, part in module.named_modules() if kept else ():
             for key, lie in kept.get(name, ()):
                 one = isinstance(lie, tuple)
-                extents = [Extent(*map(float, extent)) for extent in ([lie] if one else lie)]
-                known(part)[tuple(key)] = extents[0] if one else extents
+                found = [Extent(*map(float, extent)) for extent in ([lie] if one else lie)]
+                known(part)[tuple(key)] = found[0] if one else found
     except (AttributeError, TypeError, ValueError):
         raise InputError("the checkpoint's geometry is none that haa writes: train anew") from None
 

@@ -26,7 +26,7 @@ from haa.probe.scores import METRICS, Probe, Row, probe
 from haa.probe.stages import Stages
 from haa.probe.table import show
 from haa.roles import locate
-from haa.run_folder import class_name
+from haa.run_folder import PROBE, class_name
 
 
 def run(cfg: DictConfig) -> Path:
@@ -53,7 +53,7 @@ def run(cfg: DictConfig) -> Path:
     folder = Path(cfg.output).expanduser()
     make_folder(folder)
     write_whole(folder / "probe.csv", _csv(found))
-    write_whole(folder / "probe.json", json.dumps(_json(found, about), indent=2, allow_nan=False) + "\n")
+    write_whole(folder / PROBE, json.dumps(_json(found, about), indent=2, allow_nan=False) + "\n")
     drawn = scores(found)
     write_whole(folder / "stages.png", lambda file: drawn.savefig(file, format="png", dpi=150, facecolor="white"))
     if cfg.pictures:

@@ -145,6 +145,11 @@ class Study:
         return "attention_nss" if "attention_nss" in names else next(iter(names), None)
 
     @property
+    def references(self) -> dict[str, dict[str, float]]:
+        """Rows of attention's scores that need no model, by name; empty where no run has them."""
+        return next((run.summary["references"] for run in self.runs if "references" in run.summary), {})
+
+    @property
     def simulated(self) -> bool:
         """Whether gaze comes from a simulated observer."""
         return any(run.summary.get("simulated_gaze") for run in self.runs)

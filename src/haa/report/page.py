@@ -172,7 +172,7 @@ def _told(study: Study, treatment: Arm | None) -> list[Arm]:
 
 
 def _figures(study: Study, lines: list[Row], told: list[Arm], output: Path, name: str, prefix: str) -> list[Drawing]:
-    references = _references(study)
+    references = study.references
     metrics = [study.metric] + ([study.attention] if study.attention else [])
     drawn_references = [row for key, row in references.items() if key != "another image" and study.attention in row]
     candidates = [
@@ -232,10 +232,6 @@ def _pays(study: Study, study_claims: list[Claim], output: Path, name: str, pref
         if figure is None
         else _drawing(figure, output, f"{prefix}consistency", f"{name}-consistency", "", caption, alt),
     }
-
-
-def _references(study: Study) -> dict[str, dict[str, float]]:
-    return next((run.summary["references"] for run in study.runs if "references" in run.summary), {})
 
 
 def _cells(row: Row) -> list[str]:

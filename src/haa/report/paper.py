@@ -24,13 +24,10 @@ from haa.report.arms import FAITHFULNESS, Arm, Study
 from haa.report.compare import Comparison, compare
 from haa.report.pays.standard import Effect, Standardised
 from haa.report.verdict import Claim
+from haa.run_folder import PROBE
 
 CONSISTENCY = ("attention_nss", "attention_cc", "attention_kl", "attention_auc_judd")
 """Metrics of attention against human gaze that papers print; those that no run has are left out."""
-
-
-PROBE = "probe.json"
-"""Name of the file that ``haa probe`` writes."""
 
 
 class Number(NamedTuple):
@@ -185,11 +182,9 @@ def _consistency(studies: Sequence[Study]) -> Table:
             [study.title, _gaze(study), arm.label, str(len(arm.runs)), *(_mean(arm, name) for name in names)]
             for arm in study.arms
         ]
-        known = (run.summary["references"] for run in study.runs if "references" in run.summary)
-        references: dict[str, dict[str, float]] = next(known, {})
         rows += [
             [study.title, _gaze(study), name, "", *(Number(row.get(metric)) for metric in names)]
-            for name, row in references.items()
+            for name, row in study.references.items()
         ]
     return Table(
         "consistency",

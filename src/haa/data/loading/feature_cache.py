@@ -57,23 +57,20 @@ class FeatureCache:
 
     def image(self, index: int) -> UInt8[Tensor, "*t 3 h w"]:
         """Return the image, or the clip, of sample ``index`` as the transform gives it without augmentation."""
-        if index not in self.rows:
-            return self.of(index).image(index)
-        return torch.from_numpy(self._images[self.rows[index]])
+        cache = self.of(index)
+        return torch.from_numpy(cache._images[cache.rows[index]])
 
     def features(self, index: int, flip: bool = False) -> Float[Tensor, "*t c i j"]:
         """Return the features of the image (of each frame) of sample ``index``, or of its mirror image."""
-        if index not in self.rows:
-            return self.of(index).features(index, flip)
-        orientations = len(self._features) // len(self._images)
-        row = self._features[self.rows[index] * orientations + int(flip)]
+        cache = self.of(index)
+        orientations = len(cache._features) // len(cache._images)
+        row = cache._features[cache.rows[index] * orientations + int(flip)]
         return torch.from_numpy(row.astype(np.float32, copy=False))
 
     def native_size(self, index: int) -> Size:
         """Return (height, width) of the stimulus of sample ``index`` as published."""
-        if index not in self.rows:
-            return self.of(index).native_size(index)
-        h, w = self._sizes[self.rows[index]].tolist()
+        cache = self.of(index)
+        h, w = cache._sizes[cache.rows[index]].tolist()
         return h, w
 
     @cached_property
