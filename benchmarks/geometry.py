@@ -17,7 +17,7 @@ from torch import Tensor
 
 from haa.geometry.extent import Size
 from haa.geometry.receptive_field import extents
-from haa.models.backbone import Backbone, EfficientNetLite0, Timm, Tiny, TorchVision
+from haa.models.backbone import Backbone, EfficientNetLite, Timm, Tiny, TorchVision
 
 BACKBONES: dict[str, Callable[[], Backbone]] = {
     "tiny": Tiny,
@@ -30,9 +30,13 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     "MobileNetV3-small": lambda: Timm("mobilenetv3_small_100"),
     "EfficientNet-Lite0, random": lambda: Timm("tf_efficientnet_lite0", stages=(4,)),
     "EfficientNet-Lite0, random, stride 16": lambda: Timm("tf_efficientnet_lite0", stages=(3,)),
-    "EfficientNet-Lite0, ImageNet": lambda: EfficientNetLite0(stages=(4,), stride=None),
-    "EfficientNet-Lite0, ImageNet, stride 16": lambda: EfficientNetLite0(stages=(3,), stride=None),
-    "EfficientNet-Lite0, ImageNet, stride 8": lambda: EfficientNetLite0(stages=(2,), stride=None),
+    "EfficientNet-Lite0, ImageNet": lambda: EfficientNetLite(stages=(4,), stride=None),
+    "EfficientNet-Lite0, ImageNet, stride 16": lambda: EfficientNetLite(stages=(3,), stride=None),
+    "EfficientNet-Lite0, ImageNet, stride 8": lambda: EfficientNetLite(stages=(2,), stride=None),
+    "EfficientNet-Lite1, ImageNet": lambda: EfficientNetLite(1, stages=(4,), stride=None),
+    "EfficientNet-Lite1, ImageNet, stride 16": lambda: EfficientNetLite(1, stages=(3,), stride=None),
+    "EfficientNet-Lite2, ImageNet": lambda: EfficientNetLite(2, stages=(4,), stride=None),
+    "EfficientNet-Lite2, ImageNet, stride 16": lambda: EfficientNetLite(2, stages=(3,), stride=None),
     "ConvNeXt-atto": lambda: Timm("convnext_atto"),
     "ViT, patches of 16": lambda: Timm("test_vit"),
 }

