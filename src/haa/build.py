@@ -143,6 +143,8 @@ def _split(data: str, split: Split) -> GazeDataset:
 def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
     """Return the task's module, its model built for these vocabularies."""
     sizes = {f"{name}_vocab": len(vocabulary) for name, vocabulary in vocabularies.items()}
+    if cfg.get("lora") and "lora" not in cfg.model:
+        raise InputError("lora is of model=huggingface, and this is another model: leave lora.rank out")
     # attention=native is an empty node, and checkpoints from before there were sources have none
     attention = make(cfg.attention) if cfg.get("attention") else None
     built: AlignedModule = make(

@@ -35,12 +35,15 @@ class Role:
 _LIGHTNING = "pytorch_lightning"
 _CONDITION = Role(("haa.conditions.Condition",), ("haa.conditions", "haa.predict.condition"))
 _MODEL = Role(("torch.nn.Module",), ("haa.models", "torch.nn"))
+_LORA = Role(("haa.models.huggingface.adapted.Lora",), ("haa.models",))
 _LOSS = Role(("haa.losses.Weighted",), ("haa.losses",), ("haa.losses",))
 
 ROLES: dict[str, Role] = {
     "task.module": Role(("haa.tasks.aligned_module.AlignedModule",), ("haa.tasks",)),
     "model": _MODEL,
     "model.*": _MODEL,
+    "lora": _LORA,
+    "model.lora": _LORA,
     "backbone": _MODEL,
     "backbone.*": _MODEL,
     "attention": Role(("haa.attention.source.Source",), ("haa.attention",)),

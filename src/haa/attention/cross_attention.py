@@ -45,7 +45,8 @@ class CrossAttention(AttentionWeights):
             except InputError as error:
                 if pattern == CROSS_ATTENTION[-1] and not layers:
                     raise InputError(f"no layer is called cross-attention: {error}") from error
-        return layers
+        # a norm or a dropout beside an attention may be called by its name
+        return {name: layer for name, layer in layers.items() if any(True for _ in layer.children())} or layers
 
     def read_words(self) -> Float[Tensor, "b t i j"]:
         """Return the map of each word (query), in order, of the last forward pass or of all that were recorded."""

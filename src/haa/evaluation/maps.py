@@ -107,7 +107,7 @@ def _words(output: Output) -> Tensor | None:
 
 
 def _said(module: AlignedModule, output: Output, count: int) -> list[str]:
-    written = getattr(output.prediction, "text", None)
+    written = output.prediction if isinstance(output.prediction, list) else getattr(output.prediction, "text", None)
     if written is not None:
         return list(written)
     if "class" in module.vocabularies:
