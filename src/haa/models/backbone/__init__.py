@@ -6,4 +6,13 @@ from haa.models.backbone.timm import EfficientNetLite, EfficientNetLite0, Timm
 from haa.models.backbone.tiny import Tiny
 from haa.models.backbone.torchvision import TorchVision
 
-__all__ = ["IMAGENET", "Backbone", "EfficientNetLite", "EfficientNetLite0", "HuggingFace", "Timm", "Tiny", "TorchVision"]
+__all__ = [
+    "IMAGENET",
+    "Backbone",
+    "EfficientNetLite",
+    "EfficientNetLite0",
+    "HuggingFace",
+    "Timm",
+    "Tiny",
+    "TorchVision",
+]

@@ -16,7 +16,7 @@ from haa.models.huggingface.loading import build, library, read_config
 
 
 class HuggingFace(Backbone):
-    """Vision model of transformers' by name or local folder: ViT, CLIP, SigLIP, DINOv2, DINOv3, Swin, ConvNeXt, ResNet ...
+    """Vision model of transformers' by name or local folder: ViT, CLIP, SigLIP, DINOv2, DINOv3, Swin, ResNet and more.
 
     A CNN and a transformer with windows give their stages; a vision transformer its grid of patches, after each block,
     without class and register tokens; its last one as the model's last norm leaves it. Of a model of pictures and texts
@@ -68,8 +68,10 @@ class HuggingFace(Backbone):
         self._patch: tuple[int, int] | None = (patch, patch) if isinstance(patch, int) else patch and tuple(patch)
         size = preparation.size or (224, 224)
         self._chosen: list[int] | None = None
+        self.body.eval()  # a pass changes no statistics of batches
         with torch.no_grad():
             maps = self.stages_of(torch.zeros(1, 3, *size))
+        self.body.train()
         count = len(maps)
         chosen = list(range(count)) if stages is None else list(stages)
         if not all(-count <= n < count for n in chosen):
@@ -82,13 +84,14 @@ class HuggingFace(Backbone):
 
     def stages_of(self, image: Tensor) -> list[Tensor]:
         output = self.body(pixel_values=image, output_hidden_states=True, **self._resizes)
-        states = getattr(output, "reshaped_hidden_states", None)
-        if states is None:
-            *states, last = output.hidden_states
-            # the hidden state of the last block is that before the model's last norm
-            alike = last.shape == output.last_hidden_state.shape
-            states = [*states, output.last_hidden_state if alike else last]
+        states = getattr(output, "reshaped_hidden_states", None) or output.hidden_states
         states = list(states)[1:]  # the first is what the embedding gives
+        # the state of the last block is that before the model's last norm
+        last = output.last_hidden_state
+        if last.ndim == 3 and states[-1].ndim == 4:
+            last = last.mT.unflatten(2, states[-1].shape[2:])
+        if last.shape == states[-1].shape:
+            states[-1] = last
         picked = states if self._chosen is None else [states[n] for n in self._chosen]
         return [x if x.ndim == 4 else self._on_grid(x, image) for x in picked]
 

@@ -14,7 +14,7 @@ from haa.models.huggingface.loading import digest
 
 
 class Lora:
-    r"""Low-rank adapters: :math:`W x + \frac{\alpha}{r} B A x` in the place of :math:`W x`, of which A and B are trained.
+    r"""Low-rank adapters: :math:`W x + \frac{\alpha}{r} B A x` for :math:`W x`, of which A and B are trained.
 
     Args:
         rank: Rank r; 0 is no adapters.
@@ -30,8 +30,8 @@ class Lora:
         >>> Lora(rank=4).alpha
         8
 
-    E. Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022, section 4.1; of every linear layer as in
-    T. Dettmers et al., QLoRA, NeurIPS 2023, section 4.
+    E. Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022, section 4.1; of every linear layer
+    as in T. Dettmers et al., QLoRA, NeurIPS 2023, section 4.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Adapted(nn.Module):
     base_sha256: torch.Tensor
 
     def choose(self, new: Sequence[str], pretrained: bool, frozen: bool, lora: Lora) -> None:
-        """Say what is trained: everything, or of frozen models and those with adapters only these and the ``new`` parts.
+        """Say what is trained: everything; of a frozen model, and one with adapters, only these and the ``new`` parts.
 
         Args:
             new: Names of parameters of ``body`` that came without weights.
@@ -138,6 +138,15 @@ class Adapted(nn.Module):
         self.register_state_dict_post_hook(_leave_out)
         self.register_load_state_dict_pre_hook(_put_in)
 
+    def checkpoint_activations(self) -> None:
+        """Compute activations again in the backward pass, in the place of keeping them."""
+        enable = getattr(self.body, "activation_checkpointing_enable", None) or self.body.gradient_checkpointing_enable
+        enable({"use_reentrant": False})  # a reentrant one would leave the maps without a gradient
+        for config in (self.body.config, self.body.config.get_text_config(decoder=True)):
+            config.use_cache = False  # of keys, in training
+        if self.frozen:
+            self.body.enable_input_require_grads()
+
     def train(self, mode: bool = True) -> Adapted:
         super().train(mode)
         if self.frozen and not self.adapts:  # no dropout, and no statistics of batches, in what is fixed
@@ -156,7 +165,11 @@ def _leave_out(module: Any, state: dict[str, Any], prefix: str, metadata: Any) -
 
 def _put_in(module: Any, state: dict[str, Any], prefix: str, *rest: Any) -> None:
     kept, own = state.get(f"{prefix}base_sha256"), module.base_sha256
-    if kept is not None and "meta" not in (kept.device.type, own.device.type) and not torch.equal(kept.cpu(), own.cpu()):
+    if (
+        kept is not None
+        and "meta" not in (kept.device.type, own.device.type)
+        and not torch.equal(kept.cpu(), own.cpu())
+    ):
         raise InputError(
             f"it stands upon other weights than those of model.name={module.name}: give the ones that it was trained on"
         )

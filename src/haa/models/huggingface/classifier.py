@@ -21,8 +21,8 @@ from haa.models.huggingface.loading import build, library, read_config, read_pro
 class Classifier(Adapted):
     """Image classifier of transformers', with a head of its own for the data's classes.
 
-    The map is the self-attention of a vision transformer: of its class token, or the patches' mean where it has none. It
-    is computed again from queries and keys, beside the fused kernel (`haa.attention.SelfAttention`). Models without
+    The map is the self-attention of a vision transformer: of its class token, or the patches' mean where it has none.
+    It is computed again from queries and keys, beside the fused kernel (`haa.attention.SelfAttention`). Models without
     attention, such as ResNet and ConvNeXt, and those with attention within windows, have no map of their own: give
     ``attention=gradcam``, or take them as ``backbone=huggingface``.
 
@@ -69,14 +69,12 @@ class Classifier(Adapted):
         if type(config) not in kinds._model_mapping:
             raise InputError(f"model.name={name} is a {config.model_type}, which classifies no images: give another")
         config.num_labels = class_vocab
-        self.body, new = build(
-            name, kinds, config, pretrained, not (frozen or lora.rank), ignore_mismatched_sizes=True
-        )
+        self.body, new = build(name, kinds, config, pretrained, not (frozen or lora.rank), ignore_mismatched_sizes=True)
         self.trained = f"as {name} holds them" if pretrained else None
         self.choose(new, pretrained, frozen, lora)
         self.preparation = Preparation(name, config)
         if gradient_checkpointing:
-            self.body.gradient_checkpointing_enable({"use_reentrant": False})
+            self.checkpoint_activations()
         self.source = own_source(self.body, layers)
 
     def forward(self, image: Float[Tensor, "b 3 h w"]) -> tuple[Float[Tensor, "b n"], Float[Tensor, "b i j"] | None]:

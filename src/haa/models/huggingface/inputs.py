@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from haa.errors import InputError, reason
-from haa.models.huggingface.loading import library, read_processor
+from haa.models.huggingface.loading import read_processor
 
 IGNORED = -100
 """Target of a position that teaches nothing."""
@@ -102,7 +102,9 @@ class Inputs:
             if key in given:
                 kinds = [row[mask] for row, mask in zip(given[key], seen, strict=True)]
                 own = self._kind_of_text(given, key)
-                longer = [torch.cat([row, torch.full_like(text, own)])[:-1] for row, text in zip(kinds, wanted, strict=True)]
+                longer = [
+                    torch.cat([row, torch.full_like(text, own)])[:-1] for row, text in zip(kinds, wanted, strict=True)
+                ]
                 out[key] = _padded(longer, 0)
         return out, targets
 
@@ -146,7 +148,9 @@ class Inputs:
                 images=[[picture] for picture in image], text=texts, return_tensors="pt", padding=True, **self._sizes()
             )
         except Exception as error:  # each processor has checks of its own
-            raise InputError(f"{type(self.processor).__name__} takes no such pictures or texts: {reason(error)}") from error
+            raise InputError(
+                f"{type(self.processor).__name__} takes no such pictures or texts: {reason(error)}"
+            ) from error
         given.pop("labels", None)
         return {key: value.to(image.device) for key, value in given.items()}
 
@@ -154,7 +158,9 @@ class Inputs:
         if getattr(self.processor, "chat_template", None):
             content = [{"type": "image"}, {"type": "text", "text": prompt}]
             assert self.processor is not None
-            return self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+            return self.processor.apply_chat_template(
+                [{"role": "user", "content": content}], add_generation_prompt=True
+            )
         token = getattr(self.processor, "image_token", None)
         token = token if isinstance(token, str) else getattr(token, "content", "")
         own = hasattr(self.processor, "num_query_tokens")  # it puts them there itself

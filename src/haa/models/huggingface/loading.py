@@ -75,7 +75,7 @@ def build(
         kind: Class of transformers' (or one of its ``Auto`` classes).
         config: The model's configuration.
         pretrained: Read the weights; else they are random.
-        keeps: Whether a checkpoint of haa's holds all of the weights, so that they need not be read where one is loaded.
+        keeps: Whether a checkpoint of haa's holds all of the weights, so that they are not read where one is loaded.
         options: Further arguments of ``from_pretrained``, such as ``ignore_mismatched_sizes``.
 
     Raises:
@@ -114,7 +114,7 @@ def digest(model: nn.Module, names: list[str]) -> Tensor:
     for name in sorted(names):
         tensor = tensors[name].detach().cpu().contiguous()
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.flatten().view(torch.uint8).numpy())
+        found.update(memoryview(tensor.flatten().view(torch.uint8).numpy()))
     return torch.frombuffer(bytearray(found.digest()), dtype=torch.uint8)
 
 

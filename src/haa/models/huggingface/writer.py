@@ -18,7 +18,6 @@ from haa.models.huggingface.inputs import IGNORED, Inputs
 from haa.models.huggingface.loading import build, library, quiet, read_config
 
 
-
 @dataclass
 class Written:
     """What a model gives for texts that are read word by word.
@@ -82,8 +81,7 @@ class Writer(Adapted):
         self.inputs = Inputs(name, self.body)
         self.source = self._own_source()
         if gradient_checkpointing:
-            self.body.gradient_checkpointing_enable({"use_reentrant": False})
-            self.body.enable_input_require_grads()
+            self.checkpoint_activations()
 
     def forward(self, image: Float[Tensor, "b 3 h w"], prompts: Sequence[str], texts: Sequence[str]) -> Written:
         """Return what the model would have written in the place of each token of a text.
@@ -105,7 +103,7 @@ class Writer(Adapted):
         return "Describe the picture in one sentence." if self.inputs.image_token is not None else ""
 
     def looking(self, written: Written) -> Bool[Tensor, "b t"]:
-        """Return which queries of the attention to the image count: those that predict the text, or read the question."""
+        """Return which queries of the attention to the image count: those that predict the text, or the question's."""
         return self._question if self.inputs.answers else written.words
 
     def look(self, words: Bool[Tensor, "b t"]) -> Float[Tensor, "b i j"] | None:
@@ -204,9 +202,9 @@ def _kind(name: str, config: Any) -> Any:
     transformers = library()
     for architecture in config.architectures or ():
         kind = getattr(transformers, architecture, None)
-        if isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel) and hasattr(kind, "generate"):
-            if getattr(config, "vision_config", None) is not None or getattr(config, "encoder", None) is not None:
-                return kind
+        writes = isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel) and hasattr(kind, "generate")
+        if writes and any(getattr(config, part, None) is not None for part in ("vision_config", "encoder")):
+            return kind
     kinds = transformers.AutoModelForImageTextToText
     if type(config) in kinds._model_mapping:
         return kinds
