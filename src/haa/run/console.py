@@ -45,7 +45,8 @@ def announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedMod
     for note in data.dataset("train").notes:
         console.print(f"    {note}")
     if module.backbone_weights is not None:
-        console.print(f"    backbone: {class_name(cfg.backbone)}, weights {plain(module.backbone_weights)}")
+        part = "backbone" if cfg.get("backbone") else "model"
+        console.print(f"    {part}: {class_name(cfg[part])}, weights {plain(module.backbone_weights)}")
     if module.oracle:
         console.print(f"    {ORACLE}")
     if isinstance(data.condition, Predicted):

@@ -135,7 +135,7 @@ def backbone_weights(model: nn.Module) -> str | None:
     """Return in words what the weights of a model's backbone are: random or trained on what, and if they are fixed.
 
     Returns:
-        None where the model has no `Backbone`.
+        None where the model has no backbone.
 
     Example:
         >>> from haa.models.backbone import Tiny
@@ -143,10 +143,12 @@ def backbone_weights(model: nn.Module) -> str | None:
         >>> backbone_weights(AttentionPooling(Tiny(frozen=True), class_vocab=2))
         'random, frozen'
     """
-    backbone = getattr(model, "backbone", None)
-    if not isinstance(backbone, Backbone):
+    # a model of the Hugging Face hub's is its own backbone
+    whole = getattr(model, "backbone", model)
+    if not hasattr(whole, "trained"):
         return None
-    return ("random" if backbone.trained is None else f"trained {backbone.trained}") + ", frozen" * backbone.frozen
+    fixed = ", with adapters" if getattr(whole, "adapts", False) else ", frozen" * whole.frozen
+    return ("random" if whole.trained is None else f"trained {whole.trained}") + fixed
 
 
 def resized(x: Float[Tensor, "b c i j"], grid: Size, extent: Extent = WHOLE) -> Float[Tensor, "b c h w"]:

@@ -129,7 +129,8 @@ class Adapted(nn.Module):
         sha = digest(self.body, base)
         names = {id(tensor): key for key, tensor in _tensors(self.body).items() if key in base}
         if lora.rank:
-            lora.inject(self.body, untrained)
+            with torch.device("cpu"):
+                lora.inject(self.body, untrained)
             for key, parameter in self.body.named_parameters():
                 if key in untrained or "lora_" in key:
                     parameter.requires_grad_(True)

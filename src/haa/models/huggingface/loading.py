@@ -82,12 +82,13 @@ def build(
         InputError: If the weights cannot be had, are no safetensors, or are not finite.
     """
     make = getattr(kind, "from_config", None) or kind._from_config
-    if not pretrained or on_meta() or (keeps and not are_read()):
+    if not pretrained or (keeps and (on_meta() or not are_read())):
         model = make(config)
         return model.train(), [key for key, _ in model.named_parameters()]
-    model, told = _read(
-        kind.from_pretrained, name, config=config, use_safetensors=True, output_loading_info=True, **options
-    )
+    with torch.device("cpu"):  # what no checkpoint holds is read, also where a model is built without memory at first
+        model, told = _read(
+            kind.from_pretrained, name, config=config, use_safetensors=True, output_loading_info=True, **options
+        )
     new = [*told["missing_keys"], *(key if isinstance(key, str) else key[0] for key in told["mismatched_keys"])]
     if (bad := not_finite(model.state_dict())) is not None:
         raise InputError(f"model.name={name}: {bad} is not finite (NaN or infinite): give other weights")
@@ -107,14 +108,12 @@ def digest(model: nn.Module, names: list[str]) -> Tensor:
         >>> digest(nn.Linear(1, 1, bias=False).requires_grad_(False), ["weight"]).shape
         torch.Size([32])
     """
-    if on_meta():
-        return torch.zeros(32, dtype=torch.uint8)
     found = hashlib.sha256()
     tensors = dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
     for name in sorted(names):
         tensor = tensors[name].detach().cpu().contiguous()
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(memoryview(tensor.flatten().view(torch.uint8).numpy()))
+        found.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
     return torch.frombuffer(bytearray(found.digest()), dtype=torch.uint8)
 
 
