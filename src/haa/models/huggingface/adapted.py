@@ -126,15 +126,15 @@ class Adapted(nn.Module):
             parameter.requires_grad_(key in untrained)
         base = [key for key, _ in self.body.named_parameters(remove_duplicate=False) if key not in untrained]
         base += [key for key in self.body.state_dict() if key not in base and key not in untrained]
-        sha = digest(self.body, base)
-        names = {id(tensor): key for key, tensor in _tensors(self.body).items() if key in base}
+        sha = digest(self.body, [key for key in base if key in _tensors(self.body)])
         if lora.rank:
             with torch.device("cpu"):
                 lora.inject(self.body, untrained)
             for key, parameter in self.body.named_parameters():
                 if key in untrained or "lora_" in key:
                     parameter.requires_grad_(True)
-        self.fixed = {key for key, tensor in _tensors(self.body).items() if id(tensor) in names}
+        learned = {key for key, p in self.body.named_parameters(remove_duplicate=False) if p.requires_grad}
+        self.fixed = {key for key in self.body.state_dict() if key not in learned}
         self.register_buffer("base_sha256", sha)
         self.register_state_dict_post_hook(_leave_out)
         self.register_load_state_dict_pre_hook(_put_in)
@@ -150,8 +150,10 @@ class Adapted(nn.Module):
 
     def train(self, mode: bool = True) -> Adapted:
         super().train(mode)
-        if self.frozen and not self.adapts:  # no dropout, and no statistics of batches, in what is fixed
-            self.body.eval()
+        for part in self.body.modules() if self.frozen else ():
+            # no dropout in what is fixed, unless adapters learn beside it, and no statistics of batches in any case
+            if not self.adapts or isinstance(part, nn.modules.batchnorm._NormBase):
+                part.training = False
         return self
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,6 +95,21 @@ def build(
         raise InputError(f"model.name={name}: {bad} is not finite (NaN or infinite): give other weights")
     tied = _tied(model)
     return model.train(), [key for key in new if key not in tied]
+
+
+def quantization(kind: str | None) -> dict[str, Any]:
+    """Return the arguments by which weights are read in fewer bits; none for None.
+
+    Raises:
+        InputError: If there is no such kind, or bitsandbytes is not installed.
+    """
+    if kind is None:
+        return {}
+    if kind not in ("8bit", "4bit"):
+        raise InputError(f"model.quantize={kind}: give 8bit, 4bit or null")
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise InputError(f"model.quantize={kind} needs bitsandbytes: run `pip install bitsandbytes`")
+    return {"quantization_config": library().BitsAndBytesConfig(**{f"load_in_{kind}": True})}
 
 
 def on_meta() -> bool:

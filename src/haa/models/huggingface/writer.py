@@ -15,7 +15,7 @@ from haa.attention import CrossAttention
 from haa.errors import InputError
 from haa.models.huggingface.adapted import Adapted, Lora
 from haa.models.huggingface.inputs import IGNORED, Inputs
-from haa.models.huggingface.loading import build, library, quiet, read_config
+from haa.models.huggingface.loading import build, library, quantization, quiet, read_config
 
 
 @dataclass
@@ -56,6 +56,7 @@ class Writer(Adapted):
         frozen: Fix all weights; of use with ``lora`` alone.
         lora: Adapters; the rest is fixed.
         gradient_checkpointing: Compute activations again in the backward pass, for less memory.
+        quantize: ``8bit`` or ``4bit``: the fixed weights in fewer bits, by bitsandbytes.
         answer_vocab: Number of answers in the training split, which an open vocabulary does not need.
 
     Raises:
@@ -69,13 +70,17 @@ class Writer(Adapted):
         frozen: bool = False,
         lora: Lora | None = None,
         gradient_checkpointing: bool = False,
+        quantize: str | None = None,
         answer_vocab: int | None = None,
     ) -> None:
         super().__init__()
         self.name = name
         config, lora = read_config(name), lora or Lora()
         kind = _kind(name, config)
-        self.body, new = build(name, kind, config, pretrained, not (frozen or lora.rank))
+        fixed = bool(frozen or lora.rank)
+        if quantize and not fixed:
+            raise InputError(f"model.quantize={quantize}: such weights are not trained, give lora.rank=8, say")
+        self.body, new = build(name, kind, config, pretrained, not fixed, **quantization(quantize))
         self.trained = f"as {name} holds them" if pretrained else None
         self.choose(new, pretrained, frozen, lora)
         self.inputs = Inputs(name, self.body)
