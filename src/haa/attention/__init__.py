@@ -14,6 +14,7 @@ from haa.attention.rollout import Rollout
 from haa.attention.self_attention import SelfAttention
 from haa.attention.source import AttentionSource, Source
 from haa.attention.target import top_class
+from haa.attention.token_attention import TokenAttention
 
 __all__ = [
     "AttentionSource",
@@ -25,6 +26,7 @@ __all__ = [
     "Rollout",
     "SelfAttention",
     "Source",
+    "TokenAttention",
     "measure",
     "top_class",
 ]

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from haa.attention.grid import Grid
 from haa.attention.layers import find_layers
-from haa.attention.softmax import AttentionMode, Call
+from haa.attention.softmax import AttentionMode, Call, Rows
 from haa.attention.source import Source, unseen
 from haa.errors import InputError
 
@@ -42,6 +42,7 @@ class AttentionWeights(Source):
         super().__init__(Grid(grid, prefix))
         self.layers, self.heads = layers, None if heads is None else list(heads)
         self._modules: dict[str, nn.Module] = {}
+        self._packed: frozenset[str] = frozenset()
 
     def default_layers(self, model: nn.Module) -> dict[str, nn.Module]:
         """Return the layers to read where none is named, by name."""
@@ -52,7 +53,7 @@ class AttentionWeights(Source):
         handles = []
         for name, module in self._modules.items():
             enter, leave = self._around(name)
-            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
             handles.append(module.register_forward_hook(leave, always_call=True, prepend=True))
         return handles
 
@@ -64,13 +65,13 @@ class AttentionWeights(Source):
         }
         return {layer: self.grid.tokens(values.clamp_min(1e-30).log(), layer) for layer, values in shares.items()}
 
-    def weights(self, layer: str, call: Call, rows: slice = ALL) -> Float[Tensor, "b rows k"]:
+    def weights(self, layer: str, call: Call, rows: Rows = ALL) -> Float[Tensor, "b rows k"]:
         """Return the attention weights of a layer's queries, averaged over the chosen heads.
 
         Args:
             layer: Name of the layer.
             call: Attention that the layer computed.
-            rows: Queries to return.
+            rows: Queries to return; see `haa.attention.softmax.Rows`.
 
         Raises:
             InputError: If batch and heads cannot be told apart, the weights are not one set for each image, or a head
@@ -78,9 +79,9 @@ class AttentionWeights(Source):
         """
         return self._by_head(layer, call, rows).mean(1)
 
-    def _by_head(self, layer: str, call: Call, rows: slice) -> Float[Tensor, "b heads rows k"]:
+    def _by_head(self, layer: str, call: Call, rows: Rows) -> Float[Tensor, "b heads rows k"]:
         weights = call.weights(rows)
-        batch = self.grid.batch_of(layer) or (self._image[0] if self._image is not None else None)
+        batch = self.batch_of(layer)
         if call.folded:
             if batch is None or len(weights) % batch:
                 raise InputError(f"layer {layer} folds batch and heads: haa cannot tell them apart without the image")
@@ -93,22 +94,45 @@ class AttentionWeights(Source):
         self._check_heads(layer, weights.shape[1])
         return weights if self.heads is None else weights[:, self.heads]
 
-    def calls(self, layer: str) -> list[Call]:
+    def batch_of(self, layer: str) -> int | None:
+        """Return how many samples a layer saw in the last forward pass; None where it is not known."""
+        return self.grid.batch_of(layer) or (self._image[0] if self._image is not None else None)
+
+    def keep(self, layer: str, calls: list[Call]) -> list[Any]:
+        """Return what to keep of the attentions that a layer has computed, while the model goes on."""
+        return calls
+
+    def calls(self, layer: str) -> list[Any]:
         """Return the attentions that a layer computed in the last forward pass, at least one.
 
         Raises:
             InputError: If the layer did not run, or computed no attention that can be read.
         """
         calls = self._taken.get(layer)
+        if layer in self._packed:
+            raise InputError(
+                f"layer {layer} ({type(self._modules[layer]).__name__}) packs the patches of all images into one "
+                "sequence, in the order in which they are merged or in windows (cu_seqlens): they lie on no grid here; "
+                "TokenAttention reads them where the language model looks"
+            )
         if calls is None:
             raise unseen(self, f"layer {layer}")
         if not calls:
-            kind = type(self._modules[layer]).__name__
-            raise InputError(
-                f"layer {layer} ({kind}) ran, but computed no attention that can be read: it "
-                "holds none, has a kernel of its own, or changes the softmax before it weighs the values"
-            )
+            raise self.unreadable(layer)
         return calls
+
+    def unreadable(self, layer: str) -> InputError:
+        """Return the error to raise where a layer leaves no attention to read."""
+        kind, kernel = type(self._modules[layer]).__name__, kernel_of(self._modules[layer])
+        if kernel not in ("sdpa", "eager", ""):
+            return InputError(
+                f"layer {layer} ({kind}) attends with {kernel}, which leaves no attention that can be read: load the "
+                "model with attn_implementation='sdpa'"
+            )
+        return InputError(
+            f"layer {layer} ({kind}) ran, but computed no attention that can be read: it "
+            "holds none, has a kernel of its own, or changes the softmax before it weighs the values"
+        )
 
     def only_call(self, layer: str) -> Call:
         """Return the only attention that a layer computed in the last forward pass.
@@ -136,8 +160,10 @@ class AttentionWeights(Source):
         """Return the hooks that start and stop recording the attention of a layer, before and after it runs."""
         active: list[AttentionMode] = []
 
-        def enter(module: nn.Module, args: object) -> None:
+        def enter(module: nn.Module, args: object, kwargs: dict[str, Any]) -> None:
             if self.watching:
+                if kwargs.get("cu_seqlens") is not None:
+                    self._packed |= {layer}
                 active.append(AttentionMode())
                 active[-1].__enter__()
 
@@ -148,6 +174,13 @@ class AttentionWeights(Source):
             mode.__exit__(None, None, None)
             # where a part of the model is called by itself, every call counts as a forward pass
             starts_a_pass = self._depth == 0 and not self._recording
-            self._taken = {**self._taken, layer: ([] if starts_a_pass else self._taken.get(layer, [])) + mode.calls}
+            before = [] if starts_a_pass else self._taken.get(layer, [])
+            self._taken = {**self._taken, layer: before + self.keep(layer, mode.calls)}
 
         return enter, leave
+
+
+def kernel_of(layer: nn.Module) -> str:
+    """Return the name of the attention that a layer's config asks for; an empty text where it has none."""
+    name = getattr(getattr(layer, "config", None), "_attn_implementation", None)
+    return name if isinstance(name, str) else ""

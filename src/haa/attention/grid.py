@@ -68,7 +68,7 @@ class Grid:
             InputError: If the number of tokens is not what the grid and the prefix add up to.
         """
         size, prefix = self.size(layer), self.prefix_of(x.shape[-1], layer)
-        self._refuse_misplaced(layer)
+        self.refuse_misplaced(layer)
         return x[..., prefix : prefix + size[0] * size[1]].unflatten(-1, size)
 
     def features(self, x: Tensor, layer: str, image: Sequence[int] | None = None) -> Float[Tensor, "b c i j"]:
@@ -89,7 +89,7 @@ class Grid:
             raise InputError(
                 f"layer {layer} gives {tuple(x.shape)}: give a layer of feature maps (b, c, i, j) or tokens (b, n, c)"
             )
-        self._refuse_misplaced(layer)
+        self.refuse_misplaced(layer)
         if image is None or _alike(x.shape[2:], image):
             return x
         if _alike(x.shape[1:3], image):
@@ -159,7 +159,12 @@ class Grid:
                 return 0, False
             name = name.rpartition(".")[0]
 
-    def _refuse_misplaced(self, layer: str) -> None:
+    def refuse_misplaced(self, layer: str) -> None:
+        """Refuse a layer whose cells lie elsewhere than the picture's.
+
+        Raises:
+            InputError: If they do (`haa.attention.placing`).
+        """
         if layer in self.refusals:
             raise InputError(self.refusals[layer])
 

@@ -14,7 +14,10 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
-Weights = Callable[[slice], Tensor]
+Rows = slice | Tensor
+"""Queries to read: a slice that all samples share, or the numbers ``(b, r)`` of each sample's own."""
+
+Weights = Callable[[Rows], Tensor]
 """Function from queries to their weights: ``(b, heads, queries, keys)``, or with batch and heads in one dimension."""
 
 SOFTMAX = {F.softmax, torch.softmax, Tensor.softmax}
@@ -32,10 +35,12 @@ class Call:
     Attributes:
         weights: Function that gives the weights of some queries.
         folded: Whether batch and heads share the first dimension.
+        queries: Number of queries.
     """
 
     weights: Weights
     folded: bool
+    queries: int
 
 
 class AttentionMode(TorchFunctionMode):
@@ -56,9 +61,11 @@ class AttentionMode(TorchFunctionMode):
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
         if func is F.scaled_dot_product_attention:
-            self.calls.append(Call(_fused(*args, **kwargs), folded=False))
+            query = args[0] if args else kwargs["query"]
+            self.calls.append(Call(_fused(*args, **kwargs), folded=False, queries=query.shape[-2]))
         elif func is F.multi_head_attention_forward:
-            self.calls.append(Call(_multi_head(args, kwargs), folded=False))
+            query = args[0] if args else kwargs["query"]
+            self.calls.append(Call(_multi_head(args, kwargs), folded=False, queries=query.shape[0]))
         elif func in SOFTMAX:
             self._seen[id(output)] = (output, output)
         elif func in SAME and id(args[0]) in self._seen:
@@ -91,7 +98,7 @@ def attention_weights(
     mask: Tensor | None = None,
     is_causal: bool = False,
     scale: float | None = None,
-    rows: slice = slice(None),
+    rows: Rows = slice(None),
 ) -> Float[Tensor, "*b rows k"]:
     r"""Return the weights that `torch.nn.functional.scaled_dot_product_attention` gives the values, without dropout.
 
@@ -103,7 +110,8 @@ def attention_weights(
         mask: Mask M: True where a key may be looked at, or a number to add to the score.
         is_causal: Whether queries see only keys up to their own position.
         scale: Scale s; None is ``d ** -0.5``.
-        rows: Queries whose weights are returned.
+        rows: Queries whose weights are returned: a slice, or for each sample the numbers ``(b, rows)`` of its own, with
+            queries ``(b, heads, q, d)``. Nothing larger than these rows times the keys is computed.
 
     Returns:
         Weights in float32 at least, whatever the autocast. A query that may look at nothing gives zeros.
@@ -117,18 +125,52 @@ def attention_weights(
     """
     with torch.autocast(query.device.type, enabled=False):
         dtype = torch.promote_types(query.dtype, torch.float32)
-        queries, keys = query[..., rows, :].to(dtype), key.to(dtype)
-        if queries.ndim > 3 and queries.shape[-3] != keys.shape[-3]:
-            keys = keys.repeat_interleave(queries.shape[-3] // keys.shape[-3], -3)
-        scores = queries @ keys.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+        queries, keys = rows_of(query, rows).to(dtype), key.to(dtype)
+        scores = _products(queries, keys) * (query.shape[-1] ** -0.5 if scale is None else scale)
         if is_causal:
-            mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=query.device).tril()
+            places = torch.arange(query.shape[-2])[rows] if isinstance(rows, slice) else rows[:, None]
+            mask = torch.arange(key.shape[-2], device=query.device) <= places[..., None].to(query.device)
+        elif mask is not None and mask.ndim > 1 and mask.shape[-2] > 1:
+            mask = rows_of(mask, rows)
         if mask is None:
             return scores.softmax(-1)
-        mask = mask[..., rows, :] if mask.ndim > 1 and mask.shape[-2] > 1 else mask
         scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask.to(dtype)
         blind = (scores == -torch.inf).all(-1, keepdim=True)
         return scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
+
+
+def rows_of(x: Float[Tensor, "*b q d"], rows: Rows) -> Float[Tensor, "*b rows d"]:
+    """Return some rows of queries, of weights, or of a mask that samples or heads may share.
+
+    Example:
+        >>> x = torch.arange(6.0).view(2, 1, 3, 1)
+        >>> rows_of(x, torch.tensor([[0, 2], [1, 1]])).flatten(1)
+        tensor([[0., 2.],
+                [4., 4.]])
+    """
+    if isinstance(rows, slice):
+        return x[..., rows, :]
+    x = x[(None,) * (4 - x.ndim)].expand(len(rows), -1, -1, -1)
+    return x.gather(-2, rows[:, None, :, None].to(x.device).expand(-1, x.shape[1], -1, x.shape[-1]))
+
+
+def heads_apart(call: Call) -> Call:
+    """Return the attention of one token with its heads apart, where those that share keys were given as queries."""
+
+    def weights(rows: Rows) -> Tensor:
+        of_heads = call.weights(slice(None)).flatten(1, 2)[:, :, None]
+        return of_heads if isinstance(rows, slice) else of_heads[:, :, : rows.shape[1]]
+
+    return Call(weights, folded=False, queries=1)
+
+
+def _products(queries: Float[Tensor, "*b q d"], keys: Float[Tensor, "*b k d"]) -> Float[Tensor, "*b q k"]:
+    """Return the product of each query with each key; heads of queries that share a head of keys stand side by side."""
+    if queries.ndim < 4 or queries.shape[-3] == keys.shape[-3]:
+        return queries @ keys.mT
+    sharing = queries.shape[-3] // keys.shape[-3]
+    beside = queries.unflatten(-3, (keys.shape[-3], sharing)).flatten(-3, -2)
+    return (beside @ keys.mT).unflatten(-2, (sharing, queries.shape[-2])).flatten(-4, -3)
 
 
 def _fused(
@@ -149,12 +191,19 @@ def _multi_head(args: Any, kwargs: Any) -> Weights:
     bound.arguments |= {"need_weights": True, "average_attn_weights": False, "training": False}
     bound.arguments |= {"is_causal": False} if bound.arguments.get("attn_mask") is None else {}
 
-    def weights(rows: slice) -> Tensor:
+    def weights(rows: Rows) -> Tensor:
         per_head: Tensor = F.multi_head_attention_forward(*bound.args, **bound.kwargs)[1]  # type: ignore[assignment]
-        return (per_head if per_head.ndim == 4 else per_head[None])[..., rows, :]
+        return rows_of(per_head if per_head.ndim == 4 else per_head[None], rows)
 
     return weights
 
 
 def _unfused(probabilities: Tensor) -> Call:
-    return Call(lambda rows: probabilities[..., rows, :], folded=probabilities.ndim == 3)
+    folded = probabilities.ndim == 3
+
+    def weights(rows: Rows) -> Tensor:
+        if folded and not isinstance(rows, slice):
+            return rows_of(probabilities.unflatten(0, (len(rows), -1)), rows).flatten(0, 1)
+        return rows_of(probabilities, rows)
+
+    return Call(weights, folded, queries=probabilities.shape[-2])

@@ -139,6 +139,22 @@ def mean_of_cells(values: Float[Tensor, "b h w"], grid: Size, extent: Extent = W
     return (down @ values @ across.mT) * (rows * columns / (height * width))
 
 
+def shares_of_cells(maps: Float[Tensor, "*b h w"], grid: Size) -> Float[Tensor, "*b i j"]:
+    """Return what the cells of another grid hold of a map, by area: the sum over the map stays.
+
+    Both grids are stretched over the same picture.
+
+    Example:
+        >>> shares_of_cells(torch.tensor([[[2.0, 4.0, 6.0]]]), (1, 2))
+        tensor([[[4., 8.]]])
+    """
+    if maps.shape[-2:] == grid:
+        return maps
+    down = _within(maps.shape[-2], edges(grid[0], 0.0, 1.0, maps))
+    across = _within(maps.shape[-1], edges(grid[1], 0.0, 1.0, maps))
+    return down @ maps @ across.mT
+
+
 def _between(cells: int, length: int, low: float, high: float, like: Tensor) -> Float[Tensor, "length cells"]:
     """Return the weights of cells at the centres of pixels."""
     shares = (torch.arange(length, dtype=like.dtype, device=like.device) + 0.5) / length

@@ -1,0 +1,180 @@
+"""Small vision-language models with random weights, and what they are called with, for `TokenAttention`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+IMAGE, PAD, BEGIN, END = 90, 0, 1, 2
+"""Tokens of all of these models."""
+TEXT: dict[str, Any] = {
+    **{"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4},
+    **{"num_key_value_heads": 2, "vocab_size": 100, "max_position_embeddings": 512},
+    **{"pad_token_id": PAD, "bos_token_id": BEGIN, "eos_token_id": END},
+}
+VISION: dict[str, Any] = {
+    **{"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2},
+}
+
+
+@dataclass
+class TokenFamily:
+    """A vision-language model to try.
+
+    Args:
+        name: Its name in docs/support.md.
+        build: Model for a name of an attention: ``"sdpa"`` or ``"eager"``.
+        images: Tokens of each sample's image, with what stands about it.
+        inputs: What the model is called with besides tokens.
+        grids: Rows and columns of each sample's map.
+    """
+
+    name: str
+    build: Callable[[str], nn.Module]
+    images: list[list[int]]
+    inputs: dict[str, Tensor]
+    grids: list[tuple[int, int]]
+
+
+def families() -> list[TokenFamily]:
+    import transformers as hf
+
+    def pixels(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+    def build(kind: str, config: Any) -> Callable[[str], nn.Module]:
+        def made(attention: str) -> nn.Module:
+            torch.manual_seed(0)
+            model = getattr(hf, kind)._from_config(copy.deepcopy(config), attn_implementation=attention)
+            return lively(model.eval())
+
+        return made
+
+    clip = hf.CLIPVisionConfig(**VISION, image_size=24, patch_size=6)
+    llava = hf.LlavaConfig(
+        vision_config=clip, text_config=hf.LlamaConfig(**TEXT), image_token_index=IMAGE, vision_feature_layer=-1
+    )
+    siglip = hf.SiglipVisionConfig(**VISION, image_size=24, patch_size=6, vision_use_head=False)
+    gemma = hf.GemmaConfig(**TEXT, head_dim=8)
+    paligemma = hf.PaliGemmaConfig(
+        vision_config=siglip, text_config=gemma, image_token_index=IMAGE, projection_dim=32, hidden_size=32
+    )
+    rope = {"rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}}
+    marks = {"image_token_id": IMAGE, "video_token_id": 91, "vision_start_token_id": 92, "vision_end_token_id": 93}
+    qwen2 = hf.Qwen2VLConfig(
+        vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2, "patch_size": 4},
+        text_config={**TEXT, **rope},
+        **marks,
+    )
+    qwen25 = hf.Qwen2_5_VLConfig(
+        vision_config={
+            **{"depth": 2, "hidden_size": 32, "out_hidden_size": 32, "num_heads": 2, "intermediate_size": 48},
+            **{"patch_size": 4, "window_size": 16, "fullatt_block_indexes": [1]},
+        },
+        text_config={**TEXT, **rope},
+        **marks,
+    )
+    dynamic = {
+        "image_grid_thw": torch.tensor([[1, 4, 6], [1, 8, 4]]),
+        "pixel_values": pixels(4 * 6 + 8 * 4, 3 * 2 * 4 * 4) - 0.5,
+    }
+    in_place = [[92, *[IMAGE] * 6, 93], [92, *[IMAGE] * 8, 93]]
+    small = {**VISION, "image_size": 24, "patch_size": 4}
+    text = hf.LlamaConfig(**TEXT)
+    idefics3 = hf.Idefics3Config(vision_config=small, text_config=text, image_token_id=IMAGE, scale_factor=2)
+    smolvlm = hf.SmolVLMConfig(vision_config=small, text_config=text, image_token_id=IMAGE, scale_factor=3)
+
+    def tiled(rows: int, columns: int, length: int) -> list[int]:
+        """A picture in tiles, and as a whole: 80 is the mark, 81 ends a row, 82 the tiles, 70 names the whole."""
+        ids = []
+        for row in range(rows):
+            for column in range(columns):
+                ids += [80, 10 + 6 * row + column, *[IMAGE] * length]
+            ids += [81] if row < rows - 1 else [82]
+        return [*ids, 80, 70, *[IMAGE] * length, 80]
+
+    tiles = pixels(2, 7, 3, 24, 24)
+    tiles[1, 3:] = 0.0  # what a processor fills up with: the second picture has two tiles and the whole
+    return [
+        TokenFamily(
+            "LLaVA (CLIP, Llama)",
+            build("LlavaForConditionalGeneration", llava),
+            [[IMAGE] * 16] * 2,
+            {"pixel_values": pixels(2, 3, 24, 24)},
+            [(4, 4)] * 2,
+        ),
+        TokenFamily(
+            "PaliGemma",
+            build("PaliGemmaForConditionalGeneration", paligemma),
+            [[IMAGE] * 16] * 2,
+            {"pixel_values": pixels(2, 3, 24, 24)},
+            [(4, 4)] * 2,
+        ),
+        TokenFamily("Qwen2-VL", build("Qwen2VLForConditionalGeneration", qwen2), in_place, dynamic, [(2, 3), (4, 2)]),
+        TokenFamily(
+            "Qwen2.5-VL", build("Qwen2_5_VLForConditionalGeneration", qwen25), in_place, dynamic, [(2, 3), (4, 2)]
+        ),
+        TokenFamily(
+            "Idefics3, in tiles",
+            build("Idefics3ForConditionalGeneration", idefics3),
+            [tiled(2, 3, 9), tiled(2, 1, 9)],
+            {"pixel_values": tiles},
+            [(6, 9), (6, 3)],
+        ),
+        TokenFamily(
+            "SmolVLM, in tiles",
+            build("SmolVLMForConditionalGeneration", smolvlm),
+            [tiled(2, 3, 4), tiled(2, 1, 4)],
+            {"pixel_values": tiles},
+            [(4, 6), (4, 2)],
+        ),
+    ]
+
+
+def lively(model: nn.Module) -> nn.Module:
+    """The model with noise on its weights: as libraries initialise them, attention is all but uniform."""
+    for parameter in model.parameters():
+        if parameter.ndim < 4:
+            size = parameter.shape[-1] ** -0.5 if parameter.ndim == 2 else 0.1
+            parameter.data += size * torch.randn_like(parameter)
+    return model
+
+
+def prompts(family: TokenFamily, side: str = "left", answered: bool = True) -> dict[str, Tensor]:
+    """What a model is called with: the image, a question and, with its labels, an answer; padded on one side."""
+    questions, answers = [[20, 21, 22], [23, 24, 25, 26, 27]], [[30, 31], [32, 33, 34, END]]
+    ids, labels = [], []
+    for image, question, answer in zip(family.images, questions, answers, strict=True):
+        prompt = [*image, BEGIN, *question] if family.name == "PaliGemma" else [BEGIN, 19, *image, *question]
+        ids.append(torch.tensor(prompt + answer * answered))
+        labels.append(torch.tensor([-100] * len(prompt) + answer * answered))
+    mask = [torch.ones_like(of_sample) for of_sample in ids]
+
+    def padded(samples: list[Tensor], value: int) -> Tensor:
+        return nn.utils.rnn.pad_sequence(samples, batch_first=True, padding_value=value, padding_side=side)
+
+    inputs = {**family.inputs, "input_ids": padded(ids, PAD), "attention_mask": padded(mask, 0)}
+    if answered:
+        inputs["labels"] = padded(labels, -100)
+    if "image_grid_thw" in inputs:
+        inputs["mm_token_type_ids"] = (inputs["input_ids"] == IMAGE).int()
+    if family.name == "PaliGemma":
+        # 0 is the prefix, whose tokens see each other, 1 the answer
+        inputs["token_type_ids"] = padded(labels, 0).ge(1).long() * mask_of(inputs)
+    return inputs
+
+
+def mask_of(inputs: dict[str, Tensor]) -> Tensor:
+    return inputs["attention_mask"]
+
+
+def unfused(model: nn.Module, family: TokenFamily, inputs: dict[str, Tensor]) -> list[Tensor]:
+    """The attention (b, heads, n, n) of a model's language layers, by the model itself."""
+    eager = family.build("eager")
+    eager.load_state_dict(model.state_dict())
+    return list(eager(**inputs, output_attentions=True).attentions)
