@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,15 +24,18 @@ class Inputs:
     Args:
         name: Where the processor is read: a name of the hub's, or a folder.
         model: The model.
+        tiles: Whether a picture is also seen in tiles, where the model does so.
 
     Attributes:
         separate: Whether the text is a sequence of its own, not one that goes on behind the prompt.
         asked: Whether the model reads a prompt at all.
+        keeps_logits: Whether the model can leave out the logits of tokens that are not asked for.
         pad: Token of padding.
         end: Token that ends a text.
     """
 
-    def __init__(self, name: str, model: Any) -> None:
+    def __init__(self, name: str, model: Any, tiles: bool = False) -> None:
+        self.tiles = tiles
         processor = read_processor(name)
         if not hasattr(processor, "image_processor"):  # a tokenizer, beside which an image processor lies
             self.tokenizer, self.processor = processor, None
@@ -42,6 +46,7 @@ class Inputs:
         config = model.config
         text = config.decoder if hasattr(config, "decoder") else config.get_text_config(decoder=True)
         generation = getattr(model, "generation_config", None)
+        self.keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
         self.image_token = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None)
         self.text_decoder = hasattr(model, "text_decoder")
         self.answers = hasattr(model, "text_encoder") and self.text_decoder
@@ -92,18 +97,24 @@ class Inputs:
         seen = given["attention_mask"].bool()
         asked = [ids[mask] for ids, mask in zip(given["input_ids"], seen, strict=True)]
         whole = [torch.cat([ids, text]) for ids, text in zip(asked, wanted, strict=True)]
-        targets = _padded(
-            [torch.cat([torch.full_like(ids, IGNORED), text])[1:] for ids, text in zip(asked, wanted, strict=True)],
-            IGNORED,
-        )
-        out = {**given, "input_ids": _padded([ids[:-1] for ids in whole], self.pad)}
-        out["attention_mask"] = _padded([torch.ones_like(ids[:-1]) for ids in whole], 0)
+        labels = [torch.cat([torch.full_like(ids, IGNORED), text]) for ids, text in zip(asked, wanted, strict=True)]
+        targets = _padded([row[1:] for row in labels], IGNORED)
+        # where the image has tokens, the words that look at it are found by labels, which are as long as the text
+        end = None if self.image_token is not None else -1
+        out = {**given, "input_ids": _padded([ids[:end] for ids in whole], self.pad)}
+        out["attention_mask"] = _padded([torch.ones_like(ids[:end]) for ids in whole], 0)
+        if end is None:
+            out["labels"] = _padded(labels, IGNORED)
+        if end is None and self.keeps_logits:  # of the words alone
+            first = min(map(len, asked)) - 1
+            out["logits_to_keep"] = out["input_ids"].shape[1] - first
+            targets = targets[:, first:]
         for key in ("token_type_ids", "mm_token_type_ids"):
             if key in given:
                 kinds = [row[mask] for row, mask in zip(given[key], seen, strict=True)]
                 own = self._kind_of_text(given, key)
                 longer = [
-                    torch.cat([row, torch.full_like(text, own)])[:-1] for row, text in zip(kinds, wanted, strict=True)
+                    torch.cat([row, torch.full_like(text, own)])[:end] for row, text in zip(kinds, wanted, strict=True)
                 ]
                 out[key] = _padded(longer, 0)
         return out, targets
@@ -128,7 +139,8 @@ class Inputs:
     def logits(self, model: Any, arguments: dict[str, Any]) -> Float[Tensor, "b t v"]:
         """Return the logits of a pass, also of a model that hands out the loss alone."""
         if not self.answers:
-            return model(**arguments).logits
+            found: Tensor = model(**arguments).logits
+            return found[:, :-1] if "labels" in arguments else found
         seen: list[Tensor] = []
         hook = model.text_decoder.register_forward_hook(lambda module, args, output: seen.append(output.logits))
         try:
@@ -188,6 +200,9 @@ class Inputs:
         crop = getattr(self.image_processor, "crop_size", None)
         if getattr(self.image_processor, "do_center_crop", False) and crop:
             options |= {"do_center_crop": False, "size": {"height": crop["height"], "width": crop["width"]}}
+        if not self.tiles:
+            splits = ("do_image_splitting", "crop_to_patches")
+            options |= {key: False for key in splits if hasattr(self.image_processor, key)}
         return options
 
     @staticmethod

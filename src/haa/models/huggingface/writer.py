@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from haa.attention import CrossAttention
+from haa.attention import CrossAttention, TokenAttention
 from haa.errors import InputError
+from haa.geometry.extent import WHOLE
+from haa.geometry.receptive_field import looks_at
 from haa.models.huggingface.adapted import Adapted, Lora
 from haa.models.huggingface.inputs import IGNORED, Inputs
 from haa.models.huggingface.loading import build, library, quantization, quiet, read_config
@@ -57,6 +59,7 @@ class Writer(Adapted):
         lora: Adapters; the rest is fixed.
         gradient_checkpointing: Compute activations again in the backward pass, for less memory.
         quantize: ``8bit`` or ``4bit``: the fixed weights in fewer bits, by bitsandbytes.
+        tiles: Whether a picture is also seen in tiles, where the model does so (SmolVLM, InternVL), for small print.
         answer_vocab: Number of answers in the training split, which an open vocabulary does not need.
 
     Raises:
@@ -71,6 +74,7 @@ class Writer(Adapted):
         lora: Lora | None = None,
         gradient_checkpointing: bool = False,
         quantize: str | None = None,
+        tiles: bool = False,
         answer_vocab: int | None = None,
     ) -> None:
         super().__init__()
@@ -83,8 +87,9 @@ class Writer(Adapted):
         self.body, new = build(name, kind, config, pretrained, not fixed, **quantization(quantize))
         self.trained = f"as {name} holds them" if pretrained else None
         self.choose(new, pretrained, frozen, lora)
-        self.inputs = Inputs(name, self.body)
+        self.inputs = Inputs(name, self.body, tiles)
         self.source = self._own_source()
+        self.body.loss_function = _no_loss  # labels are given to say which words answer
         if gradient_checkpointing:
             self.checkpoint_activations()
 
@@ -107,15 +112,22 @@ class Writer(Adapted):
         """What a picture's description is asked for with; empty where the model describes it without."""
         return "Describe the picture in one sentence." if self.inputs.image_token is not None else ""
 
-    def looking(self, written: Written) -> Bool[Tensor, "b t"]:
-        """Return which queries of the attention to the image count: those that predict the text, or the question's."""
+    def looking(self, written: Written) -> Bool[Tensor, "b t"] | None:
+        """Return which queries of the attention to the image count: those that predict the text, or the question's.
+
+        None where the source knows it from the labels.
+        """
+        if self.inputs.image_token is not None:
+            return None
         return self._question if self.inputs.answers else written.words
 
-    def look(self, words: Bool[Tensor, "b t"]) -> Float[Tensor, "b i j"] | None:
+    def look(self, words: Bool[Tensor, "b t"] | None) -> Float[Tensor, "b i j"] | None:
         """Return where the last pass looked, for the queries that count; None where the model has no map of its own."""
         if self.source is None:
             return None
         try:
+            if isinstance(self.source, TokenAttention):  # it has put tiles and parts together on the whole picture
+                return looks_at(self.source.read(), WHOLE)
             return self.source.read(words)
         except InputError as error:
             warnings.warn(f"{type(self.body).__name__} has no map of its own: {error}", stacklevel=2)
@@ -123,12 +135,12 @@ class Writer(Adapted):
             self.source = None
             return None
 
-    def _own_source(self) -> CrossAttention | None:
+    def _own_source(self) -> CrossAttention | TokenAttention | None:
         """Return what watches the model's own attention from text to image; None where there is none."""
-        if self.inputs.image_token is not None:
-            return None
-        try:
+        source: CrossAttention | TokenAttention = TokenAttention()
+        if self.inputs.image_token is None:
             source = CrossAttention("text_encoder.*crossattention" if self.inputs.answers else None)
+        try:
             source.attach(self.body)
         except InputError:
             return None
@@ -200,6 +212,10 @@ class OneOf:
             allowed = sorted(self.next.get(tuple(written), self.end))
             out[row, allowed] = scores[row, allowed]
         return out
+
+
+def _no_loss(*args: Any, **kwargs: Any) -> None:
+    """Return nothing: the loss is made of the logits."""
 
 
 def _kind(name: str, config: Any) -> Any:
