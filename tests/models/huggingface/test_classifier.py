@@ -10,6 +10,7 @@ from benchmarks.huggingface_families import SEERS, T, saved, seer
 
 from haa.errors import InputError
 from haa.models.huggingface import Classifier
+from haa.models.weights import weights_come_later
 
 
 @pytest.mark.parametrize("family", ["ViT", "DINOv2", "CLIP", "SigLIP", "ResNet"])
@@ -100,3 +101,15 @@ def test_refuses_weights_that_are_not_finite(tmp_path):
     model.save_pretrained(tmp_path)
     with pytest.raises(InputError, match="is not finite"):
         Classifier(str(tmp_path), class_vocab=2)
+
+
+def test_a_checkpoint_opens_no_connection(monkeypatch):
+    """A name of the hub's that a checkpoint says is looked for on this machine alone."""
+
+    def connect(*args: Any) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr("socket.socket.connect", connect)
+    monkeypatch.setattr("socket.create_connection", connect)
+    with weights_come_later(), pytest.raises(InputError, match="hf download nobody/has-this-model"):
+        Classifier("nobody/has-this-model", class_vocab=2)

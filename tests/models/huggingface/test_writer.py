@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from benchmarks.huggingface_families import WRITERS, T, writer
+from benchmarks.huggingface_families import T, writer
 
 from haa.errors import InputError
 from haa.models.huggingface import Writer
@@ -34,47 +34,25 @@ def prompts_for(model: Writer) -> list[str]:
     return PROMPTS if model.inputs.asked else ["", ""]
 
 
-@pytest.mark.parametrize("family", WRITERS)
-def test_learns_two_texts_by_heart_and_writes_them(folders, family):
-    """It is taught at the positions from which transformers' own `generate` writes: else it could not write it."""
-    torch.manual_seed(1)
-    model, image = Writer(folders(family)), torch.rand(2, 3, 48, 64)
-    prompts = prompts_for(model)
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-    for _ in range(45):
-        loss = -model(image, prompts, TEXTS).log_probability().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    model.eval()
-    assert model.write(image, prompts) == TEXTS
-    assert model.write(image, prompts, beam=3) == TEXTS
-    assert set(model.write(image, prompts, choices=["green star", "yellow"])) <= {"green star", "yellow"}
-    with torch.no_grad():
-        written = model(image, prompts, TEXTS)
-    right = written.logits.argmax(2) == written.targets
-    assert right[written.words].all()
-    assert (written.targets[~written.words] == IGNORED).all()
-
-
 @pytest.mark.parametrize("family", ["LLaVA", "Qwen2-VL", "Idefics3", "GIT", "ViT and GPT-2"])
 def test_the_loss_is_transformers_own(folders, family):
     """One sample, whose inputs need no padding, with transformers' loss of labels."""
     model, image = Writer(folders(family)).eval(), torch.rand(1, 3, 32, 32)
     prompts = prompts_for(model)[:1]
+    own = type(model.body).from_pretrained(folders(family)).eval()
     with torch.no_grad():
         ours = -model(image, prompts, TEXTS[:1]).log_probability()[0]
         given = model.inputs.ask(image, prompts)
         text = torch.tensor([model.inputs.tokens(TEXTS[0])])
         if family == "ViT and GPT-2":
-            theirs = model.body(**given, labels=text).loss
+            theirs = own(**given, labels=text).loss
         else:
             whole = torch.cat([given["input_ids"], text], 1)
             labels = torch.cat([torch.full_like(given["input_ids"], -100), text], 1)
             given |= {"input_ids": whole, "attention_mask": torch.ones_like(whole)}
             if "mm_token_type_ids" in given:
                 given["mm_token_type_ids"] = torch.cat([given["mm_token_type_ids"], torch.zeros_like(text)], 1)
-            theirs = model.body(**given, labels=labels).loss
+            theirs = own(**given, labels=labels).loss
     assert ours.item() == pytest.approx(theirs.item() * text.shape[1], rel=1e-5)
 
 
@@ -119,7 +97,7 @@ def test_the_text_that_transformers_would_have_read(folders):
     model = Writer(folders("LLaVA"))
     arguments, targets = model.inputs.teach(torch.rand(1, 3, 32, 32), ["what colour is the star ?"], ["red"])
     words = model.inputs.tokenizer.convert_ids_to_tokens(arguments["input_ids"][0])
-    assert words[:1] + words[17:] == ["user", "what", "colour", "is", "the", "star", "?", "assistant", "red"]
+    assert words[:1] + words[17:] == ["user", "what", "colour", "is", "the", "star", "?", "assistant", "red", "</s>"]
     assert words[1:17] == ["<image>"] * 16
     assert model.inputs.tokenizer.convert_ids_to_tokens(targets[0, -2:]) == ["red", "</s>"]
 

@@ -61,11 +61,14 @@ class Lora:
             from peft import LoraConfig, inject_adapter_in_model
         except ImportError as error:
             raise InputError("lora.rank needs peft: run `pip install 'haa[huggingface]'`") from error
+        targets = self._linear(model, new) if self.targets is None else self.targets
+        if not targets:
+            raise InputError("this model has no linear layers but its head: name its convolutions with lora.targets")
         config = LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,  # type: ignore[arg-type]  # peft divides it, whatever kind of number it is
             lora_dropout=self.dropout,
-            target_modules=self._linear(model, new) if self.targets is None else self.targets,
+            target_modules=targets,
         )
         try:
             inject_adapter_in_model(config, model)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,14 +142,15 @@ def _read(read: Callable[..., Any], name: str, **arguments: Any) -> Any:
     looks_local = place.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_local and not place.is_dir():
         raise InputError(f"model.name={name} is not a folder: give the folder of a model, or its name on the hub")
+    known = not are_read()  # a checkpoint says the name: what a file from elsewhere says opens no connection
     try:
         with quiet():
-            return read(str(place) if looks_local else name, **SAFE, **arguments)
+            return read(str(place) if looks_local else name, local_files_only=known, **SAFE, **arguments)
     except Exception as error:  # files that are missing or damaged, and a hub out of reach, fail in many ways
-        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
-        cure = (
-            "give a folder as save_pretrained writes it, with safetensors"
-            if looks_local
-            else f"give a name of the hub's that has safetensors and can be reached{offline}, or a local folder"
-        )
+        if looks_local:
+            cure = "give a folder as save_pretrained writes it, with safetensors"
+        elif known:
+            cure = f"a checkpoint fetches nothing itself; run `hf download {name}` if you trust it, and try again"
+        else:
+            cure = "give a name of the hub's that has safetensors and can be reached, or a local folder"
         raise InputError(f"model.name={name} cannot be read ({reason(error)}): {cure}") from error
