@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.huggingface_families import SEERS, WRITERS, T, seer, writer
 
+from benchmarks.huggingface_families import SEERS, WRITERS, T, seer, writer
 from haa.alignment import Alignment
 from haa.errors import InputError
 from haa.models.backbone import HuggingFace
@@ -160,28 +160,34 @@ def table(columns: tuple[str, ...], rows: dict[str, dict[str, str]]) -> str:
 def main() -> None:
     writers = {family: of_writer(family) for family in WRITERS}
     seers = {family: of_seer(family) for family in SEERS}
+    versions = f"torch {torch.__version__.split('+')[0]}, transformers {T.__version__}"
     PAGE.write_text(f"""# Which model of the Hugging Face hub's does what
 
-Written by `python -m benchmarks.support_huggingface` (torch {torch.__version__.split("+")[0]}, transformers {T.__version__}): tiny models
-with random weights of each family, without downloads; the tests run it again and compare. [huggingface.md](huggingface.md) says how they are used.
+Written by `python -m benchmarks.support_huggingface` ({versions}): tiny models with random weights of
+each family, without downloads; the tests run it again and compare. [huggingface.md](huggingface.md) says how they
+are used.
 
 ## What writes about pictures: `task=vqa`, `task=captioning`
 
 {table(COLUMNS, writers)}
 
-- **train**: two texts are learned by heart; **write**: transformers' own `generate` then writes them, greedily and with beams.
-- **LoRA**: adapters learn, and all else stays as it was. **checkpoint**: a fresh model with these adapters gives the same, bit for bit.
-- **map**: what reads where the words look; – where nothing that the model computes lies on the picture as words' attention:
-  BLIP-2's words look at queries of its Q-Former, LLaVA-NeXT's at tiles whose layout is not in its call, and GIT's image has no tokens of
-  its own. There `attention=gradcam` and the gradients are left. **aligned**: the map can be trained towards gaze.
-- BLIP's question answering, in transformers {T.__version__}, lets its answers see the padding of shorter questions in a batch.
+- **train**: two texts are learned by heart; **write**: transformers' own `generate` then writes them, greedily and
+  with beams.
+- **LoRA**: adapters learn, and all else stays as it was. **checkpoint**: a fresh model with these adapters gives the
+  same, bit for bit.
+- **map**: what reads where the words look; – where nothing that the model computes lies on the picture as words'
+  attention: BLIP-2's words look at queries of its Q-Former, LLaVA-NeXT's at tiles whose layout is not in its call, and
+  GIT's image has no tokens of its own. There `attention=gradcam` and the gradients are left. **aligned**: the map can
+  be trained towards gaze.
+- BLIP's question answering, in this version of transformers, lets its answers see the padding of shorter questions in
+  a batch.
 
 ## What sees: `task=finegrained model=huggingface`, and `backbone=huggingface` in any task
 
 {table(SEEING, seers)}
 
-- **map** – : no attention, or attention within windows; `attention=gradcam` is for these. DINOv3 has no classifier in transformers:
-  take it as a backbone.
+- **map** – : no attention, or attention within windows; `attention=gradcam` is for these. DINOv3 has no classifier in
+  transformers: take it as a backbone.
 """)
 
 
