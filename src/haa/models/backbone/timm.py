@@ -149,7 +149,9 @@ class EfficientNetLite(Timm):
         frozen: bool = True,
     ) -> None:
         if version not in (0, 1, 2):
-            raise InputError(f"backbone.version={version} is not there: EfficientNet-Lite's weights are had for 0, 1, 2")
+            raise InputError(
+                f"backbone.version={version} is not there: EfficientNet-Lite's weights are had for 0, 1, 2"
+            )
         name = f"tf_efficientnet_lite{version}"
         super().__init__(name, stages=stages, stride=stride, frozen=frozen)
         self.mean.fill_(127 / 255)
