@@ -16,9 +16,18 @@ from haa.report.collect import Run
 VALUES = np.array([0.2, 0.5, 0.9, 0.4])
 
 
-def own(data: str = "haa.data.readers.osie.OSIE", condition: str = "haa.conditions.Human", weight: float = 0.5):
+SALIENCY = "haa.tasks.saliency.Saliency"
+PREDICTED = "haa.predict.condition.Predicted"
+
+
+def own(
+    data: str = "haa.data.readers.osie.OSIE",
+    condition: str = "haa.conditions.Human",
+    weight: float = 0.5,
+    task: str = "haa.tasks.sos.SOS",
+):
     config = {
-        "task": {"name": "saliency", "monitor": "val/nss", "mode": "max"},
+        "task": {"name": "sos", "monitor": "val/nss", "mode": "max", "module": {"_target_": task}},
         "model": {"_target_": "haa.models.saliency.SaliencyReadout", "backbone": {"_target_": "x.Timm", "name": "vit"}},
         "data": {"_target_": data},
         "condition": {"_target_": condition},
@@ -71,11 +80,17 @@ def test_the_hub_reads_it():
         (own(data="haa.data.shapes.Shapes"), None, "simulated, by an observer that haa models"),
         (own(), run(simulated_gaze=True), "simulated, by an observer that haa models"),
         (own(weight=0), None, "none in training, since align_weight is 0; the data's is recorded"),
-        (own(condition="haa.predict.condition.Predicted"), None, "predicted by a saliency model"),
+        (own(condition=PREDICTED), None, "predicted by a saliency model"),
         (
-            {**own(condition="haa.predict.condition.Predicted"), "gaze_by_digest": "ab12"},
+            {**own(condition=PREDICTED), "gaze_by_digest": "ab12"},
             run(simulated_gaze=True),
             "predicted by a saliency model (SHA-256 ab12)",
+        ),
+        (own(weight=0, task=SALIENCY), None, "recorded, which it learns to predict"),
+        (
+            own(condition=PREDICTED, task=SALIENCY),
+            None,
+            "recorded, which it learns to predict; its attention is aligned with gaze predicted by a saliency model",
         ),
     ],
 )

@@ -222,6 +222,9 @@ def test_sizes_that_differ_need_a_word(best, command, tmp_path):
     varied = best("finegrained", "loader.transform.size=null", "model.hidden=8")
     with pytest.raises(SystemExit, match=r"trained on pictures of several: give size=\[HEIGHT,WIDTH\]"):
         command("export", f"checkpoint={varied}", "format=onnx", "output=e")
+    for size in ("wide", "[0,4]", "[1,2,3]"):
+        with pytest.raises(SystemExit, match="size="):
+            command("export", f"checkpoint={varied}", "format=onnx", "output=e", f"size={size}")
     command("export", f"checkpoint={varied}", "format=onnx", "output=e", "size=[32,40]")
     assert json.loads((tmp_path / "e" / "haa.json").read_text())["graph"]["inputs"]["image"] == [None, 3, 32, 40]
 
@@ -233,6 +236,7 @@ def test_sizes_that_differ_need_a_word(best, command, tmp_path):
         (["checkpoint=x.ckpt", "format=pickle"], "there are safetensors, onnx, torch_export"),
         (["checkpoint=x.ckpt"], r"x\.ckpt is not a file"),
         (["checkpoint=x.ckpt", "words=0"], "words=0: give a whole number from 1 on"),
+        (["checkpoint=x.ckpt", "size=64"], "size=64 is what a graph takes"),
         (["checkpoint=x.ckpt", "push_to=vqa"], r"push_to=vqa: give a folder, \./vqa say"),
         (["checkpoint=x.ckpt", "fromat=onnx"], "did you mean format"),
     ],

@@ -178,14 +178,19 @@ def _facts(
 def gaze(own: Mapping[str, Any], run: Run | None) -> str:
     """Return in words whether the gaze that a model was trained with was recorded, predicted or simulated."""
     config = own["config"]
-    simulated = getattr(locate(config["data"]["_target_"]), "simulated", False) if run is None else None
-    kind = "simulated" if (simulated if run is None else run.summary.get("simulated_gaze")) else "recorded"
+    data, task = locate(config["data"]["_target_"]), locate(config["task"]["module"]["_target_"])
+    simulated = getattr(data, "simulated", False) if run is None else run.summary.get("simulated_gaze")
+    kind = "simulated, by an observer that haa models" if simulated else "recorded"
+    by = own.get("gaze_by_digest")
+    predicted = f"predicted by a saliency model{f' (SHA-256 {by})' if by else ''}"
+    aligned = predicted if class_name(config["condition"]) == "Predicted" else kind
     if not config.get("align_weight"):
-        return f"none in training, since align_weight is 0; the data's is {kind}"
-    if class_name(config["condition"]) == "Predicted":
-        by = own.get("gaze_by_digest")
-        return f"predicted by a saliency model{f' (SHA-256 {by})' if by else ''}"
-    return f"{kind}{', by an observer that haa models' if kind == 'simulated' else ''}"
+        aligned = f"none in training, since align_weight is 0; the data's is {kind}"
+    if not task.predicts_gaze:
+        return aligned
+    return f"{kind}, which it learns to predict" + (
+        f"; its attention is aligned with gaze {predicted}" if aligned == predicted else ""
+    )
 
 
 def _conditions(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -241,7 +246,7 @@ def _use(form: str, config: Mapping[str, Any]) -> list[str]:
     asked = " question='what ...?'" if config["task"]["name"] == "vqa" else ""
     return [
         "```",
-        f"pip install 'haa{'[export]' if form == 'onnx' else ''}'",
+        "pip install 'haa[export]'" if form == "onnx" else "pip install haa",
         f"haa predict checkpoint=THIS_FOLDER images=DIR output=DIR{asked}",
         "```",
     ]

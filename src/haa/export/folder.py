@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from haa import build, checkpoint, exported
 from haa.data.loading.transforms import Transform
 from haa.disk import built_new, check_new, write_whole
-from haa.errors import InputError
+from haa.errors import InputError, reading
 from haa.export import graph
 from haa.export.card import card, results
 from haa.export.push import target
@@ -23,6 +24,9 @@ from haa.tasks.aligned_module import AlignedModule
 
 LEFT = ("output_dir", "resume", "study", "cache", "trust", "logger", "callbacks", "hydra")
 """Keys of a config that say how and where a run was made, and nothing of its model."""
+
+KEPT = ("version", "vocabularies", "align_loss_at_start", "gaze_by_digest", "backbone_weights")
+"""What a checkpoint says of itself, beside its config, that an export says, too."""
 
 
 def export(cfg: DictConfig) -> Path:
@@ -46,7 +50,7 @@ def export(cfg: DictConfig) -> Path:
     module, trained = checkpoint.load(source, cfg.trust)
     run = results(source, cfg.results, build.plain(trained))
     note = _note(content, build.plain(trained))
-    name = cfg.name or _name(note["haa"]["config"])
+    name = str(cfg.name or _name(note["haa"]["config"]))
     with built_new(output) as folder:
         model = folder / exported.FILES[form]
         if form == "safetensors":
@@ -71,8 +75,11 @@ def _check(cfg: DictConfig) -> None:
     if cfg.format not in exported.FILES:
         raise InputError(f"format={cfg.format}: there are {', '.join(exported.FILES)}")
     for key in ("words", "frames"):
-        if cfg[key] is not None and (type(cfg[key]) is not int or cfg[key] < 1):
+        if (key == "words" or cfg[key] is not None) and (type(cfg[key]) is not int or cfg[key] < 1):
             raise InputError(f"{key}={cfg[key]}: give a whole number from 1 on")
+    for key in ("size", "frames"):
+        if cfg[key] is not None and cfg.format == "safetensors":
+            raise InputError(f"{key}={cfg[key]} is what a graph takes: leave it out, or give format=onnx")
 
 
 def _output(source: Path, form: str) -> Path:
@@ -82,23 +89,23 @@ def _output(source: Path, form: str) -> Path:
 
 
 def _name(config: Mapping[str, Any]) -> str:
-    arm = (
-        f"{class_name(config['condition']).lower()}-{config.get('align_weight')}"
-        if config.get("align_weight")
-        else "baseline"
-    )
-    return f"haa-{config['task']['name']}-{class_name(config['data']).lower()}-{arm}-seed{config.get('seed')}"
+    condition, data = class_name(config["condition"]).lower(), class_name(config["data"]).lower()
+    arm = f"{condition}-{config['align_weight']}" if config.get("align_weight") else "baseline"
+    return f"haa-{config['task']['name']}-{data}-{arm}-seed{config.get('seed')}"
 
 
 def _note(content: Mapping[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     """Return what an export says of its model: as the checkpoint does, without paths of the machine it was made on."""
-    own = {**content["haa"], "config": {key: value for key, value in config.items() if key not in LEFT}}
+    own = {key: content["haa"].get(key) for key in KEPT}
+    own["config"] = {key: value for key, value in config.items() if key not in LEFT}
     paths = {value for _, value in build.leaves(own["config"]) if isinstance(value, str) and _is_path(value)}
     training = {key: content[key] for key in ("epoch", "global_step") if isinstance(content.get(key), int)}
     if isinstance(own.get("backbone_weights"), str):
         for path in paths:
             own["backbone_weights"] = own["backbone_weights"].replace(path, _last(path))
-    return {"haa": {**own, "config": _without_paths(own["config"])}, **training}
+    note = {"haa": {**own, "config": _without_paths(own["config"])}, **training}
+    with reading("the checkpoint", "give one that haa train wrote"):
+        return json.loads(json.dumps(note, allow_nan=False))
 
 
 def _without_paths(node: Any) -> Any:
@@ -141,7 +148,8 @@ def _write_graph(module: AlignedModule, trained: DictConfig, cfg: DictConfig, pa
 def _size(trained: DictConfig, cfg: DictConfig) -> tuple[int, int]:
     transform = build.make(trained.loader.transform)
     if cfg.size is not None:
-        transform = Transform(OmegaConf.to_object(cfg.size) if OmegaConf.is_list(cfg.size) else cfg.size)
+        with reading(f"size={cfg.size}", "give size=[HEIGHT,WIDTH]"):
+            transform = Transform(build.plain(cfg).get("size"))
     if transform.varies or transform.size is None:
         raise InputError(
             f"format={cfg.format} has pictures of one size, and this model was trained on pictures of several: give "
