@@ -22,8 +22,10 @@ from torch.nn.functional import interpolate
 
 from haa import checkpoint, exported
 from haa.cli import main as cli
+from haa.data.shapes import Shapes
 from haa.disk.stored import write_json
 from haa.errors import InputError
+from haa.predict.cache import predicted_maps
 
 SMALL = ("trainer=debug", "data.train=8", "data.val=4", "data.test=8", "loader.batch_size=4", "callbacks.pictures=null")
 SIZE = ("loader.transform.size=[48,64]", "cache=null")
@@ -474,3 +476,13 @@ def test_a_torch_export_is_not_loaded_since_it_could_run_code(copied, images, co
     with pytest.raises(Exception, match="Parameter"):
         torch.export.load(folder / "model.pt2")
     assert ran.exists()  # which is why: once torch's own loader no longer does, this can be taken back
+
+
+@pytest.mark.slow
+def test_gaze_is_predicted_by_an_export_as_by_its_checkpoint(best, export):
+    dataset = Shapes(split="test", test=3)
+    expected = predicted_maps(best("saliency"), dataset, None)
+    for form in ("safetensors", "onnx"):
+        found = predicted_maps(export("saliency", form), dataset, None)
+        for index in range(3):
+            torch.testing.assert_close(found.map(index), expected.map(index), atol=1e-6, rtol=1e-4)
