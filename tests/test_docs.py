@@ -14,6 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"
 NO_PATHS = {
     "haa.data.osie",  # names of version 0.1, in decision 49
     "haa.module",
+    "haa.json",  # a file of an export
 }
 
 

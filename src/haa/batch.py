@@ -57,6 +57,8 @@ class Batch(TypedDict):
     """A frozen backbone's features of ``image``, or of each frame of ``clip``, read from the feature cache."""
 
     question: NotRequired[list[str]]
+    tokens: NotRequired[Int[Tensor, "b t"]]
+    """``question`` as numbers of the words of the model's vocabulary, 0 pads; only in an exported graph."""
     answers: NotRequired[list[list[str]]]
     """One or more ground-truth answers per question."""
     captions: NotRequired[list[list[str]]]

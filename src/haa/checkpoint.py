@@ -1,17 +1,20 @@
-"""Checkpoints that rebuild themselves: weights, the resolved config and the vocabularies, and no pickled object."""
+"""Checkpoints that rebuild themselves: weights, the resolved config and the vocabularies, and no pickled object.
+
+An export of ``format=safetensors`` is read as a checkpoint is.
+"""
 
 from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from haa import build, text
+from haa import build, exported, text
 from haa.disk import check_zip
 from haa.disk.bounded import check_extent
 from haa.errors import InputError, reading, reason
@@ -24,29 +27,16 @@ MOST_VALUES, DEEPEST, LONGEST = 20_000, 32, 100_000
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Return the content of a checkpoint that haa wrote.
+    """Return the content of a checkpoint that haa wrote, a .ckpt file or the folder of an export.
 
     It is known to be whole, by the checksums in the file, and its weights to be finite. Nothing in it has been called.
 
     Raises:
         InputError: If the file is absent or damaged, holds a pickle of anything but tensors and plain values, is not
-            haa's, or has weights that are not finite.
+            haa's, is an export of another format, or has weights that are not finite.
     """
     path = Path(path)
-    if not path.is_file():
-        found = sorted(path.glob("**/*.ckpt")) if path.is_dir() else sorted(path.parent.glob("*.ckpt"))
-        here = f"; there is {', '.join(str(f) for f in found[:3])}" if found else ""
-        raise InputError(f"checkpoint={path} is not a file{here}: give the path of a .ckpt that haa train wrote")
-    cure = "it is truncated, damaged or no checkpoint: copy it again or train anew"
-    check_zip(path, cure)
-    with reading(f"checkpoint={path}", cure):
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError as error:
-            raise InputError(
-                f"checkpoint={path} holds a pickle of something other than tensors and is not loaded, since that could "
-                "run code: give a checkpoint that haa train wrote"
-            ) from error
+    content = _read_export(path) if exported.is_export(path) else _read_file(path)
     own = content.get("haa") if isinstance(content, dict) else None
     if not isinstance(own, dict) or not isinstance(own.get("config"), dict):
         raise InputError(f"checkpoint={path} was not written by haa train: it has no config to rebuild a model from")
@@ -86,7 +76,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, Di
     Where that config kept its caches is not in what is returned: a file from elsewhere does not say where is written.
 
     Args:
-        path: A .ckpt file that `haa train` wrote; one of version 0.1 is read, too.
+        path: A .ckpt file that `haa train` wrote, or the folder of an export; a file of version 0.1 is read, too.
         trust: Packages of the user's whose classes its config may name.
 
     Raises:
@@ -106,11 +96,7 @@ def load(path: str | Path, trust: Sequence[str] = ()) -> tuple[AlignedModule, Di
 
 def _rebuilt(content: dict[str, Any], trust: Sequence[str]) -> tuple[AlignedModule, DictConfig]:
     own, weights = content["haa"], content["state_dict"]
-    vocabularies = text.unpack(own["vocabularies"])
-    cfg = build.checked(OmegaConf.create(modern(_from_elsewhere(own["config"]))), trust)
-    for key in PARTS:
-        if not isinstance(cfg.get(key), DictConfig):
-            raise InputError(f"its config has no {key}: it was not written by haa train")
+    vocabularies, cfg = text.unpack(own["vocabularies"]), config_of(own, trust)
     try:
         with weights_come_later():
             # first without memory: a config may ask for any size, and the file has its weights
@@ -122,6 +108,61 @@ def _rebuilt(content: dict[str, Any], trust: Sequence[str]) -> tuple[AlignedModu
         first = "".join(str(error).splitlines()[1:2]).strip() or reason(error)
         raise InputError(f"it (haa {own.get('version')}) does not fit this haa: {first}") from error
     return module, cfg
+
+
+def config_of(own: Mapping[str, Any], trust: Sequence[str] = ()) -> DictConfig:
+    """Return the config that a checkpoint or an export brings, as far as it can be told without its weights.
+
+    Args:
+        own: What it says of itself, ``haa`` in its content.
+        trust: Packages of the user's whose classes the config may name.
+
+    Raises:
+        InputError: If haa did not write it, or it names what does not fit.
+    """
+    cfg = build.checked(OmegaConf.create(modern(_from_elsewhere(own["config"]))), trust)
+    for key in PARTS:
+        if not isinstance(cfg.get(key), DictConfig):
+            raise InputError(f"its config has no {key}: it was not written by haa train")
+    return cfg
+
+
+def _read_file(path: Path) -> Any:
+    if not path.is_file():
+        found = sorted(path.glob("**/*.ckpt")) if path.is_dir() else sorted(path.parent.glob("*.ckpt"))
+        here = f"; there is {', '.join(str(f) for f in found[:3])}" if found else ""
+        raise InputError(f"checkpoint={path} is not a file{here}: give the path of a .ckpt that haa train wrote")
+    cure = "it is truncated, damaged or no checkpoint: copy it again or train anew"
+    check_zip(path, cure)
+    with reading(f"checkpoint={path}", cure):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise InputError(
+                f"checkpoint={path} holds a pickle of something other than tensors and is not loaded, since that could "
+                "run code: give a checkpoint that haa train wrote"
+            ) from error
+
+
+def _read_export(path: Path) -> dict[str, Any]:
+    """Return the content of an export as that of a checkpoint, its weights known to be those that were exported."""
+    export = exported.read(path)
+    if export.format == "onnx":
+        raise InputError(
+            f"checkpoint={path} is an onnx export, which haa predict alone reads: give the .ckpt, or an export of "
+            "format=safetensors"
+        )
+    if export.format == "torch_export":
+        raise InputError(
+            f"checkpoint={path} is an export of format=torch_export and is not loaded, since torch.export.load "
+            "unpickles and could run code: give the .ckpt, or an export of format=safetensors or onnx"
+        )
+    from safetensors.torch import load_file
+
+    with reading(export.model, exported.CURE):
+        weights = load_file(export.model)
+    training = {key: export.note.get(key) for key in ("epoch", "global_step")}
+    return {"haa": export.note["haa"], "state_dict": weights, **training}
 
 
 def _from_elsewhere(config: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import statsmodels.stats.weightstats
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 
 from haa.report import statistics
@@ -24,6 +25,39 @@ def test_mean_and_interval(n):
     assert found.mean == pytest.approx(x.mean(), abs=1e-12)
     assert (found.low, found.high) == pytest.approx(expected, abs=1e-9)
     assert (found.low, found.high) == pytest.approx(stats.ttest_1samp(x, 0).confidence_interval(), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", SEEDS)
+def test_over_pictures_with_one_sample_each_is_students(n):
+    x = RNG.normal(0.4, 0.1, n)
+    found = statistics.over_pictures([*x, math.nan], [*map(str, range(n)), "without"])
+    assert (found.low, found.high) == pytest.approx(stats.ttest_1samp(x, 0).confidence_interval(), abs=1e-9)
+    assert found.n == n
+
+
+def test_over_pictures_that_share_samples_has_statsmodels_clustered_error():
+    pictures = RNG.permutation(np.repeat(np.arange(12), np.arange(1, 13)))
+    x = RNG.normal(0, 0.1, 78) + RNG.normal(0.4, 0.3, 12)[pictures]
+    found = statistics.over_pictures(x, pictures.astype(str))
+    fitted = OLS(x, np.ones(78)).fit(cov_type="cluster", cov_kwds={"groups": pictures})
+    # unequal weights take degrees of freedom: Satterthwaite's, of the weights alone
+    w = np.arange(1, 13) / 78
+    t = stats.t.ppf(0.975, (w**2).sum() ** 2 / (w**4).sum() - 1)
+    assert found.mean == pytest.approx(x.mean(), abs=1e-12)
+    assert (found.high - found.low) / 2 == pytest.approx(t * fitted.bse[0], abs=1e-9)
+    # as many of each: Student's over the pictures' means
+    equal = statistics.over_pictures(x[:36], np.repeat(np.arange(12), 3))
+    expected = stats.ttest_1samp(x[:36].reshape(12, 3).mean(1), 0).confidence_interval()
+    assert (equal.low, equal.high) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("values", "pictures", "n"),
+    [([0.2, 0.4], ["a", "a"], 1), ([1.0, 1.0, 1.0], ["a", "b", "c"], 3), ([math.nan], ["a"], 0)],
+)
+def test_over_pictures_that_determine_nothing_has_no_interval(values, pictures, n):
+    found = statistics.over_pictures(values, pictures)
+    assert (found.low, found.high, found.n) == (None, None, n)
 
 
 @pytest.mark.parametrize("n", SEEDS)

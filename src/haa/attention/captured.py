@@ -83,10 +83,10 @@ class AttentionWeights(Source):
         weights = call.weights(rows)
         batch = self.batch_of(layer)
         if call.folded:
-            if batch is None or len(weights) % batch:
+            if batch is None or weights.shape[0] % batch:
                 raise InputError(f"layer {layer} folds batch and heads: haa cannot tell them apart without the image")
             weights = weights.unflatten(0, (batch, -1))
-        if weights.ndim != 4 or (batch is not None and len(weights) != batch):
+        if weights.ndim != 4 or (batch is not None and weights.shape[0] != batch):
             raise InputError(
                 f"layer {layer} ({type(self._modules[layer]).__name__}) gave {tuple(weights.shape)} weights for "
                 f"{batch} images (windows, beams?), which lie on no grid: use gradcam or feature_norm there"

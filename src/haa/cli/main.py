@@ -1,4 +1,4 @@
-"""The command line: ``haa train | evaluate | predict | probe | report | study-plan | data | show | ...``.
+"""The command line: ``haa train | evaluate | predict | export | probe | report | study-plan | data | show | ...``.
 
 Here are those that compose a config with Hydra (`COMPOSED`), two of which train.py and evaluate.py call. The others are
 in `haa.cli.commands`. Nothing heavy is imported here, so that ``--help`` and ``--cfg job`` answer at once.
@@ -26,6 +26,7 @@ haa: train vision models to look where people look, and measure honestly whether
   haa train     train a model, with or without human attention    haa train task=vqa align_weight=0.5
   haa evaluate  score a checkpoint on a test split, or other data haa evaluate checkpoint=outputs/.../best.ckpt
   haa predict   write the maps of a folder of images              haa predict checkpoint=... images=DIR output=DIR
+  haa export    a model for others: weights, a graph, a card      haa export checkpoint=.../best.ckpt format=onnx
   haa probe     which stage of a network looks like people       haa probe data=osie data.root=DIR backbone=resnet18
   haa report    compare finished runs: a table and a page         haa report studies/...
   haa study-plan  how many seeds a study needs                    haa study-plan studies/... difference=0.05
@@ -40,6 +41,7 @@ COMPOSED = {
     "train": "haa.run.train:train",
     "evaluate": "haa.run.evaluate:evaluate",
     "predict": "haa.predict.folder:predict",
+    "export": "haa.export.folder:export",
     "probe": "haa.probe.folder:run",
     "show": "haa.pictures.show:show",
 }

@@ -14,13 +14,13 @@ _QUOTED = re.compile(r"(['\"])((?!\1)[^\\]|\\.)*\1", re.DOTALL)
 _NAMED = re.compile(r"null|true|false|nan|inf", re.IGNORECASE)
 
 _TEXTS = {
-    *("output_dir", "output", "study", "cache", "question"),
+    *("output_dir", "output", "push_to", "study", "cache", "question"),
     *("dir", "dirpath", "save_dir", "default_root_dir"),
 }
 """Keys, by their last part, that have a text and nothing else: what is written, and what a machine is asked."""
 
 _OF_THE_DATA = ("fixations", "maps", "masks", "captions", "questions", "labels", "splits", "mapping", "karpathy", "gha")
-_PATHS = {*("root", "checkpoint", "resume", "images", "salicon"), *_OF_THE_DATA}
+_PATHS = {*("root", "checkpoint", "resume", "results", "images", "salicon"), *_OF_THE_DATA}
 """Keys, by their last part, that name what is there to be read."""
 
 

@@ -141,15 +141,19 @@ def built_once(folder: Path, stale: Callable[[Path], bool] = lambda folder: Fals
             raise
 
 
-def check_new(output: Path) -> None:
+def check_new(output: Path, key: str = "output") -> None:
     """Refuse a folder of output that is there already, unless it is empty.
+
+    Args:
+        output: The folder.
+        key: Word of the command line that names it.
 
     Raises:
         InputError: If it is a file, or something lies in it.
     """
     with writing(output):
         if output.exists() and (not output.is_dir() or any(output.iterdir())):
-            raise InputError(f"output={output} is there already: give another name, or delete it")
+            raise InputError(f"{key}={output} is there already: give another name, or delete it")
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class SpatialScore(nn.Module):
         """
         grid = (x.shape[2], x.shape[3])
         own_weights = self.layers(x).float().flatten(1).softmax(1)
-        return inserted(own_weights, None if given is None else on_grid(given, grid)).view(len(x), *grid)
+        return inserted(own_weights, None if given is None else on_grid(given, grid)).unflatten(1, grid)
 
 
 def pool(x: Float[Tensor, "b c i j"], attention: Float[Tensor, "b i j"]) -> Float[Tensor, "b c"]:

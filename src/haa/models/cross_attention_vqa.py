@@ -85,8 +85,8 @@ class CrossAttentionVQA(nn.Module):
         words = self.words(question)
         order = torch.arange(words.shape[1], device=words.device)
         words = words + sinusoids(order, words.shape[2]).to(words)
-        tokens = torch.cat([self.gather.expand(len(words), 1, -1), words], dim=1)
-        token_mask = torch.cat([mask.new_ones(len(mask), 1), mask], dim=1)[:, None]
+        tokens = torch.cat([self.gather.expand(words.shape[0], 1, -1), words], dim=1)
+        token_mask = torch.cat([mask.new_ones(mask.shape[0], 1), mask], dim=1)[:, None]
         inserted_map = None if attention is None else on_grid(attention, (features.shape[2], features.shape[3]))
         for number, layer in enumerate(self.layers, 1):
             last = number == len(self.layers)

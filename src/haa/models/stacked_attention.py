@@ -94,4 +94,4 @@ class StackedAttention(nn.Module):
         """Return the question as one vector: the LSTM's state after its last word."""
         states, _ = self.reader(self.dropout(self.words(question)))
         last_word = mask.sum(1) - 1
-        return states[torch.arange(len(states), device=states.device), last_word]
+        return states[torch.arange(states.shape[0], device=states.device), last_word]

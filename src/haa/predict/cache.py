@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from haa import exported
 from haa.data.dataset import GazeDataset
 from haa.data.files.picture import RULES
 from haa.disk import built_once
@@ -98,11 +99,12 @@ def predicted_maps(
 
 
 def file_hash(path: str | Path) -> str:
-    """Return the SHA-256 of a file.
+    """Return the SHA-256 of a checkpoint's file; of an export that of its note, which has the model's.
 
     Raises:
         InputError: If it is not there, or cannot be read.
     """
+    path = Path(path) / exported.NOTE if exported.is_export(path) else path
     if not Path(path).is_file():
         raise InputError(f"checkpoint={path} is not a file: give the path of a .ckpt that haa train wrote")
     with reading(path), Path(path).open("rb") as file:

@@ -11,19 +11,23 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from haa import build, checkpoint
-from haa.batch import image_size
+from haa import build, checkpoint, exported
+from haa.batch import in_unit_range
 from haa.data.loading.transforms import Transform
 from haa.errors import InputError
 from haa.gaze import Size
-from haa.geometry.extent import over_picture
+from haa.geometry.extent import Extent, over_picture
+from haa.predict import graph
+from haa.predict.graph import OnnxModel
+from haa.tasks.aligned_module import AlignedModule
 
 
 class Predictor:
     """Model of a checkpoint: where it looks at pictures and, of a saliency model, where it predicts people to look.
 
     Args:
-        path: A checkpoint that `haa train` wrote; pictures are brought to the size at which it was trained.
+        path: A checkpoint that `haa train` wrote, or the folder of an export; pictures are brought to the size at which
+            it was trained.
         question: Question asked of every picture, which a VQA model cannot do without.
         device: Device to run on; None takes an accelerator where there is one.
         trust: Further packages whose targets the checkpoint's config may call.
@@ -35,22 +39,34 @@ class Predictor:
     def __init__(
         self, path: str | Path, question: str | None = None, device: str | None = None, trust: Sequence[str] = ()
     ) -> None:
+        self.question = question
+        self.transform: Transform
+        self.predicts_gaze: bool
+        self.task: str
+        self.model: AlignedModule | OnnxModel
+        export = exported.read(path) if exported.is_export(path) else None
+        if export is not None and export.format == "onnx":
+            self.model = graph.load(export, question, device, trust)
+            self.transform, self.predicts_gaze, self.task = (
+                self.model.transform,
+                self.model.predicts_gaze,
+                self.model.task,
+            )
+            return
         # weights are drawn before they are read: a training run does not notice
         with torch.random.fork_rng(devices=[]):
-            self.module, cfg = checkpoint.load(path, trust)
-        if self.module.oracle:
+            module, cfg = checkpoint.load(path, trust)
+        if module.oracle:
             raise InputError(
                 f"checkpoint={path} is an oracle, which is told where people look and has no map of its own"
             )
-        if self.module.asks and not question:
+        if module.asks and not question:
             raise InputError(
                 f"checkpoint={path} answers questions and looks where the question is about: give question='what ...?'"
             )
-        self.module.to(build.device(device))
-        self.transform: Transform = build.make(cfg.loader.transform)
-        self.question = question
-        self.predicts_gaze = self.module.predicts_gaze
-        self.task: str = cfg.task.name
+        self.model = module.to(build.device(device))
+        self.transform, self.predicts_gaze = build.make(cfg.loader.transform), module.predicts_gaze
+        self.task = cfg.task.name
 
     def __call__(self, images: Sequence[UInt8[Tensor, "3 _ _"]]) -> list[dict[str, Tensor]]:
         """Return the maps of some pictures, each on the model's own grid.
@@ -70,22 +86,28 @@ class Predictor:
     @torch.inference_mode()
     def _look(self, images: Tensor) -> list[dict[str, Tensor]]:
         count = len(images)
-        batch: Any = {"image": images, "id": [str(i) for i in range(count)]}
-        if self.module.asks:
-            batch["question"] = [self.question] * count
-        _, output = self.module.probe(batch)
+        prediction, attention, extent = self._run(images)
         maps: list[dict[str, Tensor]] = [{} for _ in range(count)]
-        attention = output.attention
         if attention is not None:
-            attention = over_picture(attention, image_size(batch), output.extent)
+            attention = over_picture(attention, (images.shape[-2], images.shape[-1]), extent)
         for row, into in enumerate(maps):
             if self.predicts_gaze:
-                into["saliency"] = output.prediction[row].float().cpu()
+                into["saliency"] = prediction[row].float().cpu()
             if attention is not None:
                 into["attention"] = attention[row].float().cpu()
         if not any(maps):
             raise InputError(f"the model of this {self.task} checkpoint has neither a saliency map nor attention")
         return maps
+
+    def _run(self, images: UInt8[Tensor, "b 3 h w"]) -> tuple[Any, Tensor | None, Extent]:
+        """Return the prediction, the attention, and where its cells lie."""
+        batch: Any = {"image": images, "id": [str(i) for i in range(len(images))]}
+        if isinstance(self.model, OnnxModel):
+            return *self.model(in_unit_range(batch)["image"]), self.model.extent
+        if self.model.asks:
+            batch["question"] = [self.question] * len(images)
+        _, output = self.model.probe(batch)
+        return output.prediction, output.attention, output.extent
 
 
 def at_size(kind: str, values: Float[Tensor, "p q"], size: Size) -> Float[Tensor, "h w"]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from haa.report.crossed import Contrast
+from haa.report.crossed import Contrast, over_stimuli
 
 LEVEL = 0.95
 """Confidence level of every interval on the page."""
@@ -66,6 +66,38 @@ def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
         None if half_width is None else centre + half_width,
         len(x),
     )
+
+
+def over_pictures(values: ArrayLike, pictures: ArrayLike, level: float = LEVEL) -> Estimate:
+    r"""Return the mean over test samples with an interval over the pictures that they show, of one run.
+
+    Samples of one picture go together, which a picture's weight says (`haa.report.crossed.over_stimuli`). With one
+    sample for each picture it is Student's interval over samples. Where there is one picture, or where all have the
+    same mean, there is no interval.
+
+    Args:
+        values: Values, one per sample; those that are not finite are left out.
+        pictures: Name of each sample's picture.
+        level: Confidence level of the interval, between 0 and 1.
+
+    Example:
+        >>> over_pictures([1.0, 2.0, 3.0], ["a", "b", "c"])  # as `mean`
+        Estimate(mean=2.0, low=-0.484..., high=4.484..., n=3)
+        >>> over_pictures([0.0, 2.0, 3.0, 3.0], ["a", "a", "b", "b"]).n
+        2
+    """
+    x = np.asarray(values, float)
+    finite = np.isfinite(x)
+    if not finite.any():
+        return Estimate(math.nan, None, None, 0)
+    _, groups, counts = np.unique(np.asarray(pictures)[finite], return_inverse=True, return_counts=True)
+    means = np.bincount(groups, x[finite]) / counts
+    centre = float(x[finite].mean())
+    if len(means) < 2 or _constant(means):
+        return Estimate(centre, None, None, len(means))
+    found = over_stimuli(means[None], counts)
+    half_width = float(stats.t.ppf((1 + level) / 2, found.df) * np.sqrt(found.stimuli))
+    return Estimate(centre, centre - half_width, centre + half_width, len(means))
 
 
 def paired(values: ArrayLike, others: ArrayLike, level: float = LEVEL) -> Difference:

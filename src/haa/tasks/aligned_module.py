@@ -48,7 +48,8 @@ class AlignedModule(pl.LightningModule, ABC):
     so that a baseline logs the same columns. Every evaluation scores the attention against the true human gaze.
 
     A task implements `step`, `make_metrics` and `update_metrics`. Where it has texts it implements
-    `build_vocabularies`, where it can predict without a target `predict`, and where it gives an answer `confidence`.
+    `build_vocabularies`, where it can predict without a target `predict`, and where it gives an answer `confidence`;
+    one that is to be exported as a graph, and whose `predict` reads or returns other things than tensors, `graph`.
 
     Args:
         model: A plain module; what it takes and gives is between it and the task.
@@ -147,6 +148,18 @@ class AlignedModule(pl.LightningModule, ABC):
         In evaluation mode. A task whose `step` needs a target implements it, and `step` adds the loss.
         """
         return replace(self.step(batch), loss=None)
+
+    def tensors(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the tensors of a batch that `graph` reads, by name: pictures or clips, and texts as numbers."""
+        return {key: value for key, value in batch.items() if key in ("image", "clip")}  # type: ignore[misc]
+
+    def graph(self, batch: Batch) -> Output:
+        """Return what an exported graph gives of `tensors` alone: a prediction that is a tensor, and the attention.
+
+        Raises:
+            InputError: If the task's prediction cannot be one graph.
+        """
+        return self.predict(batch)
 
     @abstractmethod
     def make_metrics(self) -> MetricCollection:

@@ -97,6 +97,12 @@ class Captioning(AlignedModule):
         logits, _ = self.model(batch["image"], _before(tokens), features=features, **self.insertion(batch))
         return (log_probability(logits, tokens) / (tokens != PAD).sum(1).clamp_min(1)).exp()
 
+    def graph(self, batch: Batch) -> Output:
+        raise InputError(
+            "task=captioning writes word after word, as long as the sentence is, which is no one graph: give "
+            "format=safetensors, which haa predict reads as well"
+        )
+
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"captions": CaptionScores(("bleu4", "rouge_l", "cider"))})
 

@@ -13,7 +13,7 @@ from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
 from haa.metrics import VQAAccuracy
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
-from haa.text import Answers, Vocabulary
+from haa.text import PAD, Answers, Vocabulary
 
 
 class VQA(AlignedModule):
@@ -75,14 +75,24 @@ class VQA(AlignedModule):
         values = logits.sigmoid() if self.multilabel else logits.softmax(1)
         return values[:, given.prediction[0]]
 
-    def _answer(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the answers' logits, where the model looked, and which queries of a cross-attention are words."""
+    def tensors(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the pictures, and the questions' words as numbers of the vocabulary, 0 where there is none."""
         questions = self.vocabularies["question"]
         assert isinstance(questions, Vocabulary)
+        return {**super().tensors(batch), "tokens": questions.encode(batch["question"])[0].to(self.device)}
+
+    def graph(self, batch: Batch) -> Output:
+        """Return the logits of all answers as the prediction."""
+        logits, attention, words = self._answer(batch)
+        return Output(None, logits, attention, words=words)
+
+    def _answer(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the answers' logits, where the model looked, and which queries of a cross-attention are words."""
         image = batch["image"]
-        tokens, mask = (tensor.to(image.device) for tensor in questions.encode(batch["question"]))
+        tokens = (batch["tokens"] if "tokens" in batch else self.tensors(batch)["tokens"]).to(image.device)
+        mask = tokens != PAD
         logits, attention = self.model(image, tokens, mask, features=batch.get("features"), **self.insertion(batch))
-        return logits, attention, torch.cat([mask.new_ones(len(mask), 1), mask], 1)
+        return logits, attention, torch.cat([mask.new_ones(mask.shape[0], 1), mask], 1)
 
     def make_metrics(self) -> MetricCollection:
         return MetricCollection({"accuracy": VQAAccuracy()})

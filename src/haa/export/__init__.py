@@ -1,0 +1,1 @@
+"""``haa export``: a checkpoint's model for others, as weights or as a graph, with a model card."""
