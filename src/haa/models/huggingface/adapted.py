@@ -120,8 +120,11 @@ class Adapted(nn.Module):
         """
         self.fixed: set[str] = set()
         self.frozen, self.adapts = frozen or lora.rank > 0, lora.rank > 0
-        if not self.frozen:
-            return
+        if self.frozen:
+            self._fix(new, pretrained, lora)
+        self.train()
+
+    def _fix(self, new: Sequence[str], pretrained: bool, lora: Lora) -> None:
         if not pretrained:
             raise InputError("weights that are random are not worth keeping fixed: give model.pretrained=true")
         untrained = set(new)
