@@ -57,6 +57,9 @@ class AttentionWeights(Source):
             handles.append(module.register_forward_hook(leave, always_call=True, prepend=True))
         return handles
 
+    def end(self, output: Any) -> None:
+        """Keep nothing of the output, whose logits may be larger than all that is read."""
+
     def cells(self) -> dict[str, Tensor]:
         # head by head: what all keys of a query lose to one of them is a common factor in a head alone
         shares = {
