@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from haa.attention import TokenAttention
+
 IMAGE, PAD, BEGIN, END = 90, 0, 1, 2
 """Tokens of all of these models."""
 TEXT: dict[str, Any] = {
@@ -41,6 +43,65 @@ class TokenFamily:
     inputs: dict[str, Tensor]
     grids: list[tuple[int, int]]
     tile: int | None = None
+
+
+def differences(family: TokenFamily) -> dict[str, float]:
+    """Each way of reading: its largest difference to the model's own attentions, as a share of the largest value."""
+    model = family.build("sdpa")
+    inputs, prompt = prompts(family), prompts(family, answers=False)
+    out = {}
+    for name, rollout in (("answer", False), ("rollout", True)):
+        weights = combined(unfused(model, family, inputs), rollout)
+        out[name] = _difference(TokenAttention(rollout=rollout), model, family, inputs, weights)
+    source = TokenAttention()
+    source.attach(model)
+    with source.recording():
+        ids = model.generate(**prompt, max_new_tokens=4, min_new_tokens=4, do_sample=False)
+    at_once = answered(prompt, ids)
+    out["generated"] = _largest(source.read_each(), family, at_once, combined(unfused(model, family, at_once)))
+    source.detach()
+    return out
+
+
+def combined(layers: list[Tensor], rollout: bool = False, residual: float = 0.5) -> Tensor:
+    """The mean (b, n, n) of layers' attention (b, heads, n, n) over heads and layers, or its rollout."""
+    means = [weights.mean(1) for weights in layers]
+    if not rollout:
+        return torch.stack(means).mean(0)
+    itself = torch.eye(means[0].shape[-1])
+    product = itself
+    for weights in means:
+        product = ((1 - residual) * weights + residual * itself) @ product
+    return product
+
+
+def _difference(
+    source: TokenAttention, model: nn.Module, family: TokenFamily, inputs: dict[str, Tensor], weights: Tensor
+) -> float:
+    source.attach(model)
+    model(**inputs)
+    maps = source.read_each()
+    source.detach()
+    return _largest(maps, family, inputs, weights)
+
+
+def _largest(maps: list[Tensor], family: TokenFamily, inputs: dict[str, Tensor], weights: Tensor) -> float:
+    largest = 0.0
+    for sample, found in enumerate(maps):
+        before = (inputs["labels"][sample, 1:] != -100).nonzero()[:, 0]
+        image = inputs["input_ids"][sample] == IMAGE
+        expected = on_grid(weights[sample, before].mean(0), image, family, sample)
+        largest = max(largest, float(((found - expected).abs().max() / expected.abs().max()).detach()))
+    return largest
+
+
+def table() -> str:
+    head = "| model | answer | rollout | generated |\n| --- | --- | --- | --- |"
+    rows = [
+        f"| {family.name} | {' | '.join(f'{value:.0e}' for value in differences(family).values())} |"
+        for family in families()
+    ]
+    return "\n".join([head, *rows])
 
 
 def families() -> list[TokenFamily]:

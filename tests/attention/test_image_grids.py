@@ -72,14 +72,14 @@ def test_patches_are_put_together_as_declared(
 
 
 def test_what_is_not_declared_is_refused() -> None:
-    with pytest.raises(InputError, match="no patch embedding .* was seen"):
+    with pytest.raises(InputError, match=r"no patch embedding .* was seen"):
         pictures(prompt([9, 9, 9, 9]), inputs())
     with pytest.raises(InputError, match="puts 3 x 3 patches together by 2: give grid"):
         pictures(prompt([9, 9, 9, 9]), inputs((3, 3), downsample_factor=2))
     with pytest.raises(InputError, match="cuts pictures into tiles"):
         pictures(prompt([9, 5, 9]), inputs((2, 2), downsample_ratio=0.5))
+    mask = torch.tensor([[[True, False]]])
     with pytest.raises(InputError, match="fills a part of its pixels"):
-        mask = torch.tensor([[[True, False]]])
         pictures(prompt([9, 9]), inputs((1, 2), {"patch_attention_mask": mask}))
     with pytest.raises(InputError, match="sample 1 has no image token"):
         pictures(prompt([9, 9], [5, 5]), inputs((1, 2)))
@@ -104,9 +104,9 @@ def test_tiles_need_their_mark(cured: list[int]) -> None:
         pictures(prompt(whole[:-2]), tiled)
     with pytest.raises(InputError, match="tiles of sample 0 are not told apart"):
         pictures(prompt([1, 11, IMAGE, 12, IMAGE, *whole]), tiled)
-    with pytest.raises(InputError, match="tiles of sample 0 are not told apart"):  # rows of two tiles and of one
-        rows = [[MARK, 11, IMAGE, MARK, 12, IMAGE, 81], [MARK, 13, IMAGE, 81]]
-        pictures(prompt([1, *rows[0], *rows[1], MARK, 70, IMAGE, MARK]), tiled)
+    two_and_one = [MARK, 11, IMAGE, MARK, 12, IMAGE, 81, MARK, 13, IMAGE, 81]
+    with pytest.raises(InputError, match="tiles of sample 0 are not told apart"):
+        pictures(prompt([1, *two_and_one, MARK, 70, IMAGE, MARK]), tiled)
 
 
 class Local(nn.Module):

@@ -12,6 +12,7 @@ from benchmarks.support_tokens import (
     VISION,
     TokenFamily,
     answered,
+    combined,
     families,
     lively,
     on_grid,
@@ -85,10 +86,7 @@ def test_values(family: TokenFamily, side: str) -> None:
 def test_rollout_is_the_product_of_whole_matrices(name: str) -> None:
     family = FAMILIES[name]
     model, inputs = family.build("sdpa"), prompts(family)
-    layers = [weights.mean(1) for weights in unfused(model, family, inputs)]
-    product = torch.eye(layers[0].shape[-1])
-    for weights in layers:
-        product = (0.7 * weights + 0.3 * torch.eye(weights.shape[-1])) @ product
+    product = combined(unfused(model, family, inputs), rollout=True, residual=0.3)
     same(read(TokenAttention(rollout=True, residual=0.3), model, inputs), expected(product, inputs, family, "answer"))
 
 
@@ -110,12 +108,7 @@ def test_generation_is_one_pass_over_what_was_generated(family: TokenFamily, rol
     with source.recording():
         ids = model.generate(**inputs, max_new_tokens=4, min_new_tokens=4, do_sample=False)
     at_once = answered(inputs, ids)
-    layers = [weights.mean(1) for weights in unfused(model, family, at_once)]
-    weights = torch.stack(layers).mean(0)
-    if rollout:
-        weights = torch.eye(layers[0].shape[-1])
-        for layer in layers:
-            weights = (0.5 * layer + 0.5 * torch.eye(layer.shape[-1])) @ weights
+    weights = combined(unfused(model, family, at_once), rollout)
     same(source.read_each(), expected(weights, at_once, family, "answer"))
     image, length = at_once["input_ids"] == IMAGE, inputs["input_ids"].shape[1]
     generated = source.read_words()
