@@ -411,13 +411,16 @@ def test_adapters_and_models_around_it() -> None:
     torch.testing.assert_close(*generated)
 
 
-def test_a_copy_of_a_watched_model_runs() -> None:
+def test_a_copy_of_a_watched_model_runs_by_itself() -> None:
     model, inputs = LLAVA.build("sdpa"), prompts(LLAVA)
     source = TokenAttention()
     source.attach(model)
     logits = model(**inputs).logits
-    # as averaging of weights makes them
-    assert torch.equal(copy.deepcopy(model)(**inputs).logits, logits)
+    maps = source.read()
+    twin = copy.deepcopy(model)  # as averaging of weights makes them
+    assert torch.equal(twin(**inputs).logits, logits)
+    twin(**{**inputs, "pixel_values": torch.rand(2, 3, 24, 24)})
+    assert torch.equal(source.read(), maps), "the copy's pass was read"
 
 
 def test_errors() -> None:
