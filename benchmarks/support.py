@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks import support_gradcam
+from benchmarks import support_gradcam, support_tokens
 from benchmarks.support_families import Family, call, hugging_face_families, timm_families
 from haa.attention import (
     CrossAttention,
@@ -198,7 +198,9 @@ def main() -> None:
     packages = (torch, timm, transformers)
     versions = ", ".join(f"{package.__name__} {package.__version__.split('+')[0]}" for package in packages)
     table = head + "\n" + "\n".join(lines)
-    PAGE.write_text(f"{INTRODUCTION.format(versions=versions)}\n{table}\n{GRADCAM}\n{support_gradcam.table()}\n")
+    PAGE.write_text(
+        f"{INTRODUCTION.format(versions=versions)}\n{table}\n{TOKENS}\n{support_tokens.table()}\n{GRADCAM}\n{support_gradcam.table()}\n"
+    )
 
 
 def cell(result: str | float | None) -> str:
@@ -235,6 +237,15 @@ add up is refused until `grid` and `prefix` are given. Compiled modules hide the
 `torch.compile`. Attention in kernels other than torch's `scaled_dot_product_attention` (flash-attn, flex attention) is
 refused. Maps through a derivative, in training, need attention that can be differentiated twice: the layers after the
 place of the derivative run on torch's math kernel (`second_order=False` leaves them as they are).
+"""
+
+TOKENS = """
+## Vision-language models
+
+`TokenAttention` against the models' own `output_attentions` with `attn_implementation="eager"`: the mean over layers
+and heads for the tokens that predict the answer, its rollout, and the mean for an answer that is generated with a
+cache. Two samples of different lengths, padded on the left, and of different grids where the model has them. What is
+refused, and why, stands in [token-attention.md](token-attention.md).
 """
 
 GRADCAM = """

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from haa.attention import TokenAttention
+
 IMAGE, PAD, BEGIN, END = 90, 0, 1, 2
 """Tokens of all of these models."""
 TEXT: dict[str, Any] = {
@@ -32,6 +34,7 @@ class TokenFamily:
         images: Tokens of each sample's image, with what stands about it.
         inputs: What the model is called with besides tokens.
         grids: Rows and columns of each sample's map.
+        tile: Rows and columns of a tile and of the whole, where a picture is seen as both.
     """
 
     name: str
@@ -39,6 +42,66 @@ class TokenFamily:
     images: list[list[int]]
     inputs: dict[str, Tensor]
     grids: list[tuple[int, int]]
+    tile: int | None = None
+
+
+def differences(family: TokenFamily) -> dict[str, float]:
+    """Each way of reading: its largest difference to the model's own attentions, as a share of the largest value."""
+    model = family.build("sdpa")
+    inputs, prompt = prompts(family), prompts(family, answers=False)
+    out = {}
+    for name, rollout in (("answer", False), ("rollout", True)):
+        weights = combined(unfused(model, family, inputs), rollout)
+        out[name] = _difference(TokenAttention(rollout=rollout), model, family, inputs, weights)
+    source = TokenAttention()
+    source.attach(model)
+    with source.recording():
+        ids = model.generate(**prompt, max_new_tokens=4, min_new_tokens=4, do_sample=False)
+    at_once = answered(prompt, ids)
+    out["generated"] = _largest(source.read_each(), family, at_once, combined(unfused(model, family, at_once)))
+    source.detach()
+    return out
+
+
+def combined(layers: list[Tensor], rollout: bool = False, residual: float = 0.5) -> Tensor:
+    """The mean (b, n, n) of layers' attention (b, heads, n, n) over heads and layers, or its rollout."""
+    means = [weights.mean(1) for weights in layers]
+    if not rollout:
+        return torch.stack(means).mean(0)
+    itself = torch.eye(means[0].shape[-1])
+    product = itself
+    for weights in means:
+        product = ((1 - residual) * weights + residual * itself) @ product
+    return product
+
+
+def _difference(
+    source: TokenAttention, model: nn.Module, family: TokenFamily, inputs: dict[str, Tensor], weights: Tensor
+) -> float:
+    source.attach(model)
+    model(**inputs)
+    maps = source.read_each()
+    source.detach()
+    return _largest(maps, family, inputs, weights)
+
+
+def _largest(maps: list[Tensor], family: TokenFamily, inputs: dict[str, Tensor], weights: Tensor) -> float:
+    largest = 0.0
+    for sample, found in enumerate(maps):
+        before = (inputs["labels"][sample, 1:] != -100).nonzero()[:, 0]
+        image = inputs["input_ids"][sample] == IMAGE
+        expected = on_grid(weights[sample, before].mean(0), image, family, sample)
+        largest = max(largest, float(((found - expected).abs().max() / expected.abs().max()).detach()))
+    return largest
+
+
+def table() -> str:
+    head = "| model | answer | rollout | generated |\n| --- | --- | --- | --- |"
+    rows = [
+        f"| {family.name} | {' | '.join(f'{value:.0e}' for value in differences(family).values())} |"
+        for family in families()
+    ]
+    return "\n".join([head, *rows])
 
 
 def families() -> list[TokenFamily]:
@@ -125,6 +188,7 @@ def families() -> list[TokenFamily]:
             [tiled(2, 3, 9), tiled(2, 1, 9)],
             {"pixel_values": tiles},
             [(6, 9), (6, 3)],
+            tile=3,
         ),
         TokenFamily(
             "SmolVLM, in tiles",
@@ -132,6 +196,7 @@ def families() -> list[TokenFamily]:
             [tiled(2, 3, 4), tiled(2, 1, 4)],
             {"pixel_values": tiles},
             [(4, 6), (4, 2)],
+            tile=2,
         ),
     ]
 
@@ -145,32 +210,59 @@ def lively(model: nn.Module) -> nn.Module:
     return model
 
 
-def prompts(family: TokenFamily, side: str = "left", answered: bool = True) -> dict[str, Tensor]:
+def prompts(family: TokenFamily, side: str = "left", answers: bool = True) -> dict[str, Tensor]:
     """What a model is called with: the image, a question and, with its labels, an answer; padded on one side."""
-    questions, answers = [[20, 21, 22], [23, 24, 25, 26, 27]], [[30, 31], [32, 33, 34, END]]
+    texts = [([20, 21, 22], [30, 31]), ([23, 24, 25, 26, 27], [32, 33, 34, END])]
     ids, labels = [], []
-    for image, question, answer in zip(family.images, questions, answers, strict=True):
+    for image, (question, answer) in zip(family.images, texts, strict=True):
         prompt = [*image, BEGIN, *question] if family.name == "PaliGemma" else [BEGIN, 19, *image, *question]
-        ids.append(torch.tensor(prompt + answer * answered))
-        labels.append(torch.tensor([-100] * len(prompt) + answer * answered))
+        ids.append(torch.tensor(prompt + answer * answers))
+        labels.append(torch.tensor([-100] * len(prompt) + answer * answers))
     mask = [torch.ones_like(of_sample) for of_sample in ids]
 
     def padded(samples: list[Tensor], value: int) -> Tensor:
         return nn.utils.rnn.pad_sequence(samples, batch_first=True, padding_value=value, padding_side=side)
 
     inputs = {**family.inputs, "input_ids": padded(ids, PAD), "attention_mask": padded(mask, 0)}
-    if answered:
+    if answers:
         inputs["labels"] = padded(labels, -100)
     if "image_grid_thw" in inputs:
         inputs["mm_token_type_ids"] = (inputs["input_ids"] == IMAGE).int()
     if family.name == "PaliGemma":
         # 0 is the prefix, whose tokens see each other, 1 the answer
-        inputs["token_type_ids"] = padded(labels, 0).ge(1).long() * mask_of(inputs)
+        inputs["token_type_ids"] = padded(labels, 0).ge(1).long()
     return inputs
 
 
-def mask_of(inputs: dict[str, Tensor]) -> Tensor:
-    return inputs["attention_mask"]
+def answered(inputs: dict[str, Tensor], ids: Tensor) -> dict[str, Tensor]:
+    """What a model is called with to learn what it has generated: prompt and answer ``ids`` at once."""
+    new = ids[:, inputs["input_ids"].shape[1] :]
+    more = {"input_ids": ids, "labels": torch.cat([torch.full_like(inputs["input_ids"], -100), new], 1)}
+    for name, value in (("attention_mask", 1), ("mm_token_type_ids", 0), ("token_type_ids", 1)):
+        if name in inputs:
+            more[name] = torch.cat([inputs[name], torch.full_like(new, value).to(inputs[name])], 1)
+    return {**inputs, **more}
+
+
+def on_grid(row: Tensor, image: Tensor, family: TokenFamily, sample: int) -> Tensor:
+    """The map of a row of attention, worked out without haa.
+
+    Args:
+        row: Attention (n,) of a word to each token.
+        image: True for each of the image's tokens.
+    """
+    rows, columns = family.grids[sample]
+    shares = row[image]
+    if family.tile is None:
+        return shares.view(rows, columns)
+    side = family.tile
+    *tiles, whole = shares.view(-1, side, side)
+    down, across = rows // side, columns // side
+    out = torch.kron(whole, torch.ones(down, across)) / (down * across)
+    for number, tile in enumerate(tiles):
+        top, left = side * (number // across), side * (number % across)
+        out[top : top + side, left : left + side] += tile
+    return out
 
 
 def unfused(model: nn.Module, family: TokenFamily, inputs: dict[str, Tensor]) -> list[Tensor]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks import support
+from benchmarks import support, support_tokens
 from benchmarks.support_families import hugging_face_families, timm_families
 
 FAMILIES = [*timm_families(), *hugging_face_families()]
@@ -30,6 +30,15 @@ def test_the_page_is_true(family: support.Family) -> None:
         else:
             assert result <= support.TOLERANCE, (source, result)
             assert float(said) <= support.TOLERANCE, (source, said)
+
+
+@pytest.mark.parametrize("family", support_tokens.families(), ids=lambda family: family.name)
+def test_the_page_is_true_of_vision_language_models(family: support_tokens.TokenFamily) -> None:
+    lines = [line.strip("| ").split(" | ") for line in support.PAGE.read_text().splitlines() if line.startswith("| ")]
+    ((_, *said),) = (line for line in lines if line[0] == family.name)
+    found = support_tokens.differences(family)
+    assert len(said) == len(found)
+    assert all(value <= support.TOLERANCE for value in [*found.values(), *map(float, said)])
 
 
 def test_the_page_has_every_family_and_no_other() -> None:

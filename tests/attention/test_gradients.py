@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import timm
@@ -21,6 +22,7 @@ from haa.attention import (
     InputGradient,
     Rollout,
     SelfAttention,
+    TokenAttention,
 )
 
 WORDS = torch.tensor([[1, 2, 3], [4, 5, 6]])
@@ -51,6 +53,46 @@ class Captioner(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.decoder(self.words(WORDS), self.patches(image).flatten(2).mT)
+
+
+class Attention(nn.Module):
+    """Attention of tokens to those before them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(8, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.inner(x)[:, None].chunk(3, -1)
+        return nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)[:, 0]
+
+
+class Reader(nn.Module):
+    """A language model that reads the cells of an image before its words."""
+
+    config = SimpleNamespace(image_token_id=9)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.words, self.attention = nn.Conv2d(3, 8, 2, 2), nn.Embedding(10, 8), Attention()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.words
+
+    def forward(self, input_ids: Tensor, image: Tensor) -> Tensor:
+        cells = self.patches(image).flatten(2).mT
+        return self.attention(torch.cat([cells, self.words(input_ids[:, cells.shape[1] :])], 1))
+
+
+class Asked(nn.Module):
+    """Asks a reader of an image alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = Reader()
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.reader(torch.cat([torch.full((2, CELLS[0] * CELLS[1]), 9), WORDS], 1), image)
 
 
 class Native:
@@ -87,6 +129,7 @@ SOURCES: dict[str, tuple[Callable[[], nn.Module], Callable[[], object]]] = {
     "self_attention_mean": (vit, partial(SelfAttention, "blocks.*.attn", query="mean")),
     "rollout": (vit, Rollout),
     "cross_attention": (Captioner, CrossAttention),
+    "token_attention": (Asked, partial(TokenAttention, query="question")),
     "gradcam": (convolutional, partial(GradCAM, "3", target=squared)),
     "gradcam_tokens": (vit, partial(GradCAM, "blocks.0", target=squared)),
     "input_gradient": (convolutional, partial(InputGradient, target=squared)),

@@ -69,6 +69,15 @@ def test_life_of_a_source(name: str) -> None:
         source.read()
 
 
+def test_a_copy_of_a_watched_model_is_not_read() -> None:
+    model, source = vit(), SelfAttention()
+    source.attach(model)
+    model(torch.rand(1, 3, 16, 16))
+    expected = source.read()
+    copy.deepcopy(model)(torch.rand(1, 3, 16, 16))
+    assert torch.equal(source.read(), expected)
+
+
 def test_a_layer_that_did_not_run_is_said() -> None:
     class Half(nn.Module):
         def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,6 +44,7 @@ class AttentionWeights(Source):
         self.layers, self.heads = layers, None if heads is None else list(heads)
         self._modules: dict[str, nn.Module] = {}
         self._packed: frozenset[str] = frozenset()
+        self._modes: dict[str, list[AttentionMode]] = {}
 
     def default_layers(self, model: nn.Module) -> dict[str, nn.Module]:
         """Return the layers to read where none is named, by name."""
@@ -52,10 +54,14 @@ class AttentionWeights(Source):
         self._modules = self.default_layers(model) if self.layers is None else find_layers(model, self.layers)
         handles = []
         for name, module in self._modules.items():
-            enter, leave = self._around(name)
+            # methods, so that the hooks of a copied model are those of a copied source
+            enter, leave = partial(self._enter_layer, name), partial(self._leave_layer, name)
             handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
             handles.append(module.register_forward_hook(leave, always_call=True, prepend=True))
         return handles
+
+    def end(self, output: Any) -> None:
+        """Keep nothing of the output, whose logits may be larger than all that is read."""
 
     def cells(self) -> dict[str, Tensor]:
         # head by head: what all keys of a query lose to one of them is a common factor in a head alone
@@ -156,28 +162,24 @@ class AttentionWeights(Source):
         if isinstance(declared, int) and declared != count:
             raise InputError(f"layer {layer} has {declared} heads but attends with {count}: haa cannot read it")
 
-    def _around(self, layer: str) -> tuple[Any, Any]:
-        """Return the hooks that start and stop recording the attention of a layer, before and after it runs."""
-        active: list[AttentionMode] = []
+    def _enter_layer(self, layer: str, module: nn.Module, args: object, kwargs: dict[str, Any]) -> None:
+        if not self.watching:
+            return
+        if kwargs.get("cu_seqlens") is not None:
+            self._packed |= {layer}
+        mode = AttentionMode()
+        self._modes.setdefault(layer, []).append(mode)
+        mode.__enter__()
 
-        def enter(module: nn.Module, args: object, kwargs: dict[str, Any]) -> None:
-            if self.watching:
-                if kwargs.get("cu_seqlens") is not None:
-                    self._packed |= {layer}
-                active.append(AttentionMode())
-                active[-1].__enter__()
-
-        def leave(module: nn.Module, args: object, output: object) -> None:
-            if not active:
-                return
-            mode = active.pop()
-            mode.__exit__(None, None, None)
-            # where a part of the model is called by itself, every call counts as a forward pass
-            starts_a_pass = self._depth == 0 and not self._recording
-            before = [] if starts_a_pass else self._taken.get(layer, [])
-            self._taken = {**self._taken, layer: before + self.keep(layer, mode.calls)}
-
-        return enter, leave
+    def _leave_layer(self, layer: str, module: nn.Module, args: object, output: object) -> None:
+        if not self._modes.get(layer):
+            return
+        mode = self._modes[layer].pop()
+        mode.__exit__(None, None, None)
+        # where a part of the model is called by itself, every call counts as a forward pass
+        starts_a_pass = self._depth == 0 and not self._recording
+        before = [] if starts_a_pass else self._taken.get(layer, [])
+        self._taken = {**self._taken, layer: before + self.keep(layer, mode.calls)}
 
 
 def kernel_of(layer: nn.Module) -> str:

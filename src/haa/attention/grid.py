@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -50,7 +51,7 @@ class Grid:
             layers = {name: module for name, module in model.named_modules() if _embeds_patches(name, module)}
         else:
             layers = {}
-        return [module.register_forward_hook(self._measure(name)) for name, module in layers.items()]
+        return [module.register_forward_hook(partial(self._measure, name)) for name, module in layers.items()]
 
     def clear(self) -> None:
         """Forget the last forward pass."""
@@ -177,14 +178,11 @@ class Grid:
                     f"layer {layer}: {type(module).__name__} {reason}, its tokens lie on no grid: use input_gradient"
                 )
 
-    def _measure(self, name: str):  # type: ignore[no-untyped-def]
-        def hook(module: nn.Module, args: object, output: object) -> None:
-            output = first_tensor(output)
-            if output is None or output.ndim != 4:
-                raise InputError(f"grid={name} does not give maps (b, c, i, j): name another layer")
-            self._measured[name] = output.shape
-
-        return hook
+    def _measure(self, name: str, module: nn.Module, args: object, output: object) -> None:
+        output = first_tensor(output)
+        if output is None or output.ndim != 4:
+            raise InputError(f"grid={name} does not give maps (b, c, i, j): name another layer")
+        self._measured[name] = output.shape
 
 
 def first_tensor(output: object) -> Tensor | None:
