@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -144,7 +145,7 @@ def backbone_weights(model: nn.Module) -> str | None:
         'random, frozen'
     """
     # a model of the Hugging Face hub's is its own backbone
-    whole = getattr(model, "backbone", model)
+    whole: Any = getattr(model, "backbone", model)
     if not hasattr(whole, "trained"):
         return None
     fixed = ", with adapters" if getattr(whole, "adapts", False) else ", frozen" * whole.frozen
