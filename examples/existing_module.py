@@ -64,9 +64,8 @@ def train(condition: str, weight: float, seed: int, place: Path, samples: int = 
         SelfAttention(query="mean"), haa.Alignment(weight=weight), evaluate=evaluate
     )  # haa
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", callbacks=[callback], **quiet)
-    data = pictures(samples, seed=1)
-    data = haa.Exchanged(data, condition)  # haa
+    trainer = pl.Trainer(max_epochs=epochs, accelerator="cpu", callbacks=[callback], **quiet)  # haa
+    data = haa.Exchanged(pictures(samples, seed=1), condition)  # haa
     val, test = (DataLoader(pictures(100, seed=k), batch_size=50) for k in (2, 3))
     trainer.fit(module := Classifier(), DataLoader(data, batch_size=16, shuffle=True), val)
     trainer.test(module, test, verbose=False)

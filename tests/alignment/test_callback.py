@@ -245,8 +245,7 @@ class CompiledInPlace(Foreign):
     ("make", "callback", "message"),
     [
         (ByHand, {}, "optimises by hand"),
-        (CompiledPart, {}, "model is compiled"),
-        (CompiledInPlace, {}, "model is compiled"),
+        (CompiledPart, {"source": GradCAM("backbone.2")}, "GradCAM differentiates the score through the whole model"),
         (Foreign, {"model": "net"}, "model=net is no part of Foreign: there are model"),
         (Foreign, {"source": GradCAM("nowhere")}, "nowhere"),
         (Foreign, {"source": lambda module: module.model.gaze.detach()}, "no gradient"),
@@ -263,8 +262,23 @@ def test_what_cannot_be_aligned_is_refused_with_the_reason_and_left_alone(make, 
 
 def test_a_compiled_lightning_module_is_refused():
     module = torch.compile(Foreign(), backend="eager")
-    with pytest.raises(InputError, match="Foreign is compiled"):
+    with pytest.raises(InputError, match="Foreign is compiled whole"):
         fit(module, [AlignmentCallback(native, Alignment(weight=1.0))])
+
+
+@pytest.mark.parametrize("kind", [CompiledPart, CompiledInPlace])
+@pytest.mark.parametrize("source", [native, FeatureNorm("backbone.2")], ids=["function", "features"])
+def test_a_compiled_model_is_aligned_as_it_is_uncompiled(kind, source):
+    if source is native and kind is CompiledPart:
+        source = lambda module: module.model._orig_mod.gaze  # noqa: E731
+    torch.compiler.reset()
+    plain, compiled = built(Foreign), built(kind)
+    for module in (plain, compiled):
+        reader = native if module is plain and not isinstance(source, FeatureNorm) else source
+        fit(module, [AlignmentCallback(reader, Alignment(weight=0.7))])
+    for a, b in zip(plain.parameters(), compiled.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    torch.compiler.reset()
 
 
 class Checkpointed(Foreign):

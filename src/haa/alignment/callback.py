@@ -9,7 +9,6 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.compile import to_uncompiled
 from torch import Tensor, nn
-from torch._dynamo import OptimizedModule  # what torch.compile makes of a module; it has no public name
 
 from haa.alignment import Alignment
 from haa.alignment.last_pass import Evaluates, LastPass
@@ -43,9 +42,10 @@ class AlignmentCallback(pl.Callback):
 
     Raises:
         InputError: If, at the start of training, the module optimises by hand (``training_step`` returns no loss then),
-            is compiled (hooks see nothing then), has no part named ``model``, or no layer that the source names. If, in
-            training, a batch has no image, or the map has no gradient. If an evaluation has several loaders or does not
-            call the part ``model``; or a test runs in several processes, which would score some samples twice.
+            is compiled whole (its model may be, see docs/compile.md), has no part named ``model``, or no layer that the
+            source names. If, in training, a batch has no image, or the map has no gradient. If an evaluation has several
+            loaders or does not call the part ``model``; or a test runs in several processes, which would score some
+            samples twice.
 
     Example:
         >>> from haa.attention import GradCAM
@@ -251,21 +251,13 @@ def _part(pl_module: pl.LightningModule, name: str | None) -> nn.Module:
 
 
 def _refuse_compiled(pl_module: pl.LightningModule) -> None:
-    compiled_parts = [name for name, module in pl_module.named_modules() if _is_compiled(module)]
-    if compiled_parts or _is_compiled_whole(pl_module):
-        name = compiled_parts[0] if compiled_parts and compiled_parts[0] else type(pl_module).__name__
-        raise InputError(f"{name} is compiled, and hooks do not see into what is compiled: train without torch.compile")
-
-
-def _is_compiled_whole(pl_module: pl.LightningModule) -> bool:
     # Lightning unwraps torch.compile(pl_module), and says that it did by what it can take back
     try:
         to_uncompiled(pl_module)
     except ValueError:
-        return False
-    return True
-
-
-def _is_compiled(module: nn.Module) -> bool:
-    # module.compile() leaves no other trace than _compiled_call_impl
-    return isinstance(module, OptimizedModule) or getattr(module, "_compiled_call_impl", None) is not None
+        return
+    name = type(pl_module).__name__
+    raise InputError(
+        f"{name} is compiled whole, with steps that haa adds to: compile its model alone, "
+        f"self.model = torch.compile(self.model) in {name}.__init__"
+    )

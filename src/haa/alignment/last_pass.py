@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any, Protocol, Self
 
+import torch
 from torch import Tensor, nn
 
 from haa.alignment import Alignment
 from haa.alignment.loop import Reader, is_source
 from haa.any_batch import Replay
+from haa.attention.compiled import original, outside
 from haa.attention.host import evaluating, placed
 from haa.attention.placing import is_image
 from haa.attention.source import Source
@@ -37,7 +39,7 @@ class LastPass:
     """
 
     def __init__(self, model: nn.Module, source: Reader, attach: bool) -> None:
-        self.model = model
+        self.model = original(model)
         self.source: Any = source
         self._again = is_source(source) and bool(getattr(source, "needs_graph", False))
         self._attached = attach and is_source(source) and not self._again
@@ -45,7 +47,7 @@ class LastPass:
         self._busy = False
         if self._attached:
             self.source.attach(model)
-        self._handle = model.register_forward_hook(self._keep, with_kwargs=True)
+        self._handle = self.model.register_forward_hook(self._keep, with_kwargs=True)
 
     def look(self) -> tuple[Any, Tensor, Extent, Replay | None]:
         """Return the output of the last pass, its map and where the map's cells lie, and the pass; then forget it.
@@ -70,6 +72,7 @@ class LastPass:
             maps, extent = placed(self.source)
             return output, maps.detach(), extent, replay
         with (
+            torch.compiler.set_stance("force_eager"),
             evaluating(self.source, self.model, (args, kwargs)) as (probe, inputs),
             probe.alone() if isinstance(probe, Source) else nullcontext(),
         ):
@@ -99,5 +102,7 @@ class LastPass:
             self._busy = False
 
     def _keep(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        if not self._busy:
+        if torch.compiler.is_compiling():
+            outside(self._keep, model, args, kwargs, output)
+        elif not self._busy:
             self._pass = args, kwargs, output

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from haa.attention.compiled import outside
 from haa.attention.grid import Grid
 from haa.attention.layers import find_layers
 from haa.attention.softmax import AttentionMode, Call
@@ -52,7 +53,7 @@ class AttentionWeights(Source):
         handles = []
         for name, module in self._modules.items():
             enter, leave = self._around(name)
-            handles.append(module.register_forward_pre_hook(enter))
+            handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
             handles.append(module.register_forward_hook(leave, always_call=True, prepend=True))
         return handles
 
@@ -136,16 +137,28 @@ class AttentionWeights(Source):
         """Return the hooks that start and stop recording the attention of a layer, before and after it runs."""
         active: list[AttentionMode] = []
 
-        def enter(module: nn.Module, args: object) -> None:
-            if self.watching:
+        def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
+            if torch.compiler.is_compiling():
+                outside(run_apart, module, args, kwargs)
+            elif self.watching:
                 active.append(AttentionMode())
                 active[-1].__enter__()
 
         def leave(module: nn.Module, args: object, output: object) -> None:
-            if not active:
+            if torch.compiler.is_compiling() or not active:
                 return
             mode = active.pop()
             mode.__exit__(None, None, None)
+            keep(mode)
+
+        def run_apart(module: nn.Module, args: Any, kwargs: Any) -> None:
+            # within compiled code no mode sees a call: the layer computes its attention once more, outside of it
+            if self.watching:
+                with AttentionMode() as mode:
+                    module.forward(*args, **kwargs)
+                keep(mode)
+
+        def keep(mode: AttentionMode) -> None:
             # where a part of the model is called by itself, every call counts as a forward pass
             starts_a_pass = self._depth == 0 and not self._recording
             self._taken = {**self._taken, layer: ([] if starts_a_pass else self._taken.get(layer, [])) + mode.calls}
