@@ -43,9 +43,9 @@ class AlignmentCallback(pl.Callback):
     Raises:
         InputError: If, at the start of training, the module optimises by hand (``training_step`` returns no loss then),
             is compiled whole (its model may be, see docs/compile.md), has no part named ``model``, or no layer that the
-            source names. If, in training, a batch has no image, or the map has no gradient. If an evaluation has several
-            loaders or does not call the part ``model``; or a test runs in several processes, which would score some
-            samples twice.
+            source names. If, in training, a batch has no image, or the map has no gradient. If an evaluation has
+            several loaders or does not call the part ``model``; or a test runs in several processes, which would score
+            some samples twice.
 
     Example:
         >>> from haa.attention import GradCAM

@@ -40,7 +40,8 @@ class LastPass:
 
     def __init__(self, model: nn.Module, source: Reader, attach: bool) -> None:
         self.model = original(model)
-        self.source: Any = source
+        reader: Any = source
+        self.source = reader
         self._again = is_source(source) and bool(getattr(source, "needs_graph", False))
         self._attached = attach and is_source(source) and not self._again
         self._pass: tuple[tuple[Any, ...], dict[str, Any], Any] | None = None

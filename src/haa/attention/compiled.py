@@ -67,7 +67,7 @@ def differentiates(source: str, what: str, reads_layers: bool) -> InputError:
     """
     parts = "compile only parts before the layer that it reads, model.layer1.compile() for one"
     return InputError(
-        f"{source} differentiates the score through {what}, and a loss of its map does so once more, which compiled code "
-        f"cannot: {parts if reads_layers else 'leave the model uncompiled'}, or take feature_norm, self_attention or "
-        "rollout"
+        f"{source} differentiates the score through {what}, and a loss of its map does so once more, which compiled "
+        f"code cannot: {parts if reads_layers else 'leave the model uncompiled'}, or take feature_norm, self_attention "
+        "or rollout"
     )
