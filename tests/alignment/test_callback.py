@@ -564,3 +564,27 @@ def test_two_processes_validate_all_samples_and_do_not_test(tmp_path):
             trainer.callback_metrics["val/attention_nss"].item(), abs=1e-5
         )
         assert validation == pytest.approx(trainer.callbacks[0]._validation)
+
+
+@pytest.mark.parametrize("source", ["features", "gradient"])
+def test_faithfulness_and_references_are_those_of_a_measurement(tmp_path, source):
+    source = SOURCES[source]
+
+    def sure(output, batch):
+        return {**right(output, batch), "probability": output.softmax(1).gather(1, batch["label"][:, None])[:, 0]}
+
+    told = {"faithfulness": 3, "confidence": "probability", "references": samples()}
+    module = built(Evaluated)
+    evaluate = haa.Evaluation(tmp_path / "a", sure, "accuracy", **told)
+    callback = AlignmentCallback(source, Alignment(weight=0.0), evaluate=evaluate)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(accelerator="cpu", enable_model_summary=False, callbacks=[callback], **quiet)
+    data = DataLoader(samples(), batch_size=5)
+    trainer.test(module, data, verbose=False)
+    run = lambda model, batch: model(batch["image"] * 2)  # noqa: E731
+    haa.measure(tmp_path / "b", module.model, source, data, sure, metric="accuracy", run=run, **told)
+    one, other = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in "ab")
+    assert one["references"] == other["references"] != {}
+    assert one["faithfulness"] == 3
+    # the callback replaces pixels of what the model was given, twice as bright, and thus by twice the colour
+    assert one["metrics"] == pytest.approx(other["metrics"], abs=1e-4)

@@ -208,3 +208,14 @@ def test_what_cannot_be_done_is_refused_by_name(tmp_path):
     evaluate = haa.Evaluation(tmp_path / "run", lambda output, batch: {"f1": batch["labels"]}, "accuracy")
     with pytest.raises(InputError, match=r"metric=accuracy is not among what score gives: f1$"):
         trainer(tmp_path, evaluate=evaluate).evaluate()
+
+
+@pytest.mark.slow
+def test_a_compiled_model_is_trained_as_it_is_uncompiled(tmp_path):
+    torch.compiler.reset()
+    one, two = vit(), vit()
+    trainer(tmp_path, one, **EXACT).train()
+    trainer(tmp_path, two, torch_compile=True, torch_compile_backend="aot_eager", **EXACT).train()
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+    torch.compiler.reset()
