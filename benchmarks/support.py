@@ -233,7 +233,7 @@ What is refused, and why:
 - Convolutional models have no attention: `attach` says so. Those cells are –.
 
 Patch grids of any shape, class, distillation and register tokens are found from the model; a model where they do not
-add up is refused until `grid` and `prefix` are given. Compiled modules hide their layers: attach before
+add up is refused until `grid` and `prefix` are given. [compile.md](compile.md) says what works with
 `torch.compile`. Attention in kernels other than torch's `scaled_dot_product_attention` (flash-attn, flex attention) is
 refused. Maps through a derivative, in training, need attention that can be differentiated twice: the layers after the
 place of the derivative run on torch's math kernel (`second_order=False` leaves them as they are).

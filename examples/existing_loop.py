@@ -2,8 +2,8 @@
 
     python examples/existing_loop.py
 
-Three lines are haa's: `haa.Exchanged` (whose gaze), `haa.align` (the loss), `haa.measure` (a run for the report).
-The gaze is made up: everybody looks at the mark that tells the class.
+Lines that end in "haa" were added: `haa.Exchanged` (whose gaze), `haa.align` (the loss), `haa.measure` (a run for the
+report). The gaze is made up: everybody looks at the mark that tells the class.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
-import haa
-from haa.attention import FeatureNorm
+import haa  # haa
+from haa.attention import FeatureNorm  # haa
 
 
 def pictures(count: int, seed: int) -> list[dict]:
@@ -37,27 +37,28 @@ def pictures(count: int, seed: int) -> list[dict]:
     return out
 
 
-def right(output: torch.Tensor, batch: dict) -> dict[str, torch.Tensor]:
-    """The score of each sample."""
-    return {"accuracy": output.argmax(1) == batch["label"]}
+def right(output: torch.Tensor, batch: dict) -> dict[str, torch.Tensor]:  # haa
+    return {"accuracy": output.argmax(1) == batch["label"]}  # haa
 
 
 def train(condition: str, weight: float, seed: int, folder: Path, samples: int = 64, epochs: int = 12) -> None:
-    """The loop as it was, and haa's three lines."""
     torch.manual_seed(seed)
     model = timm.create_model("test_resnet", num_classes=2)
-    optimizer, source = torch.optim.AdamW(model.parameters(), lr=1e-3), FeatureNorm("layer2")
-    data = haa.Exchanged(pictures(samples, seed=1), condition)
-    with haa.align(model, source, weight=weight) as aligned:
-        for batch in (batch for _ in range(epochs) for batch in DataLoader(data, batch_size=16, shuffle=True)):
-            loss = aligned(F.cross_entropy(model(batch["image"]), batch["label"]), batch)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    data = pictures(samples, seed=1)
+    data = haa.Exchanged(data, condition)  # haa
+    aligned = haa.align(model, FeatureNorm("layer2"), weight=weight)  # haa
+    for batch in (batch for _ in range(epochs) for batch in DataLoader(data, batch_size=16, shuffle=True)):
+        loss = F.cross_entropy(model(batch["image"]), batch["label"])
+        loss = aligned(loss, batch)  # haa
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    aligned.detach()  # haa
     test = DataLoader(pictures(200, seed=2), batch_size=50)
-    arm = {"condition": condition, "align_weight": weight, "seed": seed, "simulated": True}
-    told = {"task": "cross or ring", "data": "noise", "settings": {"epochs": epochs, "lr": 1e-3}}
-    haa.measure(folder / f"{condition}_{weight}_{seed}", model, source, test, right, metric="accuracy", **arm, **told)
+    told = {"condition": condition, "align_weight": weight, "seed": seed, "simulated": True}  # haa
+    told |= {"metric": "accuracy", "task": "cross or ring", "data": "noise", "settings": {"epochs": epochs}}  # haa
+    haa.measure(folder / f"{condition}_{weight}_{seed}", model, aligned.source, test, right, **told)  # haa
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ __version__ = "0.2.0.dev0"
 
 _PLACES = {
     "Alignment": "haa.alignment",
+    "AlignedTrainer": "haa.alignment.hugging_face",
     "AlignmentCallback": "haa.alignment.callback",
+    "Evaluation": "haa.evaluation.evaluation",
     "Exchanged": "haa.conditions.exchanged",
     "align": "haa.alignment.loop",
     "measure": "haa.evaluation.measure",

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -14,15 +16,22 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
 
 import haa
 from haa.alignment import Alignment
 from haa.alignment.callback import AlignmentCallback
 from haa.alignment.schedule import GradientNorm, cosine_decay
 from haa.attention import FeatureNorm, GradCAM
-from haa.batch import Output
+from haa.attention.measure import measure as map_of
+from haa.batch import Output, human_maps
 from haa.errors import InputError
+from haa.geometry.extent import on_picture
+from haa.geometry.receptive_field import extents
 from haa.losses import Weighted, kl_divergence, nss
+from haa.metrics import functional
+from haa.report.arms import studies
+from haa.report.collect import collect
 from haa.tasks.aligned_module import AlignedModule
 
 
@@ -236,8 +245,7 @@ class CompiledInPlace(Foreign):
     ("make", "callback", "message"),
     [
         (ByHand, {}, "optimises by hand"),
-        (CompiledPart, {}, "model is compiled"),
-        (CompiledInPlace, {}, "model is compiled"),
+        (CompiledPart, {"source": GradCAM("backbone.2")}, "GradCAM differentiates the score through the whole model"),
         (Foreign, {"model": "net"}, "model=net is no part of Foreign: there are model"),
         (Foreign, {"source": GradCAM("nowhere")}, "nowhere"),
         (Foreign, {"source": lambda module: module.model.gaze.detach()}, "no gradient"),
@@ -254,8 +262,23 @@ def test_what_cannot_be_aligned_is_refused_with_the_reason_and_left_alone(make, 
 
 def test_a_compiled_lightning_module_is_refused():
     module = torch.compile(Foreign(), backend="eager")
-    with pytest.raises(InputError, match="Foreign is compiled"):
+    with pytest.raises(InputError, match="Foreign is compiled whole"):
         fit(module, [AlignmentCallback(native, Alignment(weight=1.0))])
+
+
+@pytest.mark.parametrize("kind", [CompiledPart, CompiledInPlace])
+@pytest.mark.parametrize("source", [native, FeatureNorm("backbone.2")], ids=["function", "features"])
+def test_a_compiled_model_is_aligned_as_it_is_uncompiled(kind, source):
+    if source is native and kind is CompiledPart:
+        source = lambda module: module.model._orig_mod.gaze  # noqa: E731
+    torch.compiler.reset()
+    plain, compiled = built(Foreign), built(kind)
+    for module in (plain, compiled):
+        reader = native if module is plain and not isinstance(source, FeatureNorm) else source
+        fit(module, [AlignmentCallback(reader, Alignment(weight=0.7))])
+    for a, b in zip(plain.parameters(), compiled.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    torch.compiler.reset()
 
 
 class Checkpointed(Foreign):
@@ -367,3 +390,201 @@ def test_a_plain_loop_in_two_processes_has_the_gradient_of_all_samples_together(
     # four of six samples in one process have gaze, and five of six in the other
     for alone, together in zip(net.parameters(), torch.load(tmp_path / "two.pt", weights_only=True), strict=True):
         torch.testing.assert_close(together, alone.grad, rtol=1e-4, atol=1e-7)
+
+
+class Evaluated(Foreign):
+    """Knows nothing of haa, and has an evaluation of its own, with a metric that is made in inference mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accuracy = MulticlassAccuracy(3, average="micro")
+
+    def validation_step(self, batch, batch_idx, dataloader_idx=0):
+        self.accuracy.update(self.model(batch["image"] * 2), batch["label"])
+        self.log("val/accuracy", self.accuracy, on_epoch=True)
+
+    def test_step(self, batch, batch_idx):
+        self.validation_step(batch, batch_idx)
+
+
+def right(output, batch):
+    return {"accuracy": output.argmax(1) == batch["label"]}
+
+
+def evaluated(folder, source, module=None, weight=0.7, loaders=None, callbacks=(), **trainer):
+    module = built(Evaluated) if module is None else module
+    torch.manual_seed(1)
+    evaluate = haa.Evaluation(folder, right, "accuracy", condition="human", seed=3) if folder else None
+    callback = AlignmentCallback(source, Alignment(weight=weight), evaluate=evaluate)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    settings = {**quiet, "max_epochs": 2, "enable_checkpointing": False, **trainer}
+    made = pl.Trainer(callbacks=[callback, *callbacks], **settings)
+    validation = DataLoader(samples(), batch_size=5) if loaders is None else loaders
+    made.fit(module, DataLoader(samples(), batch_size=4), validation)
+    return made, module
+
+
+SOURCES = {"function": native, "features": FeatureNorm("backbone.2"), "gradient": GradCAM("backbone.2")}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_attention_in_the_modules_own_steps_is_scored(tmp_path, source):
+    """Against the maps of passes of their own, and the metric as a function."""
+    source = SOURCES[source]
+    trainer, module = evaluated(tmp_path / "a", source)
+    shown = trainer.callback_metrics["val/attention_nss"].item()
+    own = trainer.test(module, DataLoader(samples(), batch_size=5), verbose=False)[0]
+    module.eval()
+    (batch,) = DataLoader(samples(), batch_size=24)
+    seen = human_maps(batch, (1, 1), 0.03)[1]
+    if source is native:
+        with torch.no_grad():
+            module.model(batch["image"] * 2)
+        maps = on_picture(native(module), (16, 16))
+    else:
+        maps = map_of(source, module.model, batch["image"] * 2)
+        maps = on_picture(maps, (16, 16), extents(module.model.backbone[:3], batch["image"])[0])
+    expected = functional.nss(maps, batch["fixations"])[seen].mean().item()
+    assert own["test/attention_nss"] == pytest.approx(expected, abs=1e-4)
+    assert shown == pytest.approx(expected, abs=2e-2)  # cells lie there where they lay as training began
+    summary = json.loads((tmp_path / "a" / "metrics.json").read_text())
+    assert summary["metrics"]["attention_nss"] == pytest.approx(expected, abs=1e-4)
+    assert summary["metrics"]["accuracy"] == pytest.approx(own["val/accuracy"])
+    assert summary["undefined"]["attention_nss"] == 24 - int(seen.sum())
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+def test_the_run_is_one_of_haas_for_the_report(tmp_path):
+    for weight in (0.0, 0.7):
+        trainer, module = evaluated(tmp_path / str(weight), FeatureNorm("backbone.2"), weight=weight)
+        trainer.test(module, DataLoader(samples(), batch_size=5), verbose=False)
+    (study,) = studies(collect([tmp_path]))
+    assert [(arm.role, arm.weight, list(arm.runs)) for arm in study.arms] == [
+        ("baseline", 0.0, [3]),
+        ("treatment", 0.7, [3]),
+    ]
+    rows = pd.read_parquet(tmp_path / "0.7" / "samples.parquet")
+    module.eval()
+    (batch,) = DataLoader(samples(), batch_size=24)
+    hits = module.model(batch["image"] * 2).argmax(1) == batch["label"]
+    assert rows["accuracy"].tolist() == hits.float().tolist()
+    assert rows["id"].tolist() == batch["id"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_an_evaluation_leaves_the_training_as_it_was(tmp_path, source):
+    _, plain = evaluated(None, SOURCES[source], num_sanity_val_steps=2)
+    _, module = evaluated(tmp_path / "a", SOURCES[source], num_sanity_val_steps=2)
+    assert_same_weights(plain, module)
+    assert not (tmp_path / "a").exists()  # which is a test's
+
+
+def test_nothing_is_scored_in_the_sanity_check(tmp_path):
+    seen = []
+
+    class Peeks(pl.Callback):
+        def on_validation_end(self, trainer, pl_module):
+            seen.append((trainer.sanity_checking, "val/attention_nss" in trainer.callback_metrics))
+
+    evaluated(tmp_path / "a", native, callbacks=[Peeks()], num_sanity_val_steps=2, max_epochs=1)
+    assert seen == [(True, False), (False, True)]
+
+
+def test_the_validation_is_that_of_the_weights_that_are_tested(tmp_path):
+    values = []
+
+    class Epochs(pl.Callback):
+        def on_validation_end(self, trainer, pl_module):
+            if not trainer.sanity_checking:
+                values.append(trainer.callback_metrics["val/accuracy"].item())
+
+    class Answers(pl.Callback):
+        """Has the model answer 1, 0 and 2 in its three epochs, of which 0 is right most often."""
+
+        def on_validation_start(self, trainer, pl_module):
+            with torch.no_grad():
+                pl_module.model.head.bias.copy_(100 * torch.eye(3)[(1, 0, 2)[trainer.current_epoch]])
+
+    keep = pl.callbacks.ModelCheckpoint(tmp_path, monitor="val/accuracy", mode="max")
+    few = DataLoader(samples()[:7], batch_size=5)
+    trainer, module = evaluated(
+        tmp_path / "a",
+        native,
+        loaders=few,
+        callbacks=[Answers(), Epochs(), keep],
+        enable_checkpointing=True,
+        max_epochs=3,
+    )
+    assert values == pytest.approx([2 / 7, 3 / 7, 2 / 7])
+    trainer.test(module, few, ckpt_path="best", verbose=False)
+    summary = json.loads((tmp_path / "a" / "metrics.json").read_text())
+    assert summary["validation"] == pytest.approx(3 / 7)
+    assert summary["metrics"]["accuracy"] == pytest.approx(3 / 7)  # the same samples
+
+
+def test_what_cannot_be_evaluated_is_refused_by_name(tmp_path):
+    with pytest.raises(InputError, match="one loader, and there are several"):
+        evaluated(tmp_path / "a", native, loaders=[DataLoader(samples(), batch_size=4)] * 2)
+    module = built(Evaluated)
+    module.validation_step = lambda batch, batch_idx: None
+    with pytest.raises(InputError, match="Net was not called in this step of the evaluation"):
+        evaluated(tmp_path / "a", FeatureNorm("backbone.2"), module)
+    trainer, module = evaluated(tmp_path / "b", native, max_epochs=1)
+    trainer.test(module, DataLoader(samples(), batch_size=5), verbose=False)
+    with pytest.raises(InputError, match="holds a finished run"):  # before the training, not after it
+        evaluated(tmp_path / "b", native)
+
+
+def validated_by_two(rank: int, folder: Path, port: int) -> None:
+    told = {"LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ.update(told)
+    module = built(Evaluated)
+    module.configure_optimizers = lambda: torch.optim.SGD(module.parameters(), lr=0.0)  # batch norm's statistics apart
+    module.model.backbone[1].momentum = 0.0
+    trainer, module = evaluated(folder / "a", native, module, devices=2, strategy="ddp", max_epochs=1)
+    scores = {key: value.item() for key, value in trainer.callback_metrics.items() if "attention" in key}
+    (folder / f"{rank}.json").write_text(json.dumps([scores, trainer.callbacks[0]._validation]))
+    with pytest.raises(InputError, match="this test runs in 2 processes"):
+        trainer.test(module, DataLoader(samples(), batch_size=5), verbose=False)
+
+
+@pytest.mark.slow
+def test_two_processes_validate_all_samples_and_do_not_test(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    in_processes(validated_by_two, 2, tmp_path, port)
+    module = built(Evaluated)
+    module.configure_optimizers = lambda: torch.optim.SGD(module.parameters(), lr=0.0)
+    module.model.backbone[1].momentum = 0.0
+    trainer, _ = evaluated(tmp_path / "b", native, module, max_epochs=1)
+    for rank in range(2):
+        scores, validation = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert scores["val/attention_nss"] == pytest.approx(
+            trainer.callback_metrics["val/attention_nss"].item(), abs=1e-5
+        )
+        assert validation == pytest.approx(trainer.callbacks[0]._validation)
+
+
+@pytest.mark.parametrize("source", ["features", "gradient"])
+def test_faithfulness_and_references_are_those_of_a_measurement(tmp_path, source):
+    source = SOURCES[source]
+
+    def sure(output, batch):
+        return {**right(output, batch), "probability": output.softmax(1).gather(1, batch["label"][:, None])[:, 0]}
+
+    told = {"faithfulness": 3, "confidence": "probability", "references": samples()}
+    module = built(Evaluated)
+    evaluate = haa.Evaluation(tmp_path / "a", sure, "accuracy", **told)
+    callback = AlignmentCallback(source, Alignment(weight=0.0), evaluate=evaluate)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(accelerator="cpu", enable_model_summary=False, callbacks=[callback], **quiet)
+    data = DataLoader(samples(), batch_size=5)
+    trainer.test(module, data, verbose=False)
+    run = lambda model, batch: model(batch["image"] * 2)  # noqa: E731
+    haa.measure(tmp_path / "b", module.model, source, data, sure, metric="accuracy", run=run, **told)
+    one, other = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in "ab")
+    assert one["references"] == other["references"] != {}
+    assert one["faithfulness"] == 3
+    # the callback replaces pixels of what the model was given, twice as bright, and thus by twice the colour
+    assert one["metrics"] == pytest.approx(other["metrics"], abs=1e-4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
@@ -77,8 +79,12 @@ def test_no_image_is_read_where_fixations_are_to_be_had_without():
     [
         (samples(), "shufled", "condition=shufled: did you mean shuffled"),
         (samples(), "oracle", "condition=oracle"),
-        ([torch.zeros(3)], "shuffled", "sample 0 is a Tensor: give a mapping with image"),
-        ([{"image": torch.zeros(3, 4, 4)}], "shuffled", "sample 0 has image: give a mapping"),
+        ([torch.zeros(3)], "shuffled", "sample 0: the sample is a Tensor: give a mapping with image"),
+        (
+            [{"image": torch.zeros(3, 4, 4)}],
+            "shuffled",
+            r'sample 0 has image: give sample=lambda s: {"image": s\["image"\], "fixations"',
+        ),
         ([{"image": torch.zeros(3, 4, 4), "fixations": torch.zeros(3)}], "shuffled", r"shape \(3,\): give \(n, 2\)"),
     ],
 )
@@ -90,3 +96,46 @@ def test_what_cannot_be_exchanged_is_said(data, condition, message):
 def test_every_condition_of_the_list_can_be_made():
     for condition in CONDITIONS:
         assert len(Exchanged(samples(), condition)[0]["fixations"]) >= 5
+
+
+@dataclass
+class Record:
+    picture: torch.Tensor
+    label: int
+    looks: torch.Tensor
+
+
+FORMS = {
+    "tuple": (
+        lambda s: (s["image"], s["label"], s["fixations"]),
+        lambda s: {"image": s[0], "fixations": s[2]},
+        lambda s: s[2],
+    ),
+    "dataclass": (
+        lambda s: Record(s["image"], s["label"], s["fixations"]),
+        lambda s: {"image": s.picture, "fixations": s.looks},
+        lambda s: s.looks,
+    ),
+}
+
+
+@pytest.mark.parametrize("condition", ["human", "shuffled", "center"])
+@pytest.mark.parametrize("form", FORMS)
+def test_samples_of_another_form_keep_it(form, condition):
+    make, parts, looks = FORMS[form]
+    own = [make(sample) for sample in samples()]
+    for given, plain in zip(Exchanged(own, condition, sample=parts), Exchanged(samples(), condition), strict=True):
+        assert type(given) is type(own[0])
+        torch.testing.assert_close(looks(given), plain["fixations"], equal_nan=True)
+    for before, sample in zip(own, samples(), strict=True):  # the data set's own are left alone
+        torch.testing.assert_close(looks(before), sample["fixations"], equal_nan=True)
+
+
+def test_the_function_for_a_sample_is_shown():
+    own = [FORMS["dataclass"][0](sample) for sample in samples()]
+    with pytest.raises(
+        InputError, match=r'give sample=lambda s: {"image": s\.picture, "fixations": s\.looks}$'
+    ) as error:
+        _ = Exchanged(own, "shuffled")[0]
+    function = eval(str(error.value).partition("sample=")[2])
+    assert function(own[0])["fixations"] is own[0].looks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Self, TypeGuard
 
 import torch
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from haa.alignment import Alignment, Loss
 from haa.alignment.schedule import GradientNorm, WeightSchedule, constant
+from haa.any_batch import Named, named
 from haa.attention import AttentionSource
 from haa.attention.host import placed
 from haa.attention.source import Source
-from haa.errors import InputError
 from haa.geometry.extent import WHOLE
 from haa.losses import kl_divergence
 
@@ -30,13 +30,14 @@ class Aligner:
         model: Model, which is watched from now on, until `detach`.
         source: Source of its map.
         alignment: Comparison of the map with people's.
+        batch: Function from the loop's batch to a mapping with ``image`` and gaze, see `align`.
 
     Attributes:
         log: Values of the last call: ``align_loss`` (unweighted) and ``align_weight`` (in force), detached tensors.
     """
 
-    def __init__(self, model: nn.Module, source: Reader, alignment: Alignment) -> None:
-        self.model, self.alignment = model, alignment
+    def __init__(self, model: nn.Module, source: Reader, alignment: Alignment, batch: Named | None = None) -> None:
+        self.model, self.alignment, self.batch = model, alignment, batch
         self.source: Any = source
         self.log: dict[str, Tensor] = {}
         if is_source(source):
@@ -48,13 +49,14 @@ class Aligner:
         Args:
             task_loss: Loss of the last forward pass, a scalar.
             batch: Mapping with ``image`` ``(b, c, h, w)`` and with ``fixations`` ``(b, n, 2)`` (x, y in pixels of the
-                image, NaN pads) or ``density`` ``(b, h, w)``; see `haa.batch.Batch`. It may hold anything besides.
+                image, NaN pads) or ``density`` ``(b, h, w)``; see `haa.batch.Batch`. It may hold anything besides. Of
+                another form where `align` was given ``batch=``.
             progress: Share of the training that is done, in [0, 1]; only schedules look at it.
 
         Raises:
             InputError: If the batch has no image, or the source has no map of this pass, or none with a gradient.
         """
-        check_batch(batch)
+        batch = gaze_of(batch, self.batch)
         # the baseline measures the same map without a graph, unless the source needs one to differentiate
         has_weight = self.alignment.weight_at(progress) > 0
         needs_graph = has_weight or getattr(self.source, "needs_graph", False)
@@ -86,6 +88,7 @@ def align(
     sigma: float = 0.03,
     schedule: WeightSchedule | GradientNorm = constant,
     stretched: bool = False,
+    batch: Named | None = None,
 ) -> Aligner:
     """Pull any model's attention to where people look, in any training loop.
 
@@ -98,6 +101,8 @@ def align(
         schedule: Factor of ``weight`` over the training, see `haa.alignment.Alignment`.
         stretched: Take the map to be stretched over the picture, wherever its cells look; else they are compared with
             the gaze where they look (`haa.geometry.receptive_field`).
+        batch: Function from the loop's batch to a mapping with ``image`` and ``fixations`` or ``density``, such as
+            ``lambda b: {"image": b[0], "fixations": b[2]}``. None takes the batch as it is.
 
     Returns:
         The callable that adds the alignment to a loss.
@@ -115,7 +120,7 @@ def align(
     """
     if isinstance(source, Source):
         source.stretched = stretched
-    return Aligner(model, source, Alignment(loss, weight, sigma, schedule))
+    return Aligner(model, source, Alignment(loss, weight, sigma, schedule), batch)
 
 
 def is_source(reader: Reader) -> TypeGuard[AttentionSource]:
@@ -123,19 +128,18 @@ def is_source(reader: Reader) -> TypeGuard[AttentionSource]:
     return all(hasattr(reader, name) for name in ("attach", "read", "detach"))
 
 
-def check_batch(batch: Any) -> None:
-    """Refuse a batch that is not a mapping with an image.
+def gaze_of(batch: Any, function: Named | None = None) -> Any:
+    """Return a loop's batch as a mapping with image and gaze (`haa.any_batch.named`).
 
     Raises:
-        InputError: If it is not.
+        InputError: If it is none.
     """
-    if not isinstance(batch, Mapping) or "image" not in batch:
-        keys = f"has {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else f"is a {type(batch).__name__}"
-        raise InputError(f"the batch {keys}: alignment needs a mapping with image, and fixations or density")
-    points = batch.get("fixations")
+    made = named(batch, function)
+    points = made.get("fixations")
     if isinstance(points, Tensor) and points.dtype in (torch.float16, torch.bfloat16):
         warnings.warn(
             f"fixations come in {str(points.dtype).removeprefix('torch.')}, which holds a coordinate of 1,000 pixels "
             "to half a pixel at best: leave them in float32 where you cast the batch",
             stacklevel=3,
         )
+    return made

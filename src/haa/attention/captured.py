@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from haa.attention.compiled import outside
 from haa.attention.grid import Grid
 from haa.attention.layers import find_layers
 from haa.attention.softmax import AttentionMode, Call, Rows
@@ -162,7 +163,10 @@ class AttentionWeights(Source):
         if isinstance(declared, int) and declared != count:
             raise InputError(f"layer {layer} has {declared} heads but attends with {count}: haa cannot read it")
 
-    def _enter_layer(self, layer: str, module: nn.Module, args: object, kwargs: dict[str, Any]) -> None:
+    def _enter_layer(self, layer: str, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        if torch.compiler.is_compiling():
+            outside(self._run_apart, layer, module, args, kwargs)
+            return
         if not self.watching:
             return
         if kwargs.get("cu_seqlens") is not None:
@@ -172,10 +176,20 @@ class AttentionWeights(Source):
         mode.__enter__()
 
     def _leave_layer(self, layer: str, module: nn.Module, args: object, output: object) -> None:
-        if not self._modes.get(layer):
+        if torch.compiler.is_compiling() or not self._modes.get(layer):
             return
         mode = self._modes[layer].pop()
         mode.__exit__(None, None, None)
+        self._keep_calls(layer, mode)
+
+    def _run_apart(self, layer: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        # within compiled code no mode sees a call: the layer computes its attention once more, outside of it
+        if self.watching:
+            with AttentionMode() as mode:
+                module.forward(*args, **kwargs)
+            self._keep_calls(layer, mode)
+
+    def _keep_calls(self, layer: str, mode: AttentionMode) -> None:
         # where a part of the model is called by itself, every call counts as a forward pass
         starts_a_pass = self._depth == 0 and not self._recording
         before = [] if starts_a_pass else self._taken.get(layer, [])

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from haa.attention.compiled import outside
 from haa.attention.grid import Grid, first_tensor
 from haa.attention.one_layer import OneLayer
 from haa.errors import InputError
@@ -47,6 +48,8 @@ class FeatureNorm(OneLayer):
         return feature_norm(self.on_grid(self.features))
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return outside(self._take, module, args, output)
         if not self.watching:
             return None
         features = first_tensor(output)

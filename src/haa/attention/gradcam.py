@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from haa.attention.compiled import outside
 from haa.attention.gradient import GradientSource
 from haa.attention.grid import Grid, first_tensor
 from haa.attention.one_layer import OneLayer
@@ -78,6 +79,8 @@ class GradCAM(OneLayer, GradientSource):
             return (weights * maps).sum(1).relu()
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return outside(self._take, module, args, output)
         if not self.watching:
             return None
         features = first_tensor(output)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from haa.attention.compiled import compiled_parts, differentiates, original, outside
 from haa.attention.grid import Grid
 from haa.attention.softmax import SecondOrder
 from haa.attention.source import Source, unseen
@@ -33,23 +34,48 @@ class GradientSource(Source):
         super().__init__(grid)
         self.target, self.second_order = target, second_order
         self._mode: SecondOrder | None = None
+        self._compiled = False
+        self._followed = False
+
+    def attach(self, model: nn.Module) -> None:
+        super().attach(model)
+        parts = compiled_parts(original(model))
+        self._compiled = bool(parts)
+        for name, part in parts.items():
+            self._handles.append(part.register_forward_pre_hook(self._refusal(name)))
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        self._followed = False
         if self.second_order and torch.is_grad_enabled():
             self._mode = SecondOrder()
-            self._mode.__enter__()
+            if not self._compiled:
+                self._mode.__enter__()
         return args, kwargs
 
     def follow(self) -> None:
         """Allow second derivatives of whatever runs from here on in this forward pass."""
         if self._mode is not None:
+            if self._compiled and not self._mode.active:  # compiled code would go through the mode at each operation
+                self._mode.__enter__()
             self._mode.active = True
+        self._followed = torch.is_grad_enabled()
 
     def end(self, output: Any) -> None:
         super().end(output)
-        if self._mode is not None:
+        if self._mode is not None and (self._mode.active or not self._compiled):
             self._mode.__exit__(None, None, None)
-            self._mode = None
+        self._mode, self._followed = None, False
+
+    def _refusal(self, name: str) -> Callable[[nn.Module, object], None]:
+        def refuse(module: nn.Module, args: object) -> None:
+            if torch.compiler.is_compiling():
+                outside(refuse, module, args)
+            elif self._followed and self.second_order and self.watching:
+                raise differentiates(
+                    type(self).__name__, f"{name or 'the model'}, which is compiled", self.reads_layers
+                )
+
+        return refuse
 
     def gradient(self, x: Tensor, score: Tensor | None, what: str) -> Tensor:
         """Return the derivative of the score by ``x``, with a graph of its own where gradients are enabled.

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from haa.attention.compiled import outside
 from haa.attention.layers import find_layers, nearest
 from haa.errors import InputError
 
@@ -179,6 +180,9 @@ class Grid:
                 )
 
     def _measure(self, name: str, module: nn.Module, args: object, output: object) -> None:
+        if torch.compiler.is_compiling():
+            outside(self._measure, name, module, args, output)
+            return
         output = first_tensor(output)
         if output is None or output.ndim != 4:
             raise InputError(f"grid={name} does not give maps (b, c, i, j): name another layer")

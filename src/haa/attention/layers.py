@@ -42,18 +42,17 @@ def find_layers(model: nn.Module, patterns: str | Sequence[str]) -> dict[str, nn
     return {name: module for name, module in modules.items() if name in matching and not _ancestors(name) & matching}
 
 
-def refuse_compiled(model: nn.Module) -> None:
-    """Refuse a model of which a part is compiled: no hook sees its layers.
+def refuse_scripted(model: nn.Module) -> None:
+    """Refuse a model of which a part is compiled by torch.jit: no hook sees its layers.
 
     Raises:
-        InputError: If a module is compiled by torch.compile or torch.jit.
+        InputError: If there is one.
     """
     for module in model.modules():
-        # torch has no public name for a compiled module; it keeps the original one as _orig_mod
-        if hasattr(module, "_orig_mod") or isinstance(module, torch.jit.ScriptModule):
+        if isinstance(module, torch.jit.ScriptModule):
             raise InputError(
-                f"{type(module).__name__} is compiled and hides its layers: attach the attention source to the module "
-                "before torch.compile or torch.jit"
+                f"{type(module).__name__} is scripted and hides its layers: attach the attention source to the module "
+                "that torch.jit was given, or use torch.compile"
             )
 
 

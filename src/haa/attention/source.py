@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar, Protocol, Self
 
 import torch
@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from torch.utils.module_tracker import ModuleTracker
 
+from haa.attention.compiled import differentiates, notice_hooks, original, outside
 from haa.attention.grid import Grid
-from haa.attention.layers import refuse_compiled
+from haa.attention.layers import refuse_scripted
 from haa.attention.placing import is_image, refusals
+from haa.attention.untouched import untouched
 from haa.errors import InputError
 from haa.geometry.extent import WHOLE, Extent
-from haa.geometry.receptive_field import Following, at_work, known, looks_at
+from haa.geometry.receptive_field import Following, at_work, extent_of, known, looks_at
 
 # never entered, so that it tracks no module: it only tells whether a backward pass is running
 _AUTOGRAD = ModuleTracker()
@@ -76,7 +78,7 @@ class Source(ABC):
         self._recording = False
         self._tries = False
         self._image: torch.Size | None = None
-        self._following: Following | None = None
+        self._following: ExitStack | None = None
         self.stretched = False
         """Whether the map is taken to be stretched over the picture, wherever its cells look."""
         self._output: Any = None
@@ -97,12 +99,14 @@ class Source(ABC):
         """Begin to watch a model.
 
         Raises:
-            InputError: If a layer is not there (the message has the names there are), the model is compiled, or the
-                source watches a model already.
+            InputError: If a layer is not there (the message has the names there are), a part is scripted, or the source
+                watches a model already.
         """
         if self._model is not None:
             raise InputError(f"{type(self).__name__} watches a {type(self._model).__name__} already: detach() it first")
-        refuse_compiled(model)
+        model = original(model)
+        refuse_scripted(model)
+        notice_hooks()
         self._model = model
         try:
             self._handles = [*self.watch(model), *self.grid.attach(model)]
@@ -140,7 +144,8 @@ class Source(ABC):
     @property
     def watching(self) -> bool:
         """Whether this source is to watch what runs now: no backward pass, and no measurement by another source."""
-        return Source._alone in (None, self) and not _AUTOGRAD.is_bw and not at_work()
+        # code that was compiled while it watched may call it when it is detached
+        return self._model is not None and Source._alone in (None, self) and not _AUTOGRAD.is_bw and not at_work()
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Prepare for a forward pass, and return the arguments that the model is to be called with."""
@@ -151,6 +156,38 @@ class Source(ABC):
         self._output = output
 
     def _begin(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if torch.compiler.is_compiling():
+            outside(self._begin_compiled, model, args, kwargs)
+            return None
+        return self._begin_pass(model, args, kwargs)
+
+    def _begin_compiled(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not self.watching:
+            return
+        if self.needs_graph:
+            raise differentiates(type(self).__name__, "the whole model", self.reads_layers)
+        images = [x for x in (*args, *kwargs.values()) if is_image(x)]
+        self._image = images[0].shape if images else None
+        if self.extent is None and self._depth == 0:
+            self._look_where_cells_lie(model, args, kwargs)
+        self._begin_pass(model, args, kwargs, follow=False)
+
+    def _look_where_cells_lie(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Find the extent in a pass of its own: within compiled code nothing can be followed."""
+        twin = self.unattached()
+        with twin.alone(), torch.no_grad(), untouched(model):
+            twin.attach(model)
+            try:
+                model(*args, **kwargs)
+                with Following():
+                    maps = twin.read()
+            except InputError:
+                return  # the pass itself says the same where its map is read
+            finally:
+                twin.detach()
+        self.extent = extent_of(maps) or WHOLE
+
+    def _begin_pass(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], follow: bool = True) -> Any:
         if not self.watching:
             return None
         self._depth += 1
@@ -162,20 +199,24 @@ class Source(ABC):
         self._image = images[0].shape if images else None
         if self._image is not None and Source._alone in (None, self) and not self._tries:
             self.grid.refusals = refusals(self, model, args, kwargs)
-        if self.extent is None and not self._tries:
+        if self.extent is None and not self._tries and follow:
             for image in images:
                 looks_at(image, WHOLE)
-            self._following = Following()
-            self._following.__enter__()
+            self._following = ExitStack()
+            self._following.enter_context(torch.compiler.set_stance("force_eager"))  # parts that are compiled
+            self._following.enter_context(Following())
         return self.begin(args, kwargs)
 
     def _end(self, model: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        if torch.compiler.is_compiling():
+            outside(self._end, model, args, kwargs, output)
+            return
         if not self.watching or self._depth == 0:
             return
         self._depth -= 1
         if self._depth == 0:
             if self._following is not None:
-                self._following.__exit__(None, None, None)
+                self._following.close()
                 self._following = None
             self.end(output)
 
@@ -253,4 +294,7 @@ def unseen(source: Source, what: str) -> InputError:
 def _cause(source: Source) -> str:
     if source.needs_graph and not torch.is_grad_enabled():
         return "run it with gradients, or use haa.attention.measure"
-    return "run the model first; if it did run, this layer was not part of it or ran in a way that hooks do not see"
+    return (
+        "run the model first; if it did run, this layer was not part of it or ran in a way that hooks do not see, such "
+        "as code that was compiled, and had run, before the source was attached"
+    )

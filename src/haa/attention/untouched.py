@@ -11,7 +11,7 @@ from torch import nn
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """Run a model in evaluation mode and leave it, and the random state, as they were.
+    """Run a model in evaluation mode, uncompiled, and leave it, and the random state, as they were.
 
     Example:
         >>> model = nn.BatchNorm1d(2)
@@ -25,7 +25,10 @@ def untouched(model: nn.Module) -> Iterator[None]:
     buffers = [(buffer, buffer._version, buffer.clone()) for buffer in model.buffers() if not buffer.is_inference()]
     devices = {x.device for x in (*model.parameters(), *model.buffers()) if x.device.type not in ("cpu", "meta")}
     kind = next((device.type for device in devices), "cuda")
-    with torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind):
+    with (
+        torch.random.fork_rng([device.index or 0 for device in devices], device_type=kind),
+        torch.compiler.set_stance("force_eager"),
+    ):
         try:
             for module, _ in modes:
                 module.training = False  # not eval(), which a module may override to do more

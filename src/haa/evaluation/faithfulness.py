@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from rich.progress import track
 from torch import Tensor
 
 from haa.batch import Batch, Output
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
+from haa.errors import InputError
+from haa.geometry.extent import WHOLE, Extent
 from haa.metrics import functional
 from haa.metrics.faithfulness import Comprehensiveness, Deletion, Insertion, Sufficiency
 from haa.metrics.functional.faithfulness import Score
@@ -24,6 +27,16 @@ REFERENCE = "less that of the same model's random maps"
 """What the values are, in words for metrics.json. Those of version 0.1, which says nothing, are plain."""
 
 MEASURES = (Deletion, Insertion, Comprehensiveness, Sufficiency)
+
+
+def check_faithfulness(samples: Any) -> None:
+    """Refuse what is no number of samples.
+
+    Raises:
+        InputError: If it is negative, or no whole number.
+    """
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 0:
+        raise InputError(f"faithfulness={samples}: give a number of test samples, 0 for none")
 
 
 def gives_answers(module: AlignedModule) -> bool:
@@ -60,6 +73,31 @@ def faithfulness(
         return dict(_measured(module, data, split, indices))
 
 
+def of_picture(
+    score: Score,
+    image: Float[Tensor, "1 c h w"],
+    maps: Float[Tensor, "1 *t i j"],
+    place: int,
+    batch_size: int,
+    extent: Extent = WHOLE,
+) -> dict[str, float]:
+    """Return the four measures of one sample's map, by their names in metrics.json.
+
+    Args:
+        score: Confidence in the answer, as a function of pictures alone.
+        image: The sample's picture.
+        maps: Its map.
+        place: The sample's place in the split, by which the random maps are drawn.
+        batch_size: Pictures that are scored at once.
+        extent: Where the cells of the map lie in the picture.
+    """
+    colour = image.mean((2, 3), keepdim=True)
+    values = functional.faithfulness(
+        score, image, maps, STEPS, baseline=colour, batch_size=batch_size, seed=place, extent=extent
+    )
+    return {f"attention_{name}": value.item() for name, value in values.items()}
+
+
 def directions() -> dict[str, bool | None]:
     """Return for each of the four measures, by its name in metrics.json, whether more of it is better."""
     return {f"attention_{kind.__name__.lower()}": kind.higher_is_better for kind in MEASURES}
@@ -73,19 +111,8 @@ def _measured(
         batch, output = module.probe(raw)
         if output.attention is None:
             return
-        image = _picture(batch)
-        colour = image.mean((2, 3), keepdim=True)
-        values = functional.faithfulness(
-            _score(module, batch, output),
-            image,
-            output.attention,
-            STEPS,
-            baseline=colour,
-            batch_size=data.eval_batch_size,
-            seed=index,
-            extent=output.extent,
-        )
-        yield index, {f"attention_{name}": value.item() for name, value in values.items()}
+        scored = _score(module, batch, output), _picture(batch), output.attention
+        yield index, of_picture(*scored, index, data.eval_batch_size, output.extent)
 
 
 def _picture(batch: Batch) -> Tensor:

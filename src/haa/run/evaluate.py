@@ -10,10 +10,11 @@ from haa import build, checkpoint
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError
+from haa.evaluation.faithfulness import check_faithfulness
 from haa.evaluation.reference import reference_rows
 from haa.run import console
 from haa.run.made import made_by, training_of, with_training
-from haa.run.results import Scored, check_faithfulness, open_folder, write_results
+from haa.run.results import Scored, open_folder, write_results
 from haa.run.session import equip, log_config, session
 from haa.tasks.aligned_module import AlignedModule
 from haa.text import Classes

@@ -51,16 +51,6 @@ class Scored:
     split: Split
 
 
-def check_faithfulness(samples: Any) -> None:
-    """Refuse what is no number of samples.
-
-    Raises:
-        InputError: If it is negative, or no whole number.
-    """
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 0:
-        raise InputError(f"faithfulness={samples}: give a number of test samples, 0 for none")
-
-
 def check_difference(difference: Any) -> None:
     """Refuse what cannot be the smallest difference worth having.
 

@@ -14,12 +14,13 @@ from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.disk import make_folder
 from haa.errors import InputError
+from haa.evaluation.faithfulness import check_faithfulness
 from haa.evaluation.reference import cached_reference_rows
 from haa.predict.cache import file_hash
 from haa.predict.condition import Predicted
 from haa.run import console
 from haa.run.made import made_by, training
-from haa.run.results import Scored, check_difference, check_faithfulness, open_folder, write_results
+from haa.run.results import Scored, check_difference, open_folder, write_results
 from haa.run.resume import check_resumed
 from haa.run.session import equip, log_config, resumable, session
 from haa.tasks.aligned_module import AlignedModule
