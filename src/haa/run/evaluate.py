@@ -11,7 +11,7 @@ from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError
 from haa.evaluation.reference import reference_rows
-from haa.run import console
+from haa.run import console, strategies
 from haa.run.made import made_by, training_of, with_training
 from haa.run.results import Scored, check_faithfulness, open_folder, write_results
 from haa.run.session import equip, log_config, session
@@ -48,7 +48,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         made = made_by(data, module, splits=[cfg.split])
         folder = open_folder(with_training(merged, trained), made)
         console.announce(merged, data, folder.path, module)
-        trainer = build.trainer(merged)
+        trainer = strategies.trainer(merged)
         equip(trainer)
         log_config(trainer, module)
 
