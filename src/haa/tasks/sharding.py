@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import distributed, nn
@@ -61,7 +62,7 @@ def gathered(model: nn.Module) -> Iterator[None]:
             part.reshard()
 
 
-def whole_state(model: nn.Module) -> dict[str, torch.Tensor]:
+def whole_state(model: nn.Module) -> dict[str, Any]:
     """Return a model's state with all parameters whole, in every process."""
     return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
 

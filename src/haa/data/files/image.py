@@ -55,6 +55,7 @@ def read_image(path: str | File) -> UInt8[Tensor, "3 h w"]:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "red.png"
         >>> Image.new("RGB", (4, 2), "red").save(path)
         >>> read_image(path)[:, 0, 0]
@@ -84,6 +85,7 @@ def read_map(path: str | File) -> UInt8[Tensor, "h w"]:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "points.png"
         >>> Image.new("L", (2, 1), 255).save(path)
         >>> read_map(path)
@@ -102,6 +104,7 @@ def image_size(path: str | File) -> Size:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "red.png"
         >>> Image.new("RGB", (4, 2), "red").save(path)
         >>> image_size(path)

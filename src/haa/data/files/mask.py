@@ -55,6 +55,7 @@ def read_mask(path: str | File, graded: bool = False) -> UInt8[Tensor, "h w"]:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "mask.png"
         >>> Image.fromarray(np.array([[0, 127, 128, 254]], dtype=np.uint8)).save(path)
         >>> read_mask(path)

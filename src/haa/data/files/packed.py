@@ -55,6 +55,7 @@ class Packed:
 
     @property
     def suffix(self) -> str:
+        """Ending of its name."""
         return PurePosixPath(self.name).suffix
 
     def is_file(self) -> bool:
