@@ -1,6 +1,6 @@
 """Samples in tar files: time and memory of their index, and how fast they are read beside files and webdataset.
 
-Seconds are those of the processor: python -m benchmarks.shards [--index 100000] [--read 2000]; webdataset has to be installed.
+Seconds are the processor's: python -m benchmarks.shards [--index 100000] [--read 2000]. It needs webdataset.
 """
 
 from __future__ import annotations
