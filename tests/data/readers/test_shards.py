@@ -241,6 +241,22 @@ def test_fixations_of_an_array_and_in_shares(tmp_path):
     assert (found.duration.tolist(), found.subject.tolist()) == ([200, 100], [1, 2])
 
 
+@pytest.mark.parametrize(
+    ("durations", "said"),
+    [([100, None], "a duration is 0"), ([100, -5], "a duration is -5"), (None, "has no durations to weigh by")],
+)
+def test_durations_to_weigh_by(tmp_path, durations, said):
+    root = tmp_path / "shards"
+    root.mkdir()
+    points = {"x": [1, 2], "y": [3, 4]}
+    with webdataset.TarWriter(str(root / "a.tar")) as writer:
+        for number in range(9):
+            more = {} if number == 8 and durations is None else {"duration": durations if number == 8 else [100, 300]}
+            writer.write({"__key__": f"p{number}", "jpg": jpeg(number), "fixations.json": points | more})
+    with pytest.raises(InputError, match=rf"a\.tar: sample p8:? {said}"):
+        WebDataset(root, weight="duration")
+
+
 REFUSED = {
     "pyd": (b"", r"p00\.pyd is pickled, and reading it would run what is in it: pack it as json or npy"),
     "fixations.pickle": (b"", r"p00\.fixations\.pickle is pickled"),

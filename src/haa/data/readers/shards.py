@@ -225,19 +225,21 @@ class _Points:
         numbers = {key: np.array(columns[key], float) for key in ("x", "y", "duration") if key in columns}
         x, y = numbers["x"], numbers["y"]
         seen = (np.abs(x) <= FAR) & (np.abs(y) <= FAR)  # false of NaN
-        for place in np.flatnonzero(~seen):
+        for place in np.flatnonzero(~seen).tolist():
             yield {"fault": LOST, "message": f"{where}: fixation {place}, x={x[place]:g}, y={y[place]:g}, is no point"}
         kept = np.flatnonzero(seen).tolist()
         points = [self.in_pixels(sample["image"], float(x[place]), float(y[place]), where) for place in kept]
         sample["x"], sample["y"] = [point[0] for point in points], [point[1] for point in points]
         if "duration" in numbers:
             durations = numbers["duration"][seen]
-            for place in np.flatnonzero(np.isnan(durations)):
+            for place in np.flatnonzero(np.isnan(durations)).tolist():
                 yield {"fault": UNTIMED, "message": f"{where}: fixation {place}"}
-            sample["duration"] = np.nan_to_num(durations, nan=0.0).tolist()
-            if (wrong := durations[durations < 0]).size or (self.data.weight == "duration" and not durations.all()):
-                value = wrong[0] if wrong.size else 0
-                raise InputError(f"{where}: a duration is {value:g}, which is not positive: correct it")
+            durations = np.nan_to_num(durations, nan=0.0)
+            if (durations < 0).any() or (self.data.weight == "duration" and not durations.all()):
+                raise InputError(f"{where}: a duration is {durations.min():g}, which is not positive: correct it")
+            sample["duration"] = durations.tolist()
+        elif self.data.weight == "duration":
+            raise InputError(f"{where} has no durations to weigh by: give them, or leave data.weight out")
         if self.has_people:
             if "subject" not in columns:
                 raise InputError(f"{where} does not say who looked, and others do: give subject to all, or to none")
