@@ -188,11 +188,11 @@ def condition_class(cfg: DictConfig) -> type[Condition]:
     return locate(cfg.condition["_target_"])
 
 
-def trainer(cfg: DictConfig) -> pl.Trainer:
-    """Return the Trainer with its callbacks and loggers."""
+def trainer(cfg: DictConfig, **arguments: Any) -> pl.Trainer:
+    """Return the Trainer with its callbacks and loggers; arguments take the place of the config's."""
     callbacks = [make(node) for node in (cfg.get("callbacks") or {}).values() if node is not None]
     loggers = [make(node) for node in (cfg.get("logger") or {}).values() if node is not None]
-    return make(cfg.trainer, callbacks=callbacks, logger=loggers or False, use_distributed_sampler=False)
+    return make(cfg.trainer, callbacks=callbacks, logger=loggers or False, use_distributed_sampler=False, **arguments)
 
 
 def make(node: Any, **arguments: Any) -> Any:

@@ -35,6 +35,7 @@ LOADER = {
     "gaze_med_seg": (16, 224),
     "gaze_search": (16, 224),
     "hollywood2": (4, [112, 208]),
+    "huggingface_dataset": (32, 224),
     "mit1003": (16, [384, 512]),
     "osie": (16, [384, 512]),
     "pascal_s": (16, 224),
@@ -45,6 +46,7 @@ LOADER = {
     "video_folder": (4, 112),
     "vqa_hat": (64, 224),
     "vqa_v2": (64, 224),
+    "webdataset": (32, 224),
 }
 VIDEOS = {"actions_in_the_eye", "dhf1k", "egtea", "hollywood2", "ucf_sports", "video_folder"}
 EPOCHS_ON_SHAPES = {"action": 8, "captioning": 25, "finegrained": 25, "saliency": 25, "sos": 10, "vqa": 25}

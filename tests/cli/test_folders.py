@@ -131,11 +131,13 @@ def test_the_other_processes_of_a_run_write_to_the_folder_of_the_first(monkeypat
     assert not (place / "mine").exists()
 
 
-def test_a_job_that_its_queue_gives_again_goes_on(monkeypatch):
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_job_that_its_queue_gives_again_goes_on_in_all_its_processes(monkeypatch, rank):
     run = RunFolder(Path("mine"))
     run.last.parent.mkdir(parents=True)
     run.last.touch()
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    monkeypatch.setenv("SLURM_PROCID", rank)
     cfg = begun("mine")
     OwnFolder().on_run_start(cfg)
     assert cfg.resume == str(run.last.absolute())

@@ -39,6 +39,8 @@ class OwnFolder(Callback):
         with read_write(config):
             if rank() > 0:
                 config.hydra.output_subdir = None
+                if self.results and _named(config)[1]:
+                    _go_on(config, _named(config)[0])  # as the first process does
                 return
             try:
                 path, given = _named(config)
@@ -51,8 +53,7 @@ class OwnFolder(Callback):
 
     def _prepare(self, run: RunFolder, config: DictConfig) -> None:
         """Refuse a folder that holds a run; make one ready that holds what was left of an attempt."""
-        if "resume" in config and _requeued() and not run.finished and run.resumable is not None:
-            config.resume = str(run.resumable.absolute())
+        _go_on(config, run.path)
         resumed = config.get("resume") is not None
         if run.finished:
             raise InputError(f"{run.path} holds a finished run: give another folder, or take it away")
@@ -62,6 +63,15 @@ class OwnFolder(Callback):
         run.tidy()
         if not resumed:
             run.clear()
+
+
+def _go_on(config: DictConfig, path: Path) -> None:
+    """Take up the run in a folder where a queue gives its command once more."""
+    from haa.run_folder import RunFolder
+
+    run = RunFolder(path)
+    if "resume" in config and _requeued() and not run.finished and run.resumable is not None:
+        config.resume = str(run.resumable.absolute())
 
 
 def release() -> None:

@@ -20,10 +20,12 @@ import pyarrow.parquet as pq
 from haa.data import scan
 from haa.data.dataset import Split
 from haa.data.files import image as image_files
+from haa.data.files import packed as packed_files
 from haa.data.files import picture as picture_files
 from haa.data.files import video
 from haa.data.files.image import image_size
 from haa.data.files.listing import matching
+from haa.data.files.packed import File, Packed
 from haa.data.scan import COLUMNS, Fault, Scannable, check_gaze, check_splits, note, record_batch, scanned, sources
 from haa.data.splits import assign_splits, same_picture
 from haa.disk import built_once
@@ -49,7 +51,7 @@ TEXTS = ("question", "answers", "captions", "label")
 LABELS = "labels"
 """Column that says of each class whether a sample has it; a sample carries it as a tensor."""
 
-_DECODERS = (image_files.__file__, picture_files.__file__, video.__file__)
+_DECODERS = (image_files.__file__, picture_files.__file__, packed_files.__file__, video.__file__)
 GAZE = ("height", "width", "x", "y", "duration", "subject", "frame", "density_content")
 """Columns that say where people looked."""
 
@@ -182,11 +184,12 @@ def _build(dataset: Scannable, folder: Path) -> None:
                 others |= dict.fromkeys(path for path in batch["mask"].to_pylist() if path is not None)
                 others |= dict.fromkeys(path for paths in batch["density"].to_pylist() for path in paths or ())
             images = bar.track(has_size.items(), description=f"index of {name}: images", total=len(has_size))
-            looks = {image: _look(dataset.root, image, known, faults) for image, known in images}
+            looks = {image: _look(dataset.file(image), known, faults) for image, known in images}
             maps = bar.track(others, description=f"index of {name}: maps") if others else ()
-            looks |= {path: _read(dataset.root / path) for path in maps if path not in looks}
+            looks |= {path: _read(dataset.file(path)) for path in maps if path not in looks}
             _write(_assemble(dataset, reader, looks, faults), folder)
-    _write_files(looks, folder / FILES)
+    paths = {name: look for name, look in looks.items() if isinstance(dataset.file(name), Path)}  # others: `sources`
+    _write_files(paths, folder / FILES)
     write_json(folder / SUMMARY, {"classes": dataset.classes, "faults": faults})
     samples.unlink()
 
@@ -195,12 +198,11 @@ def _batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
     return (reader.get_batch(number) for number in range(reader.num_record_batches))
 
 
-def _look(root: Path, image: str, known: bool, faults: dict[str, Fault]) -> Look:
-    path = root / image
+def _look(path: File, known: bool, faults: dict[str, Fault]) -> Look:
     look = _read(path)
     if look.bytes < 0:
         note(faults, "absent image", f"{path} is absent")
-    if known or look.bytes < 0 or path.is_dir():
+    if known or look.bytes < 0 or (isinstance(path, Path) and path.is_dir()):
         return look
     try:
         height, width = image_size(path)
@@ -210,7 +212,9 @@ def _look(root: Path, image: str, known: bool, faults: dict[str, Fault]) -> Look
     return look._replace(height=height, width=width)
 
 
-def _read(path: Path) -> Look:
+def _read(path: File) -> Look:
+    if isinstance(path, Packed):
+        return Look(path.length, 0, _digest(path.read_bytes()).hexdigest())
     size, modified = _stat(path)
     with reading(path):
         return Look(size, modified, None if size < 0 else _content(path))
@@ -243,7 +247,7 @@ def _assemble(
     pictures = same_picture(stimuli, [looks[image].content for image in images])
     splits = assign_splits(pictures, column("split"), column("label"), dataset.shares, dataset.folds)
     if dataset.one_split:
-        check_splits(dataset.root, images, pictures, splits, faults)
+        check_splits(dataset, images, pictures, splits, faults)
     empty = [f.name for f in reader.schema if all(b[f.name].null_count == len(b) for b in _batches(reader))]
     kept = {field.name: field.type for field in reader.schema if field.name not in empty}
     schema = pa.schema(
@@ -264,7 +268,7 @@ def _assemble(
             if row.get("height") is None:
                 row |= {"height": look.height, "width": look.width}
             points += len(row.get("x") or ())
-            check_gaze(row, faults, str(dataset.root / row["image"]), dataset.outside == "clip")
+            check_gaze(row, faults, str(dataset.file(row["image"])), dataset.outside == "clip")
         start += len(rows)
         yield record_batch(rows, schema)
     if "outside" in faults:

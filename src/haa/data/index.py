@@ -24,6 +24,7 @@ from haa.data.dataset import GazeDataset, Identity, Split
 from haa.data.files.density import read_density
 from haa.data.files.image import read_image
 from haa.data.files.mask import read_mask
+from haa.data.files.packed import File
 from haa.data.scan import BATCH, Fault, Outside
 from haa.data.splits import SHARES, Folds
 from haa.disk.stored import Rows, read_json, write_json
@@ -168,7 +169,7 @@ class IndexedDataset(GazeDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         sample = self.record(index)
-        image = read_image(self.path(index))
+        image = read_image(self.file(self.row(index)["image"].as_py()))
         if "mask" in sample and sample["mask"].shape != image.shape[-2:]:
             mask_size, image_size = (" x ".join(map(str, raster.shape[-2:])) for raster in (sample["mask"], image))
             raise InputError(f"the mask of {self.path(index)} is {mask_size}, the image {image_size}: fetch both again")
@@ -184,10 +185,10 @@ class IndexedDataset(GazeDataset):
             known = row["labels"].as_py()
             sample["labels"] = torch.tensor([-1] * len(self.classes) if known is None else known, dtype=torch.int8)
         if "mask" in row and row["mask"].is_valid:
-            sample["mask"] = tv_tensors.Mask(read_mask(self.root / row["mask"].as_py(), self.graded))
+            sample["mask"] = tv_tensors.Mask(read_mask(self.file(row["mask"].as_py()), self.graded))
         if "density" in row:
-            paths = [self.root / path for path in row["density"].as_py() or ()]
-            sample["density"] = mean_map(paths, (row["height"].as_py(), row["width"].as_py()))
+            files = [self.file(name) for name in row["density"].as_py() or ()]
+            sample["density"] = mean_map(files, (row["height"].as_py(), row["width"].as_py()))
         return sample
 
     def gaze(self, index: int) -> Gaze | None:
@@ -235,7 +236,11 @@ class IndexedDataset(GazeDataset):
 
     def path(self, index: int) -> Path:
         """Return the file that holds the stimulus of sample ``index``."""
-        return self.root / self.row(index)["image"].as_py()
+        return Path(str(self.file(self.row(index)["image"].as_py())))
+
+    def file(self, name: str) -> File:
+        """Return the file that `scan` calls so."""
+        return self.root / name
 
     def row(self, index: int) -> dict[str, Any]:
         """Return the row of sample ``index`` in the index: an Arrow scalar for each column."""
@@ -322,7 +327,7 @@ class IndexedDataset(GazeDataset):
         return {key: value for key, value in vars(self).items() if key not in ("_rows", "_columns", "_batches")}
 
 
-def mean_map(paths: Sequence[Path], size: Size) -> Float[Tensor, "h w"]:
+def mean_map(paths: Sequence[File], size: Size) -> Float[Tensor, "h w"]:
     """Return the mean of published maps of gaze at the size of their stimulus; zeros where there is none.
 
     Each map is made to sum to 1 before the mean is taken.

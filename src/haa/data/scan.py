@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from haa.data.dataset import Split
 from haa.data.files.image import PIXELS
+from haa.data.files.packed import File
 from haa.data.files.table import FAR
 from haa.data.splits import Folds
 from haa.errors import reading, reason
@@ -81,6 +82,10 @@ class Scannable(Protocol):
 
     def sources(self) -> Sequence[Path]:
         """Return the files (or folders, for their lists of files) that `scan` reads."""
+        ...
+
+    def file(self, name: str) -> File:
+        """Return the file that `scan` calls so: a path below the root, or a part of one."""
         ...
 
 
@@ -280,7 +285,7 @@ def note(faults: dict[str, Fault], kind: str, message: str) -> None:
 
 
 def check_splits(
-    root: Path, images: list[str], pictures: list[str], splits: list[Split], faults: dict[str, Fault]
+    dataset: Scannable, images: list[str], pictures: list[str], splits: list[Split], faults: dict[str, Fault]
 ) -> None:
     """Note each picture that is in two splits as a fault."""
     first: dict[str, tuple[str, Split]] = {}
@@ -289,7 +294,7 @@ def check_splits(
         other, split_there = first.setdefault(picture, (image, split))
         if split != split_there and (picture, image) not in seen:
             seen.add((picture, image))
-            both = f"{root / other} ({split_there}) and {root / image} ({split})"
+            both = f"{dataset.file(other)} ({split_there}) and {dataset.file(image)} ({split})"
             note(faults, "same file in two splits", f"{both} have the same content, in two splits: take one away")
 
 

@@ -21,8 +21,8 @@ NODES, DEPTH = 100_000, 50
 """Values of a YAML file, aliases followed, and how deep they may lie in each other."""
 
 
-def content(path: Path, most: int) -> bytes:
-    """Return the bytes of a file.
+def content(path: Any, most: int) -> bytes:
+    """Return the bytes of a file: of a path, or of what is opened as one.
 
     Raises:
         ValueError: If it has more than ``most``, or is no file but a pipe or a device, which may have no end.
@@ -143,7 +143,7 @@ def check_extent(tree: Any, nodes: int = NODES, depth: int = DEPTH) -> None:
     raise ValueError("it is nested too deeply")
 
 
-def read_arrays(path: Path, cure: str, most: int = ARRAYS) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Any, cure: str, most: int = ARRAYS) -> dict[str, NDArray[Any]]:
     """Return the arrays of an .npz file, whose size is known before room is made for them.
 
     Args:
@@ -164,7 +164,7 @@ def read_arrays(path: Path, cure: str, most: int = ARRAYS) -> dict[str, NDArray[
     with reading(path, cure):
         if not path.is_file():
             raise ValueError("it is no file")
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as whole, zipfile.ZipFile(whole) as archive:
             members = archive.infolist()
             if len({member.filename for member in members}) < len(members) or len(members) > 64:
                 raise ValueError("it has an array twice, or more than 64")
@@ -176,7 +176,7 @@ def read_arrays(path: Path, cure: str, most: int = ARRAYS) -> dict[str, NDArray[
     return found
 
 
-def read_array(path: Path, cure: str, most: int = ARRAYS) -> NDArray[Any]:
+def read_array(path: Any, cure: str, most: int = ARRAYS) -> NDArray[Any]:
     """Return the array of an .npy file, whose size is known before room is made for it.
 
     Args:

@@ -75,7 +75,7 @@ class Pictures(pl.Callback):
         self.folder, self.samples = Path(folder), samples
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.is_global_zero or not isinstance(pl_module, AlignedModule):
+        if not isinstance(pl_module, AlignedModule):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         drawn: Any = defaultdict(list)  # lists, because pictures may differ in size
@@ -98,6 +98,8 @@ class Pictures(pl.Callback):
             if maps is not None and text is not None:
                 words += [sentence.split() for sentence in text]
                 maps_of_words += list(over_picture(maps, image_size(part), output.extent))
+        if not trainer.is_global_zero:  # which took part, because the model may be divided among processes
+            return
         whose = "inserted map" if pl_module.oracle else "machine map"
         figure = side_by_side(
             pictures, **drawn, rows=self.samples, simulated=data.dataset("val").simulated, whose=whose

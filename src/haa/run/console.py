@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 from rich import box
@@ -52,6 +53,14 @@ def announce(cfg: DictConfig, data: DataModule, folder: Path, module: AlignedMod
     if isinstance(data.condition, Predicted):
         console.print(f"    {_predicted_by(data.condition)}")
     console.print(f"    writes to {folder}")
+
+
+@rank_zero_only
+def tell_processes(trainer: pl.Trainer, data: DataModule) -> None:
+    """Print how many samples a step has, where several processes share it."""
+    if (world := trainer.world_size) > 1:
+        whole, share = data.batch_sizes(world)
+        Console().print(f"    {world} processes: {whole} samples a step, {share} in each process")
 
 
 def show_scores(summary: dict[str, Any], valid: dict[str, int], data: DataModule, unmeasured: str = "") -> None:

@@ -12,7 +12,7 @@ from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError
 from haa.evaluation.faithfulness import check_faithfulness
 from haa.evaluation.reference import reference_rows
-from haa.run import console
+from haa.run import console, strategies
 from haa.run.made import made_by, training_of, with_training
 from haa.run.results import Scored, open_folder, write_results
 from haa.run.session import equip, log_config, session
@@ -49,7 +49,7 @@ def evaluate(cfg: DictConfig) -> dict[str, float]:
         made = made_by(data, module, splits=[cfg.split])
         folder = open_folder(with_training(merged, trained), made)
         console.announce(merged, data, folder.path, module)
-        trainer = build.trainer(merged)
+        trainer = strategies.trainer(merged)
         equip(trainer)
         log_config(trainer, module)
 

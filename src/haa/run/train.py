@@ -18,7 +18,7 @@ from haa.evaluation.faithfulness import check_faithfulness
 from haa.evaluation.reference import cached_reference_rows
 from haa.predict.cache import file_hash
 from haa.predict.condition import Predicted
-from haa.run import console
+from haa.run import console, strategies
 from haa.run.made import made_by, training
 from haa.run.results import Scored, check_difference, open_folder, write_results
 from haa.run.resume import check_resumed
@@ -58,7 +58,8 @@ def train(cfg: DictConfig) -> float | None:
             data.condition.fitted(data.dataset("train"))  # here, with a progress bar, and not in the loader's workers
         console.announce(cfg, data, folder.path, module)
         _cache_features(cfg, data, module)
-        trainer = build.trainer(cfg)
+        trainer = strategies.trainer(cfg)
+        console.tell_processes(trainer, data)
         equip(trainer)
         log_config(trainer, module)
         with resumable(trainer, folder):
@@ -66,6 +67,7 @@ def train(cfg: DictConfig) -> float | None:
 
             trained = training(trainer, cfg.task.monitor)
             if cfg.test:
+                strategies.make_whole(trainer, module, cfg)
                 _load_best(trainer, module)
                 trainer.test(module, datamodule=data, verbose=False)
                 references = _references(cfg, data, module) if trainer.is_global_zero else {}

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torchmetrics import Metric, MetricCollection
 
 import haa
@@ -34,6 +34,7 @@ from haa.metrics.scoring import score
 from haa.metrics.values import directions, values_per_sample
 from haa.models.backbone.base import backbone_weights
 from haa.run_folder import chosen
+from haa.tasks.sharding import gathered
 from haa.text import Vocabularies, pack
 
 Optimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -295,7 +296,7 @@ class AlignedModule(pl.LightningModule, ABC):
         modes = [(part, part.training) for part in self.modules()]
         self.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), gathered(self.model):
                 yield
         finally:
             for part, training in modes:
@@ -313,10 +314,22 @@ class AlignedModule(pl.LightningModule, ABC):
     def setup(self, stage: str) -> None:
         keep_gaze(self.trainer)
 
+    def configure_model(self) -> None:
+        """Leave the model as it is: a strategy that divides its parameters asks for this hook, and does it itself."""
+
+    def on_validation_start(self) -> None:
+        self._gathered = gathered(self.model)
+        self._gathered.__enter__()
+
+    def on_validation_end(self) -> None:
+        self._gathered.__exit__(None, None, None)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.look(batch)
         assert output.loss is not None
         loss, log = output.loss, {"train/task_loss": output.loss.detach()}
+        if output.count is not None:
+            loss = loss * _share(output.count)
         if output.attention is not None and self.oracle:
             # where somebody looked the map is the human one and has no gradient, elsewhere nothing is aligned
             log["train/align_loss"] = self.alignment(output.attention.detach(), batch, output.extent).detach()
@@ -331,8 +344,9 @@ class AlignedModule(pl.LightningModule, ABC):
                 f"align_weight={self.alignment.weight}, but {type(self.model).__name__} returns no attention: "
                 "give align_weight=0"
             )
-        self.log_dict(log, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(batch["id"]))
-        self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch["id"]))
+        once: Any = {"on_step": False, "on_epoch": True, "sync_dist": True, "batch_size": len(batch["id"])}
+        self.log_dict(log, prog_bar=True, **once)
+        self.log("train/loss", loss.detach(), **once)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -485,11 +499,26 @@ class AlignedModule(pl.LightningModule, ABC):
         found = values_per_sample(collection, after="compute")
         if not found:
             return
-        counts: Any = self.all_gather(torch.tensor(len(self.samples), device=self.device))
-        start = int(counts.flatten()[: self.trainer.global_rank].sum())  # processes' samples follow each other
+        counts = torch.zeros(self.trainer.world_size, dtype=torch.long, device=self.device)
+        counts[self.trainer.global_rank] = len(self.samples)
+        if self.trainer.world_size > 1:
+            distributed.all_reduce(counts)
+        start = int(counts[: self.trainer.global_rank].sum())  # processes' samples follow each other
         for name, values in found.items():
             for row, value in zip(self.samples, values[start:].tolist(), strict=False):
                 row[name] = value
+
+
+def _share(count: Tensor) -> Tensor:
+    """Return a factor for the loss of this process, a mean over ``count``, by which it counts among all processes.
+
+    Gradients are averaged over processes, which then comes out as that of the mean over all processes' counts.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return torch.ones_like(count)
+    total = count.clone()
+    distributed.all_reduce(total)
+    return count * distributed.get_world_size() / total.clamp_min(1)
 
 
 def _own(batch: Batch) -> tuple[str, int, int]:

@@ -62,7 +62,9 @@ class Saliency(AlignedModule):
     def step(self, batch: Batch) -> Output:
         output, batch = self.predict(batch), own_gaze(batch)
         _, has_human = human_maps(stills(batch), (1, 1), self.divergence.sigma)
-        return replace(output, loss=self.divergence(output.prediction, batch), count=has_human.sum())
+        # in training the divergence is the mean over all processes already
+        count = None if self.training else has_human.sum()
+        return replace(output, loss=self.divergence(output.prediction, batch), count=count)
 
     def make_metrics(self) -> MetricCollection:
         return saliency_metrics()

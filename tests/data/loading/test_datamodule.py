@@ -326,6 +326,14 @@ def test_two_processes_share_the_work(tmp_path):
     assert set(first["train"]) | set(second["train"]) == {f"train{i}" for i in range(11)}
 
 
+def test_a_whole_batch_is_shared_or_refused():
+    whole = DataModule(Pictures, batch_size=6, batch_size_is="whole")
+    assert [whole.batch_sizes(n) for n in (1, 2, 3)] == [(6, 6), (6, 3), (6, 2)]
+    assert DataModule(Pictures, batch_size=6).batch_sizes(4) == (24, 6)
+    with pytest.raises(InputError, match=r"loader\.batch_size=6 is not shared evenly by 4 processes"):
+        whole.batch_sizes(4)
+
+
 def test_the_blur_that_maps_are_scored_with_and_where_it_comes_from():
     class Measured(Pictures):
         sigma = 0.02

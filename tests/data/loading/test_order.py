@@ -114,6 +114,20 @@ def test_batches_of_one_size_each(processes, length, world, size):
         assert sum(len(batch) < size for batch in of_training) <= len(set(sizes))
 
 
+@pytest.mark.parametrize("world", [2, 3])
+def test_shared_batches_are_those_of_one_process(processes, world):
+    sizes = [SIZES[i % 2] for i in range(26)]  # of each thirteen: batches of six, six and one
+
+    def share():
+        return [[index for _, index in batch] for batch in TrainBatchesBySize(TrainSampler(26, 1), 6, sizes, True)]
+
+    (alone,) = processes(1, share)
+    shares = processes(world, share)
+    assert [set().union(*parts) for parts in zip(*shares, strict=True)] == [{*batch} for batch in alone]
+    for parts in zip(*shares, strict=True):
+        assert len({len(part) for part in parts}) == 1  # a mean of means is the mean
+
+
 def test_sizes_come_in_another_order_every_epoch():
     sampler = TrainSampler(40, seed=0)
     batches = TrainBatchesBySize(sampler, 5, [SIZES[i % 2] for i in range(40)])

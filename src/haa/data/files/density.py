@@ -23,6 +23,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from haa.data.files.packed import File
 from haa.data.files.picture import PIXELS, grey, opened
 from haa.disk.bounded import read_array, read_arrays
 from haa.errors import InputError
@@ -42,7 +43,7 @@ _SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _CURE = "save it again, with numpy.save"
 
 
-def read_density(path: str | Path) -> Float[Tensor, "h w"]:
+def read_density(path: str | File) -> Float[Tensor, "h w"]:
     """Return a published map of gaze, upright, non-negative, in units of its own.
 
     Raises:
@@ -55,7 +56,7 @@ def read_density(path: str | Path) -> Float[Tensor, "h w"]:
         >>> read_density(path)
         tensor([[0.5000, 0.2500]])
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     values = _array(path) if path.suffix.lower() in ARRAYS else _picture(path)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError(f"{path} has values that are not finite: a map of gaze has 0 where nobody looked")
@@ -69,12 +70,12 @@ def read_density(path: str | Path) -> Float[Tensor, "h w"]:
     return torch.from_numpy(values.astype(np.float32))
 
 
-def _picture(path: Path) -> np.ndarray:
+def _picture(path: File) -> np.ndarray:
     with opened(path) as image:
         return np.asarray(image) if image.mode[0] in "IF" else grey(image, path)
 
 
-def _array(path: Path) -> np.ndarray:
+def _array(path: File) -> np.ndarray:
     if not path.exists():
         raise InputError(f"{path} is missing: fetch it, or correct data.root")
     if path.suffix.lower() == ".npy":

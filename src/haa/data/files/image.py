@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from haa.data.files.mask import read_mask
+from haa.data.files.packed import File, Packed
 from haa.data.files.picture import (
     FORMATS,
     PIXELS,
@@ -41,7 +41,7 @@ warnings.filterwarnings("ignore", message="The image decoding and encoding capab
 __all__ = ["FORMATS", "PIXELS", "image_size", "read_image", "read_map", "read_mask"]
 
 
-def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
+def read_image(path: str | File) -> UInt8[Tensor, "3 h w"]:
     """Return the pixels of an image file, upright, in RGB; grey and palette images are converted.
 
     Values of 16 bits are scaled to 0 to 255. Transparent pixels are laid on white.
@@ -55,6 +55,7 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "red.png"
         >>> Image.new("RGB", (4, 2), "red").save(path)
         >>> read_image(path)[:, 0, 0]
@@ -63,7 +64,8 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
     if decode_jpeg is not None and str(path).lower().endswith((".jpg", ".jpeg")):
         # where decoding fails, Pillow says why, or reads a file whose ending is wrong
         with suppress(Exception):
-            content = np.fromfile(path, dtype=np.uint8)
+            holder, count, at = (path.holder, path.length, path.at) if isinstance(path, Packed) else (path, -1, 0)
+            content = np.fromfile(holder, dtype=np.uint8, count=count, offset=at)
             h, w, has_notes = _jpeg_header(content)
             if 0 < h * w <= PIXELS:
                 pixels = decode_jpeg(torch.from_numpy(content), mode=ImageReadMode.RGB)
@@ -72,7 +74,7 @@ def read_image(path: str | Path) -> UInt8[Tensor, "3 h w"]:
         return torch.from_numpy(_colours(image, path)).permute(2, 0, 1)
 
 
-def read_map(path: str | Path) -> UInt8[Tensor, "h w"]:
+def read_map(path: str | File) -> UInt8[Tensor, "h w"]:
     """Return the pixels, 0 to 255, of a grey picture, upright: one of fixated pixels, say.
 
     Values of 16 bits are scaled to 0 to 255. A published map of gaze is read by `haa.data.files.density.read_density`.
@@ -83,6 +85,7 @@ def read_map(path: str | Path) -> UInt8[Tensor, "h w"]:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "points.png"
         >>> Image.new("L", (2, 1), 255).save(path)
         >>> read_map(path)
@@ -93,7 +96,7 @@ def read_map(path: str | Path) -> UInt8[Tensor, "h w"]:
         return torch.from_numpy(grey(image, path) if wide is None else _eight_bits(wide, path))
 
 
-def image_size(path: str | Path) -> Size:
+def image_size(path: str | File) -> Size:
     """Return (height, width) of an image, upright, from its file's header, without decoding it.
 
     Raises:
@@ -101,6 +104,7 @@ def image_size(path: str | Path) -> Size:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "red.png"
         >>> Image.new("RGB", (4, 2), "red").save(path)
         >>> image_size(path)
@@ -110,7 +114,7 @@ def image_size(path: str | Path) -> Size:
         return (image.width, image.height) if orientation(image) > 4 else (image.height, image.width)
 
 
-def _colours(image: Image.Image, path: str | Path) -> np.ndarray:
+def _colours(image: Image.Image, path: str | File) -> np.ndarray:
     """Return the pixels in colour ``(h, w, 3)``, uint8."""
     wide = has_sixteen_bits(image)
     values = sixteen_bits(image, path)
@@ -126,7 +130,7 @@ def _colours(image: Image.Image, path: str | Path) -> np.ndarray:
     return colours
 
 
-def _eight_bits(values: np.ndarray, path: str | Path) -> np.ndarray:
+def _eight_bits(values: np.ndarray, path: str | File) -> np.ndarray:
     refuse_few_bits(int(values.max()), path)
     return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 

@@ -20,14 +20,13 @@ as far as tensors go (`haa.metrics.functional.salient_objects`).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from haa.data.files.packed import File
 from haa.data.files.picture import COLOURLESS, has_transparency, opened, sixteen_bits
 from haa.errors import InputError
 
@@ -43,7 +42,7 @@ _TRACES = 4
 _LOSSY = ("JPEG", "MPO", "WEBP")
 
 
-def read_mask(path: str | Path, graded: bool = False) -> UInt8[Tensor, "h w"]:
+def read_mask(path: str | File, graded: bool = False) -> UInt8[Tensor, "h w"]:
     """Return a mask of the values 0 and 255, upright; the module says how a file is understood.
 
     Args:
@@ -56,6 +55,7 @@ def read_mask(path: str | Path, graded: bool = False) -> UInt8[Tensor, "h w"]:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "mask.png"
         >>> Image.fromarray(np.array([[0, 127, 128, 254]], dtype=np.uint8)).save(path)
         >>> read_mask(path)
@@ -66,7 +66,7 @@ def read_mask(path: str | Path, graded: bool = False) -> UInt8[Tensor, "h w"]:
     return torch.from_numpy(is_object.astype(np.uint8) * 255)
 
 
-def _objects(image: Image.Image, path: str | Path, graded: bool) -> np.ndarray:
+def _objects(image: Image.Image, path: str | File, graded: bool) -> np.ndarray:
     wide = sixteen_bits(image, path)
     if wide is not None:
         return _by_grey(wide, 65535, path, graded)
@@ -91,7 +91,7 @@ def _colourful(colours: np.ndarray) -> bool:
     return bool((np.ptp(colours.astype(np.int16), axis=2) > COLOURLESS).mean() > 1e-3)
 
 
-def _by_colour(colours: np.ndarray, path: str | Path) -> np.ndarray:
+def _by_colour(colours: np.ndarray, path: str | File) -> np.ndarray:
     codes = (colours.astype(np.int32) * (65536, 256, 1)).sum(2)
     found = np.unique(codes)
     if len(found) > COLOURS or found[0] != 0:
@@ -101,7 +101,7 @@ def _by_colour(colours: np.ndarray, path: str | Path) -> np.ndarray:
     return (codes != 0) & (codes != nobody)
 
 
-def _by_grey(values: np.ndarray, white: int, path: str | Path, graded: bool, lossy: bool = False) -> np.ndarray:
+def _by_grey(values: np.ndarray, white: int, path: str | File, graded: bool, lossy: bool = False) -> np.ndarray:
     half = white // 2
     if graded:
         return values > half

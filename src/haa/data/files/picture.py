@@ -11,16 +11,17 @@ One rule for whatever reads a picture (`haa.data.files.image`, `density`, `mask`
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from haa.data.files.packed import File, Packed
 from haa.errors import InputError, reason
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # what has more than `PIXELS` is refused
@@ -47,7 +48,7 @@ _TWELVE_BITS = 4095
 
 
 @contextmanager
-def opened(path: str | Path, pixels: bool = True) -> Iterator[Image.Image]:
+def opened(path: str | File, pixels: bool = True) -> Iterator[Image.Image]:
     """Open a picture; what goes wrong within, too, is an `InputError` that names the file.
 
     Args:
@@ -57,8 +58,10 @@ def opened(path: str | Path, pixels: bool = True) -> Iterator[Image.Image]:
     Raises:
         InputError: If the file is missing, truncated, no picture or several, or has more than `PIXELS`.
     """
+    # a packed file is read once, and opened twice
+    file: Any = io.BytesIO(path.read_bytes()) if isinstance(path, Packed) else path
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > PIXELS:
                 raise InputError(f"{path} has {image.width} x {image.height} pixels, more than {PIXELS}: shrink it")
             _refuse_several(image, path)
@@ -67,7 +70,7 @@ def opened(path: str | Path, pixels: bool = True) -> Iterator[Image.Image]:
                 return
             if image.format == "PNG":
                 image.verify()  # all checksums: decoding stops at the last pixel, before what was cut off
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(file, formats=FORMATS) as image:
             if image.format == "TIFF":
                 image.filename = ""  # else Pillow maps the file, one that lies on its side in the wrong shape
             if orientation(image) > 1:
@@ -78,7 +81,7 @@ def opened(path: str | Path, pixels: bool = True) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise InputError(f"{path} is missing: fetch it, or correct data.root") from None
     except Exception as error:  # of a broken file, Pillow raises any of a dozen types
-        said = reason(error).replace(f" {str(path)!r}", "")
+        said = reason(error).replace(f" {str(path)!r}", "").replace(f" {file!r}", "")
         raise InputError(f"{path} cannot be decoded ({said}): fetch the file again") from None
 
 
@@ -95,7 +98,7 @@ def orientation(image: Image.Image) -> int:
     return turn if turn in range(1, 9) else 1
 
 
-def sixteen_bits(image: Image.Image, path: str | Path) -> np.ndarray | None:
+def sixteen_bits(image: Image.Image, path: str | File) -> np.ndarray | None:
     """Return the values of a grey picture of 16 bits, ``(h, w)`` uint16; None of one that has 8 or less.
 
     Raises:
@@ -121,7 +124,7 @@ def has_sixteen_bits(image: Image.Image) -> bool:
     return any("16" in str(tile[3]) for tile in tiles)
 
 
-def refuse_few_bits(brightest: int, path: str | Path) -> None:
+def refuse_few_bits(brightest: int, path: str | File) -> None:
     """Refuse 16 bits of which the brightest value is that of fewer."""
     if 0 < brightest <= _TWELVE_BITS:
         few = "no value above 255" if brightest < 256 else f"no value above {_TWELVE_BITS}"
@@ -133,7 +136,7 @@ def has_transparency(image: Image.Image) -> bool:
     return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
 
 
-def grey(image: Image.Image, path: str | Path) -> np.ndarray:
+def grey(image: Image.Image, path: str | File) -> np.ndarray:
     """Return the values, ``(h, w)`` uint8, of an opened picture of 8 bits or less that has no colours.
 
     Raises:
@@ -155,7 +158,7 @@ def grey(image: Image.Image, path: str | Path) -> np.ndarray:
     return np.array(image.convert("L"))
 
 
-def _refuse_several(image: Image.Image, path: str | Path) -> None:
+def _refuse_several(image: Image.Image, path: str | File) -> None:
     count = 1
     if image.format in ("GIF", "PNG", "WEBP") and getattr(image, "is_animated", False):
         count = image.n_frames  # type: ignore[attr-defined]

@@ -22,12 +22,15 @@ from haa.data.loading.order import (
     EvaluationSampler,
     TrainBatchesBySize,
     TrainSampler,
+    process,
 )
 from haa.data.loading.samples import GazeSource, Samples
 from haa.data.loading.transforms import Transform
 from haa.data.seeds import generator
 from haa.errors import InputError
 from haa.gaze import Size
+
+BatchSizeIs = Literal["per_process", "whole"]
 
 
 class HumanSigma(NamedTuple):
@@ -54,10 +57,12 @@ class DataModule(pl.LightningDataModule):
         dataset: Called with ``split="train"``, ``"val"`` or ``"test"``; returns that split.
         transform: Brings samples to one size; None leaves them as they are.
         condition: Whose gaze training samples get; None is the dataset's own.
-        batch_size: Number of samples per batch and process.
+        batch_size: Number of samples in a batch.
         num_workers: Number of processes that read samples; 0 reads them in the main one.
         seed: Seed of order and augmentation.
         eval_batch_size: Batch size of validation and test; None is ``batch_size``.
+        batch_size_is: What ``batch_size`` counts where several processes train: ``per_process`` the samples of each, or
+            ``whole`` those of all together, which they share, so that a step is one of a single process.
         per_class: Number of pictures (videos) of each class that are trained on; None is all of them. See
             `haa.data.loading.few.FewOfEachClass`.
         per_class_seed: Which pictures these are: other numbers draw others. ``${seed}`` lets each seed of a study draw
@@ -94,8 +99,11 @@ class DataModule(pl.LightningDataModule):
         sigma: float | None = None,
         per_class: int | None = None,
         per_class_seed: int = 0,
+        batch_size_is: BatchSizeIs = "per_process",
     ) -> None:
         super().__init__()
+        if batch_size_is not in get_args(BatchSizeIs):
+            raise InputError(f"loader.batch_size_is={batch_size_is}: choose {' or '.join(get_args(BatchSizeIs))}")
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if size is not None and size < 1:
                 raise InputError(f"loader.{name}={size}: give a positive number")
@@ -103,7 +111,7 @@ class DataModule(pl.LightningDataModule):
             raise InputError(f"data.sigma={sigma}: give a positive share of the stimulus' longer side")
         self.transform = Transform() if transform is None else transform
         self.condition = condition
-        self.batch_size = batch_size
+        self.batch_size, self.batch_size_is = batch_size, batch_size_is
         self.num_workers = num_workers
         self.seed = seed
         self.eval_batch_size = batch_size if eval_batch_size is None else eval_batch_size
@@ -191,13 +199,30 @@ class DataModule(pl.LightningDataModule):
                 description=f"features of {split}",
             )
 
+    def batch_sizes(self, processes: int) -> tuple[int, int]:
+        """Return the number of samples of a training step, in all processes together and in each.
+
+        Raises:
+            InputError: If a whole batch cannot be shared evenly.
+        """
+        if self.batch_size_is == "per_process":
+            return self.batch_size * processes, self.batch_size
+        if self.batch_size % processes:
+            raise InputError(
+                f"loader.batch_size={self.batch_size} is not shared evenly by {processes} processes: give a multiple "
+                f"of {processes}, or loader.batch_size_is=per_process"
+            )
+        return self.batch_size, self.batch_size // processes
+
     def train_dataloader(self) -> DataLoader[Batch]:
         samples = self._samples("train", seed=self.seed, condition=self.condition)
         order = TrainSampler(len(samples), self.seed)
+        _, batch_size = self.batch_sizes(process()[1])
         if self.transform.varies:
-            batches = TrainBatchesBySize(order, self.batch_size, self.sizes("train"))
+            shared = self.batch_size_is == "whole"
+            batches = TrainBatchesBySize(order, self.batch_size, self.sizes("train"), shared)
             return self._loader(samples, batch_sampler=batches)
-        return self._loader(samples, sampler=order, batch_size=self.batch_size)
+        return self._loader(samples, sampler=order, batch_size=batch_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self.evaluation("val")

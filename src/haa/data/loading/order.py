@@ -139,6 +139,8 @@ class TrainBatchesBySize(BatchSampler):
         sampler: The epoch's order of all samples; its `TrainSampler.set_epoch` is called.
         batch_size: Number of samples in a batch, at most.
         sizes: Size of every sample's picture.
+        shared: Let each process take its share of every batch instead, of equally many samples: a batch's first ones
+            come once more where it is not shared evenly.
 
     Example:
         >>> batches = TrainBatchesBySize(TrainSampler(3, seed=0), batch_size=2, sizes=[(2, 3), (3, 2), (2, 3)])
@@ -146,20 +148,28 @@ class TrainBatchesBySize(BatchSampler):
         [[0, 2], [1]]
     """
 
-    def __init__(self, sampler: TrainSampler, batch_size: int, sizes: Sequence[Size]) -> None:
+    def __init__(self, sampler: TrainSampler, batch_size: int, sizes: Sequence[Size], shared: bool = False) -> None:
         super().__init__(sampler, batch_size, drop_last=False)  # type: ignore[arg-type]
-        self.every, self.sizes = sampler, sizes
+        self.every, self.sizes, self.shared = sampler, sizes, shared
 
     def __len__(self) -> int:
-        return -(-len(by_size(range(len(self.sizes)), self.sizes, self.batch_size)) // process()[1])
+        batches = len(by_size(range(len(self.sizes)), self.sizes, self.batch_size))
+        return batches if self.shared else -(-batches // process()[1])
 
     def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]
         rank, world = process()
         epoch = self.every.epoch
         batches = by_size(self.every.order(), self.sizes, self.batch_size)
         order = torch.randperm(len(batches), generator=generator(self.every.seed, epoch)).tolist()
-        padded = [batches[order[i % len(batches)]] for i in range(len(self) * world)]
-        return ([(epoch, index) for index in batch] for batch in padded[rank::world])
+        if self.shared:
+            own = [_share(batches[i], rank, world) for i in order]
+        else:
+            own = [batches[order[i % len(batches)]] for i in range(len(self) * world)][rank::world]
+        return ([(epoch, index) for index in batch] for batch in own)
+
+
+def _share(batch: list[int], rank: int, world: int) -> list[int]:
+    return [batch[i % len(batch)] for i in range(rank, -(-len(batch) // world) * world, world)]
 
 
 class EvaluationBatchesBySize(BatchSampler):
