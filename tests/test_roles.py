@@ -109,7 +109,9 @@ def test_every_target_of_the_shipped_configs_fits_its_role():
         group = file.parent.relative_to(conf()).as_posix()
         if group.startswith("hydra"):
             continue
+        said = re.search(r"# @package (\S+)", text)  # of a file in a group of its own, model/task say
         package = "" if group == "." or "# @package _global_" in text else places.get(group, group)
+        package = said[1] if said and "/" in group and said[1] != "_global_" else package
         if group == "callbacks":
             package = "callbacks"
         for path, target in _targets(yaml.safe_load(text), package):
