@@ -11,10 +11,10 @@ from pytorch_lightning.utilities.compile import to_uncompiled
 from torch import Tensor, nn
 
 from haa.alignment import Alignment
+from haa.alignment.any_batch import Named
 from haa.alignment.last_pass import Evaluates, LastPass
 from haa.alignment.loop import Aligner, Reader, gaze_of, is_source
 from haa.alignment.precision import keep_gaze
-from haa.any_batch import Named
 from haa.errors import InputError
 from haa.geometry.receptive_field import forget, plain, restore
 

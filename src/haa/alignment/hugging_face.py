@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from haa.alignment import Alignment
+from haa.alignment.any_batch import Named, named
 from haa.alignment.last_pass import Evaluates, LastPass
 from haa.alignment.loop import Aligner, Reader, gaze_of
 from haa.alignment.precision import GAZE
-from haa.any_batch import Named, named
 from haa.errors import InputError
 from haa.gaze import pad
 from haa.geometry.receptive_field import forget

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from haa.alignment import Alignment
+from haa.alignment.any_batch import Replay
 from haa.alignment.loop import Reader, is_source
-from haa.any_batch import Replay
 from haa.attention.compiled import original, outside
 from haa.attention.host import evaluating, placed
 from haa.attention.placing import is_image

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from haa.alignment import Alignment, Loss
+from haa.alignment.any_batch import Named, named, suggestion
 from haa.alignment.schedule import GradientNorm, WeightSchedule, constant
-from haa.any_batch import Named, named
 from haa.attention import AttentionSource
 from haa.attention.host import placed
 from haa.attention.source import Source
@@ -129,12 +129,18 @@ def is_source(reader: Reader) -> TypeGuard[AttentionSource]:
 
 
 def gaze_of(batch: Any, function: Named | None = None) -> Any:
-    """Return a loop's batch as a mapping with image and gaze (`haa.any_batch.named`).
+    """Return a loop's batch as a mapping with image and gaze (`haa.alignment.any_batch.named`).
 
     Raises:
         InputError: If it is none.
     """
     made = named(batch, function)
+    if "fixations" not in made and "density" not in made:
+        warnings.warn(
+            f"a batch has no gaze, and is not aligned ({suggestion(batch)}; fixations that are all NaN say the same of "
+            "samples that nobody looked at)",
+            stacklevel=3,
+        )
     points = made.get("fixations")
     if isinstance(points, Tensor) and points.dtype in (torch.float16, torch.bfloat16):
         warnings.warn(

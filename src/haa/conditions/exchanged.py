@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from haa import conditions
-from haa.any_batch import Named, replaced, suggestion
-from haa.any_batch import named as parts
+from haa.alignment.any_batch import Named, replaced, suggestion
+from haa.alignment.any_batch import named as parts
 from haa.conditions.condition import Condition
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError, suggest

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from haa.alignment.any_batch import Named, Replay, changed
 from haa.alignment.loop import Reader, gaze_of, is_source
-from haa.any_batch import Named, Replay, changed
 from haa.attention.host import evaluating, placed
 from haa.attention.untouched import untouched
 from haa.batch import in_unit_range

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from haa.any_batch import Replay, only, repeated
+from haa.alignment.any_batch import Replay, only, repeated
 from haa.batch import image_size
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import haa
-from haa.any_batch import Replay, changed, named, replaced
+from haa.alignment.any_batch import Replay, changed, named, replaced
 from haa.attention import FeatureNorm
 from haa.errors import InputError
 
