@@ -103,7 +103,7 @@ class LastPass:
             self._busy = False
 
     def _keep(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             outside(self._keep, model, args, kwargs, output)
         elif not self._busy:
             self._pass = args, kwargs, output

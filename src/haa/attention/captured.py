@@ -164,7 +164,7 @@ class AttentionWeights(Source):
             raise InputError(f"layer {layer} has {declared} heads but attends with {count}: haa cannot read it")
 
     def _enter_layer(self, layer: str, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             outside(self._run_apart, layer, module, args, kwargs)
             return
         if not self.watching:
@@ -176,7 +176,7 @@ class AttentionWeights(Source):
         mode.__enter__()
 
     def _leave_layer(self, layer: str, module: nn.Module, args: object, output: object) -> None:
-        if torch.compiler.is_compiling() or not self._modes.get(layer):
+        if torch.compiler.is_dynamo_compiling() or not self._modes.get(layer):
             return
         mode = self._modes[layer].pop()
         mode.__exit__(None, None, None)

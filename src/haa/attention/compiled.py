@@ -51,7 +51,7 @@ def outside(function: Callable[..., T], *args: object) -> T:
     """Call a function outside of compiled code, as all that it calls.
 
     Example:
-        >>> torch.compile(lambda x: outside(torch.compiler.is_compiling), backend="eager")(torch.ones(1))
+        >>> torch.compile(lambda x: outside(torch.compiler.is_dynamo_compiling), backend="eager")(torch.ones(1))
         False
     """
     return function(*args)

@@ -48,7 +48,7 @@ class FeatureNorm(OneLayer):
         return feature_norm(self.on_grid(self.features))
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             return outside(self._take, module, args, output)
         if not self.watching:
             return None

@@ -79,7 +79,7 @@ class GradCAM(OneLayer, GradientSource):
             return (weights * maps).sum(1).relu()
 
     def _take(self, module: nn.Module, args: object, output: Any) -> Any:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             return outside(self._take, module, args, output)
         if not self.watching:
             return None

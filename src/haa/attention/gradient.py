@@ -68,7 +68,7 @@ class GradientSource(Source):
 
     def _refusal(self, name: str) -> Callable[[nn.Module, object], None]:
         def refuse(module: nn.Module, args: object) -> None:
-            if torch.compiler.is_compiling():
+            if torch.compiler.is_dynamo_compiling():
                 outside(refuse, module, args)
             elif self._followed and self.second_order and self.watching:
                 raise differentiates(

@@ -180,7 +180,7 @@ class Grid:
                 )
 
     def _measure(self, name: str, module: nn.Module, args: object, output: object) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             outside(self._measure, name, module, args, output)
             return
         output = first_tensor(output)

@@ -156,7 +156,7 @@ class Source(ABC):
         self._output = output
 
     def _begin(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             outside(self._begin_compiled, model, args, kwargs)
             return None
         return self._begin_pass(model, args, kwargs)
@@ -208,7 +208,7 @@ class Source(ABC):
         return self.begin(args, kwargs)
 
     def _end(self, model: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             outside(self._end, model, args, kwargs, output)
             return
         if not self.watching or self._depth == 0:

@@ -37,7 +37,7 @@ class HuggingFace(Backbone):
         >>> small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     transformers.Dinov2Model(transformers.Dinov2Config(**small, patch_size=8)).save_pretrained(folder)
-        ...     transformers.BitImageProcessor().save_pretrained(folder)
+        ...     _ = transformers.BitImageProcessor().save_pretrained(folder)
         ...     backbone = HuggingFace(folder, stages=(0, 1))
         >>> backbone.channels, backbone(torch.rand(1, 3, 64, 96)).shape
         (64, torch.Size([1, 64, 8, 12]))

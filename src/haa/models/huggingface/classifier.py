@@ -46,7 +46,7 @@ class Classifier(Adapted):
         >>> small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32}
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     transformers.ViTModel(transformers.ViTConfig(**small, patch_size=8)).save_pretrained(folder)
-        ...     transformers.ViTImageProcessor().save_pretrained(folder)
+        ...     _ = transformers.ViTImageProcessor().save_pretrained(folder)
         ...     logits, attention = Classifier(folder, class_vocab=5)(torch.rand(2, 3, 32, 32))
         >>> logits.shape, attention.shape
         (torch.Size([2, 5]), torch.Size([2, 4, 4]))
