@@ -21,8 +21,10 @@ from haa.data.dataset import GazeDataset, Split
 from haa.data.loading.datamodule import DataModule
 from haa.errors import InputError, reason, suggest
 from haa.models.backbone import Backbone
+from haa.models.huggingface import Writer
 from haa.roles import locate
 from haa.tasks.aligned_module import AlignedModule
+from haa.tasks.writing import Writing
 from haa.text import Vocabularies
 
 _OWN_KEYS = {"_target_", "_partial_", "_convert_"}
@@ -145,6 +147,11 @@ def module(cfg: DictConfig, vocabularies: Vocabularies) -> AlignedModule:
     sizes = {f"{name}_vocab": len(vocabulary) for name, vocabulary in vocabularies.items()}
     if cfg.get("lora") and "lora" not in cfg.model:
         raise InputError("lora is of model=huggingface, and this is another model: leave lora.rank out")
+    if locate(cfg.model["_target_"]) is Writer and not issubclass(task_class(cfg), Writing):
+        raise InputError(
+            "model=huggingface writes (task=vqa, captioning) or classifies (task=finegrained): in "
+            f"task={cfg.task.name} give backbone=huggingface backbone.name=..."
+        )
     # attention=native is an empty node, and checkpoints from before there were sources have none
     attention = make(cfg.attention) if cfg.get("attention") else None
     built: AlignedModule = make(

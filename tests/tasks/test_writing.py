@@ -116,6 +116,12 @@ def test_a_model_of_haas_own_takes_no_adapters(tmp_path):
         main(["train", "lora.rank=4", f"output_dir={tmp_path}"])
 
 
+def test_other_tasks_take_such_models_as_backbones(tmp_path):
+    words = ["task=sos", "model=huggingface", f"model.name={tmp_path}", f"output_dir={tmp_path / 'run'}"]
+    with pytest.raises(SystemExit, match="in task=sos give backbone=huggingface"):
+        main(["train", *words])
+
+
 def test_alignment_needs_a_map(tmp_path):
     """GIT's words attend to its picture, whose tokens no id marks."""
     writer("GIT", tmp_path / "model")
