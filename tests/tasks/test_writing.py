@@ -93,7 +93,7 @@ def test_a_reference_is_drawn_in_training_and_the_first_validated(captions):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["vqa", "captioning"])
-def test_a_run_with_adapters_is_evaluated_as_it_was_tested(task, answers, captions, haa):
+def test_a_run_with_adapters_is_evaluated_as_it_was_tested(task, answers, captions, haa, monkeypatch):
     folder = answers if task == "vqa" else captions
     words = [f"task={task}", "model=huggingface", f"model.name={folder}", "lora.rank=2", "align_weight=0.5"]
     quick = ["data.train=16", "data.val=8", "data.test=11", "epochs=1", "trainer=cpu", "loader.batch_size=8"]
@@ -109,6 +109,13 @@ def test_a_run_with_adapters_is_evaluated_as_it_was_tested(task, answers, captio
     again = haa("evaluate", f"checkpoint={checkpoint}", "trainer=cpu", name="again")
     worst, where = difference(results(again), results(run))
     assert worst <= TOLERANCE, where
+    haa("export", f"checkpoint={checkpoint}", f"output={run / 'export'}")
+    monkeypatch.chdir(folder.parent)  # an export names the base's folder, and not where it lies
+    exported, _ = load(run / "export")
+    assert module.state_dict().keys() == exported.state_dict().keys()
+    assert all(torch.equal(value, exported.state_dict()[name]) for name, value in module.state_dict().items())
+    with pytest.raises(SystemExit, match="token after token"):
+        haa("export", f"checkpoint={checkpoint}", f"output={run / 'graph'}", "format=onnx", "size=[64,64]")
 
 
 def test_a_model_of_haas_own_takes_no_adapters(tmp_path):

@@ -54,7 +54,7 @@ class Shape:
         length = (self.frames,) if "clip" in module.needs else ()
         picture = torch.rand(count, *length, 3, *self.size, generator=generator)
         inputs = {"clip" if length else "image": picture}
-        if module.asks:
+        if module.asks and "question" in module.vocabularies:  # else it has a tokenizer of its own, and no graph
             vocabulary = module.vocabularies["question"]
             assert isinstance(vocabulary, Vocabulary)
             tokens = torch.randint(UNK, len(vocabulary), (count, self.words), generator=generator)

@@ -17,6 +17,7 @@ from torchmetrics import MetricCollection
 from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
+from haa.errors import InputError
 from haa.metrics import CaptionScores, VQAAccuracy
 from haa.models.huggingface import Writer, Written
 from haa.models.huggingface.inputs import IGNORED
@@ -84,6 +85,12 @@ class Writing(AlignedModule):
         """Return the geometric mean of the probabilities of the text's tokens."""
         written = self._taught(batch, list(given.prediction) * len(batch["id"]))
         return (written.log_probability() / written.words.sum(1).clamp_min(1)).exp()
+
+    def graph(self, batch: Batch) -> Output:
+        raise InputError(
+            "model=huggingface writes token after token, as long as the text is, which is no one graph: give "
+            "format=safetensors, which holds what was trained"
+        )
 
     def _taught(self, batch: Batch, texts: Sequence[str]) -> Written:
         written: Written = self.model(batch["image"], self.prompts(batch), texts)

@@ -150,7 +150,10 @@ def _read(read: Callable[..., Any], name: str, **arguments: Any) -> Any:
         if looks_local:
             cure = "give a folder as save_pretrained writes it, with safetensors"
         elif known:
-            cure = f"a checkpoint fetches nothing itself; run `hf download {name}` if you trust it, and try again"
+            cure = (
+                f"a checkpoint fetches nothing itself: run `hf download {name}` if you trust it, or work in the folder "
+                f"in which its own folder {name} lies"
+            )
         else:
             cure = "give a name of the hub's that has safetensors and can be reached, or a local folder"
         raise InputError(f"model.name={name} cannot be read ({reason(error)}): {cure}") from error
