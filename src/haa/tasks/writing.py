@@ -15,12 +15,12 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from haa.alignment import Alignment
+from haa.attention.prompt import IGNORED
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
 from haa.metrics import CaptionScores, VQAAccuracy
 from haa.models.huggingface import Writer, Written
-from haa.models.huggingface.inputs import IGNORED
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 from haa.text import Answers
 

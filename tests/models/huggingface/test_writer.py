@@ -8,10 +8,10 @@ import pytest
 import torch
 from benchmarks.huggingface_families import T, writer
 
+from haa.attention.prompt import IGNORED
 from haa.errors import InputError
 from haa.models.huggingface import Writer
 from haa.models.huggingface.adapted import Lora
-from haa.models.huggingface.inputs import IGNORED
 
 PROMPTS = ["what colour is the star ?", "what is"]
 TEXTS = ["red circle", "blue"]

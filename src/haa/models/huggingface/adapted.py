@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -93,9 +94,10 @@ class Adapted(nn.Module):
 
     It holds the SHA-256 of them instead, and is loaded only onto the same.
 
-    A subclass sets ``body``, and calls `choose` once it is built.
+    A subclass sets ``body``, calls `choose` once it is built, and sets ``source``.
 
     Attributes:
+        source: Attention source that watches ``body``; None where it has no map of its own.
         trained: How the weights that it was built with were trained, in words; None where they are random.
         frozen: Whether the pretrained weights are fixed.
         adapts: Whether there are adapters.
@@ -103,6 +105,7 @@ class Adapted(nn.Module):
     """
 
     body: Any
+    source: Any
     name: str
     trained: str | None = None
     frozen: bool = False
@@ -130,9 +133,8 @@ class Adapted(nn.Module):
         untrained = set(new)
         for key, parameter in self.body.named_parameters():
             parameter.requires_grad_(key in untrained)
-        base = [key for key, _ in self.body.named_parameters(remove_duplicate=False) if key not in untrained]
-        base += [key for key in self.body.state_dict() if key not in base and key not in untrained]
-        sha = digest(self.body, [key for key in base if key in _tensors(self.body)])
+        named = _tensors(self.body)  # a state of quantised layers has more, which are no tensors of theirs
+        sha = digest(self.body, [key for key in self.body.state_dict() if key in named and key not in untrained])
         if lora.rank:
             with torch.device("cpu"):
                 lora.inject(self.body, untrained)
@@ -144,6 +146,22 @@ class Adapted(nn.Module):
         self.register_buffer("base_sha256", sha)
         self.register_state_dict_post_hook(_leave_out)
         self.register_load_state_dict_pre_hook(_put_in)
+
+    def own_map(self, read: Callable[[], torch.Tensor]) -> torch.Tensor | None:
+        """Return what ``read`` gives of ``source``; None, with a warning the first time, where it has no map.
+
+        Args:
+            read: Function that reads the source after a forward pass.
+        """
+        if self.source is None:
+            return None
+        try:
+            return read()
+        except InputError as error:
+            warnings.warn(f"{type(self.body).__name__} has no map of its own: {error}", stacklevel=3)
+            self.source.detach()
+            self.source = None
+            return None
 
     def checkpoint_activations(self) -> None:
         """Compute activations again in the backward pass, in the place of keeping them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,18 +83,7 @@ class Classifier(Adapted):
             image: RGB in [0, 1].
         """
         logits = self.body(**self.preparation(image, self.body)).logits
-        return logits, self._looked()
-
-    def _looked(self) -> Tensor | None:
-        if self.source is None:
-            return None
-        try:
-            return self.source.read()
-        except InputError as error:
-            warnings.warn(f"{type(self.body).__name__} has no map of its own: {error}", stacklevel=2)
-            self.source.detach()
-            self.source = None
-            return None
+        return logits, self.own_map(lambda: self.source.read())
 
 
 class Preparation:

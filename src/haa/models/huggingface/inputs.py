@@ -11,11 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from haa.attention.prompt import IGNORED, image_token_of
 from haa.errors import InputError, reason
 from haa.models.huggingface.loading import read_processor
-
-IGNORED = -100
-"""Target of a position that teaches nothing."""
 
 
 class Inputs:
@@ -47,7 +45,7 @@ class Inputs:
         text = config.decoder if hasattr(config, "decoder") else config.get_text_config(decoder=True)
         generation = getattr(model, "generation_config", None)
         self.keeps_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
-        self.image_token = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None)
+        self.image_token = image_token_of(config)
         self.text_decoder = hasattr(model, "text_decoder")
         self.answers = hasattr(model, "text_encoder") and self.text_decoder
         self.separate = bool(config.is_encoder_decoder or self.answers)

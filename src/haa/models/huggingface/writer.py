@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from haa.attention import CrossAttention, TokenAttention
+from haa.attention.prompt import IGNORED
 from haa.errors import InputError
 from haa.geometry.extent import WHOLE
 from haa.geometry.receptive_field import looks_at
 from haa.models.huggingface.adapted import Adapted, Lora
-from haa.models.huggingface.inputs import IGNORED, Inputs
+from haa.models.huggingface.inputs import Inputs
 from haa.models.huggingface.loading import build, library, quantization, quiet, read_config
 
 
@@ -123,17 +123,9 @@ class Writer(Adapted):
 
     def look(self, words: Bool[Tensor, "b t"] | None) -> Float[Tensor, "b i j"] | None:
         """Return where the last pass looked, for the queries that count; None where the model has no map of its own."""
-        if self.source is None:
-            return None
-        try:
-            if isinstance(self.source, TokenAttention):  # it has put tiles and parts together on the whole picture
-                return looks_at(self.source.read(), WHOLE)
-            return self.source.read(words)
-        except InputError as error:
-            warnings.warn(f"{type(self.body).__name__} has no map of its own: {error}", stacklevel=2)
-            self.source.detach()
-            self.source = None
-            return None
+        if isinstance(self.source, TokenAttention):  # it has put tiles and parts together on the whole picture
+            return self.own_map(lambda: looks_at(self.source.read(), WHOLE))
+        return self.own_map(lambda: self.source.read(words))
 
     def _own_source(self) -> CrossAttention | TokenAttention | None:
         """Return what watches the model's own attention from text to image; None where there is none."""
