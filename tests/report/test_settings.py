@@ -95,10 +95,10 @@ def test_what_changes_training_keeps_runs_apart_and_is_named(runs, key, value):
     )
 
 
-@pytest.mark.parametrize("key", ["haa", "trained_by", "sigma", "split", "checkpoint", "samples"])
+@pytest.mark.parametrize("key", ["haa", "trained_by", "sigma", "split", "checkpoint", "samples", "samples_a_step"])
 def test_so_does_what_a_run_recorded_of_itself(runs, key):
     for run in runs[:3]:
-        run.summary[key] = {"sigma": 0.06, "samples": 21}.get(key, "other")
+        run.summary[key] = {"sigma": 0.06, "samples": 21, "samples_a_step": 16}.get(key, "other")
     assert len(studies(runs)) == 2
 
 

@@ -35,6 +35,7 @@ def test_a_run_says_what_made_it_and_so_does_its_evaluation(haa):
     assert {split: data["samples"] for split, data in made["data"].items()} == {"train": 16, "val": 8, "test": 8}
     assert len({data["stimuli"] for data in made["data"].values()}) == 3
     assert (metrics["epochs"], metrics["steps"], metrics["validation_metric"]) == (3, 6, "val/accuracy")
+    assert metrics["samples_a_step"] == 8
 
     again = RunFolder(haa("evaluate", f"checkpoint={run.best}", "split=val", name="again"))
     evaluated = read(again.metrics)

@@ -46,8 +46,8 @@ TEST_SAMPLES, SCORES_SIGMA = "test samples", "sigma of the scores"
 """Names of two settings that a run records, or that are read from what it wrote."""
 
 _DATA = ("data train.", "data val.", "data test.")
-_KNOWN_LATER = (*_DATA, "haa", "trained_by", "split", "samples", TEST_SAMPLES, SCORES_SIGMA)
-_MADE = ("haa", "trained_by", "split", "samples")
+_MADE = ("haa", "trained_by", "split", "samples", "samples_a_step")
+_KNOWN_LATER = (*_DATA, *_MADE, TEST_SAMPLES, SCORES_SIGMA)
 
 
 def settings(config: Mapping[str, Any], summary: Mapping[str, Any], recorded: Mapping[str, str]) -> dict[str, str]:

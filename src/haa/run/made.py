@@ -56,19 +56,26 @@ def made_by(data: DataModule, module: AlignedModule, splits: Sequence[Split]) ->
     }
 
 
-def training(trainer: pl.Trainer, monitor: str) -> dict[str, Any]:
-    """Return how long a Trainer has trained, and how the weights that will be scored did on the validation split.
+def training(trainer: pl.Trainer, data: DataModule, monitor: str) -> dict[str, Any]:
+    """Return how a Trainer has trained, and how the weights that will be scored did on the validation split.
 
     These are the best checkpoint's, of the metric that it was chosen by; without one, the last epoch's.
 
     Args:
         trainer: The Trainer, after ``fit``.
+        data: What it trained on.
         monitor: The task's metric, such as ``val/accuracy``.
     """
     kept: Any = trainer.checkpoint_callback
     best = None if kept is None else kept.best_model_score
     name, value = (monitor, trainer.callback_metrics.get(monitor)) if best is None else (kept.monitor, best)
-    return {"epochs": trainer.current_epoch, "steps": trainer.global_step, **_validation(name, value)}
+    whole, _ = data.batch_sizes(trainer.world_size)
+    return {
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "samples_a_step": whole * trainer.accumulate_grad_batches,
+        **_validation(name, value),
+    }
 
 
 def training_of(path: str | Path) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def train(cfg: DictConfig) -> float | None:
         with resumable(trainer, folder):
             trainer.fit(module, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
 
-            trained = training(trainer, cfg.task.monitor)
+            trained = training(trainer, data, cfg.task.monitor)
             if cfg.test:
                 strategies.make_whole(trainer, module, cfg)
                 _load_best(trainer, module)
