@@ -1,5 +1,6 @@
 """Metrics as torchmetrics classes; `haa.metrics.functional` has their mathematics as functions."""
 
+from haa.metrics import sooner  # noqa: F401  first of all: what follows imports torchmetrics
 from haa.metrics.captions import BLEU, ROUGEL, CaptionScores, CIDEr
 from haa.metrics.classification import ClassAccuracy, TopAccuracy, VideoAccuracy
 from haa.metrics.faithfulness import Comprehensiveness, Deletion, Insertion, Sufficiency

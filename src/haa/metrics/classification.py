@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassAccuracy, MulticlassStatScores
+
+from haa.metrics.base import SampleMean
 
 
-class TopAccuracy(MulticlassAccuracy):
-    """Share of samples whose class is among the k classes of highest score; torchmetrics counts.
+class TopAccuracy(SampleMean):
+    """Share of samples whose class is among the k classes of highest score.
 
     Args:
         classes: Number of classes.
         k: Number of guesses that count.
-
-    Attributes:
-        values: Values per sample of the last update, ``(b,)``, 0 or 1. None before the first update and after
-            ``reset``.
 
     Example:
         >>> metric = TopAccuracy(classes=3, k=2)
@@ -31,26 +28,21 @@ class TopAccuracy(MulticlassAccuracy):
         (tensor(0.5000), tensor([1., 0.]))
     """
 
-    values_after: ClassVar[Literal["update", "compute"]] = "update"
-    """Call that sets ``values``, as in `haa.metrics.base.SampleMean`: each update sets those of its batch."""
+    higher_is_better = True
+    bounds = (0.0, 1.0)
 
     def __init__(self, classes: int, k: int = 1, **kwargs: Any) -> None:
-        super().__init__(num_classes=classes, top_k=k, average="micro", validate_args=False, **kwargs)
-        self.values: Float[Tensor, " b"] | None = None
+        super().__init__(**kwargs)
+        self.k = min(k, classes)
 
     def update(self, preds: Float[Tensor, "b n"], target: Int[Tensor, " b"]) -> None:
-        super().update(preds, target)
-        self.values = (preds.topk(self.top_k, 1).indices == target[:, None]).any(1).float()
-
-    def reset(self) -> None:
-        super().reset()
-        self.values = None
+        self.add((preds.topk(self.k, 1).indices == target[:, None]).any(1).float())
 
 
-class ClassAccuracy(MulticlassStatScores):
-    """Mean of the classes' own accuracies, over the classes that occur as a label; torchmetrics counts.
+class ClassAccuracy(Metric):
+    """Mean of the classes' own accuracies, over the classes that occur as a label.
 
-    torchmetrics' macro average differs: there, a class that occurs only as a wrong guess counts with accuracy 0.
+    The macro average of torchmetrics differs: there, a class that occurs only as a wrong guess counts with accuracy 0.
 
     Args:
         classes: Number of classes.
@@ -62,14 +54,23 @@ class ClassAccuracy(MulticlassStatScores):
         tensor(0.8333)
     """
 
+    full_state_update = False
     higher_is_better = True
+    is_differentiable = False
+    right: Tensor
+    support: Tensor
 
     def __init__(self, classes: int, **kwargs: Any) -> None:
-        super().__init__(num_classes=classes, average=None, validate_args=False, **kwargs)
+        super().__init__(**kwargs)
+        for name in ("right", "support"):
+            self.add_state(name, torch.zeros(classes, dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, preds: Float[Tensor, "b n"], target: Int[Tensor, " b"]) -> None:
+        self.right.index_add_(0, target, (preds.argmax(1) == target).long())
+        self.support.index_add_(0, target, torch.ones_like(target))
 
     def compute(self) -> Float[Tensor, ""]:
-        right, *_, support = super().compute().unbind(-1)
-        return (right / support)[support > 0].mean()
+        return (self.right / self.support)[self.support > 0].mean()
 
 
 class VideoAccuracy(Metric):

@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import eye, kron, vstack
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -76,6 +74,9 @@ def _least_work(p: NDArray[np.float64], q: NDArray[np.float64], distance: NDArra
     try:
         from ot import emd2
     except ImportError:
+        from scipy.optimize import linprog
+        from scipy.sparse import eye, kron, vstack
+
         n, m = cost.shape
         rows = vstack([kron(eye(n), np.ones((1, m))), kron(np.ones((1, n)), eye(m))]).tocsr()[:-1]
         exact = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}

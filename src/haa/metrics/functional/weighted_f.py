@@ -10,15 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from haa.metrics.functional.eager import eager_cpu
-
-try:
-    import mahotas
-except ImportError:
-    mahotas = None
 
 # a 7 x 7 window reaches background pixels whose nearest object pixel is at most this far, squared
 _NEAR = 18
@@ -146,7 +140,11 @@ def _carry(error: np.ndarray, distance: np.ndarray, width: int) -> None:
 
 def _squared_distances(mask: Bool[Tensor, "h w"]) -> Int[Tensor, "h w"]:
     """Return each pixel's squared distance to the nearest object pixel: by mahotas, or by scipy in twice the time."""
-    if mahotas is not None:
+    try:  # here and not above: neither is imported by a run without salient objects
+        import mahotas
+    except ImportError:
+        from scipy.ndimage import distance_transform_edt
+    else:
         return torch.from_numpy(mahotas.distance(~mask.numpy())).int()
     # the distances are cheaper to compute from the indices than to ask scipy for
     y, x = distance_transform_edt(~mask.numpy(), return_distances=False, return_indices=True)
