@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import version
 from importlib.util import find_spec, module_from_spec
 from logging import getLogger
 from typing import Any
@@ -40,7 +41,10 @@ def lighten() -> None:
     drawing = PathFinder.find_spec(DRAWING, folders)
     if drawing is None:
         return
-    has: dict[str, Callable[[], Any]] = {"_logger": lambda: getLogger("torchmetrics")}
+    has: dict[str, Callable[[], Any]] = {
+        "_logger": lambda: getLogger("torchmetrics"),
+        "__version__": lambda: version("torchmetrics"),  # which Lightning asks for
+    }
     _stand_in(spec, has | {name: partial(_from, place, name) for name, place in BASES.items()})
     # types in signatures, and the one function that both call
     _stand_in(
@@ -60,7 +64,7 @@ def _stand_in(spec: ModuleSpec, has: Mapping[str, Callable[[], Any]]) -> None:
     def find(name: str) -> Any:
         if name in has:
             return has[name]()
-        if name.startswith("__") and name not in ("__all__", "__version__"):
+        if name.startswith("__") and name != "__all__":
             raise AttributeError(f"module {spec.name!r} has no attribute {name!r}")
         vars(module).pop("__getattr__", None)
         assert spec.loader is not None
