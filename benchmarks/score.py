@@ -6,9 +6,9 @@ Run in the environment of benchmarks/requirements.txt, with haa's own requiremen
     python -m benchmarks.score OSIE FOLDER,FOLDER[,...]             all 200 photos of the test split
     python -m benchmarks.score OSIE FOLDER,FOLDER[,...] 40          the first 40
 
-pysaliency's functions are called as its own models call them (`benchmarks.peers`), on the maps as they lie in the files,
-with the fixations as published, and with haa's human map and baseline: pysaliency's own human map is a filter that is
-cut off and mirrored at the border, which the last lines measure.
+pysaliency's functions are called as its own models call them (`benchmarks.peers`), on the maps as they lie in the
+files, with the fixations as published, and with haa's human map and baseline: pysaliency's own human map is a filter
+that is cut off and mirrored at the border, which the last lines measure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import time
 import warnings
 from collections import defaultdict
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,8 +36,8 @@ from haa.data.loading.datamodule import DataModule
 from haa.data.readers.osie import OSIE
 from haa.scoring.files import MapFile, maps_in
 from haa.scoring.folder import places
-from haa.scoring.matching import match, names_of
 from haa.scoring.ground_truth import GroundTruth
+from haa.scoring.matching import match, names_of
 from haa.scoring.saliency import score_maps
 
 NAMES = ("nss", "auc_shuffled", "auc_judd", "information_gain", "cc", "sim", "kl", "auc_uniform", "kl_mit")
@@ -130,9 +129,13 @@ def main(root: str, folders: str, count: int | None = None) -> None:
         worst = max(float(np.abs(theirs[m][:, column] - scored.values[m][:, column]).max()) for m in models)
         means = "".join(f"{scored.values[m][:, column].mean():>14.6f}" for m in models)
         print(f"{name:18}{worst:>20.1e}{1000 * peer.seconds[name] / n:>15.1f}{means}")
-    print(f"a map, read and scored: haa {1000 * own:.1f} ms, pysaliency {1000 * whole:.1f} ms ({whole / own:.1f} times)")
+    print(
+        f"a map, read and scored: haa {1000 * own:.1f} ms, pysaliency {1000 * whole:.1f} ms ({whole / own:.1f} times)"
+    )
     print(f"of which pysaliency reads {1000 * reading / n:.1f} ms; haa's includes the human map and the baseline")
-    print(f"mass by which pysaliency's own human map differs: {np.mean(border):.4f} on average (mirrored at the border)")
+    print(
+        f"mass by which pysaliency's own human map differs: {np.mean(border):.4f} on average (mirrored at the border)"
+    )
 
 
 if __name__ == "__main__":

@@ -122,7 +122,9 @@ class _Drawn:
             human = human_map(gaze, scores.sigma or 0.03)[0].numpy()
             cells = [_cell("image, fixations", _with_fixations(picture, whole.width, gaze), name)]
         if human is not None:
-            cells.append(_cell("simulated human map" if scores.simulated else "human map", overlay(picture, human), name))
+            cells.append(
+                _cell("simulated human map" if scores.simulated else "human map", overlay(picture, human), name)
+            )
         return cells, picture
 
     def _result(self, model: str, place: int, picture: Image.Image) -> Cell:

@@ -18,10 +18,10 @@ from haa.errors import InputError, suggest
 from haa.printing.console import Console
 from haa.scoring import objects, saliency, texts
 from haa.scoring.files import maps_in
+from haa.scoring.ground_truth import REFERENCES, GroundTruth
 from haa.scoring.joined import Joined
 from haa.scoring.matching import Matched, listed, match, names_of
 from haa.scoring.page import write_page
-from haa.scoring.ground_truth import REFERENCES, GroundTruth
 from haa.scoring.scores import Metric, Row, Scores
 from haa.scoring.table import differences_csv, latex, samples_csv, show, table_csv
 
@@ -160,7 +160,9 @@ def _name(path: Path, depth: int) -> str:
 
 def _metrics(task: Task, metrics: Sequence[str] | None) -> dict[str, Metric]:
     known = METRICS[task]
-    names = [name for name in known if task != "saliency" or name in saliency.USUAL] if metrics is None else list(metrics)
+    names = (
+        [name for name in known if task != "saliency" or name in saliency.USUAL] if metrics is None else list(metrics)
+    )
     for name in names:
         if name not in known:
             raise InputError(f"metrics={name}: {suggest(name, list(known))}")
@@ -234,12 +236,13 @@ class _Scorer:
         good = [place for place, faults in enumerate(scored.faults) if not faults]
         if len(good) < len(indices):
             faults = [fault for each in scored.faults for fault in each.values()]
-            self.notes.append(f"{len(indices) - len(good)} samples left out for faulty maps: {listed(faults)}")
+            count = f"{len(indices) - len(good)} of {len(indices)} samples"
+            self.notes.append(f"left out for faulty maps, {count}: {listed(faults)}")
         if not good:
             raise InputError(f"no sample has a usable map: {scored.faults[0].popitem()[1]}")
         for name, count in scored.resized.items():
             if count:
-                self.notes.append(f"{name}: {count} maps resized to their image, bilinearly as pysaliency does")
+                self.notes.append(f"{name}: {count} of {len(indices)} maps resized to their picture, as pysaliency does")
         rows = [
             Row(
                 name,
@@ -275,7 +278,7 @@ class _Scorer:
                     raise InputError(f"{said}: add them, or give on_error=skip to score the others, for all models")
                 self.notes.append(said)
                 common = [index for index in common if index in own.by_sample]
-            self._tell_extra(name, own.extra)
+            self._tell_extra(name, own.extra, len(results))
         if not common:
             raise InputError("there is no sample of which all models have a result: score them one by one")
         self.results = {
@@ -283,17 +286,17 @@ class _Scorer:
         }
         return self.results, common
 
-    def _tell_extra(self, model: str, extra: list[str]) -> None:
+    def _tell_extra(self, model: str, extra: list[str], total: int) -> None:
         """Note results of other splits; refuse, or note, those of no sample at all."""
         if extra and self.split != "all":
             others = {name for index, rest in self._elsewhere() for name in names_of(rest, index)}
             tails = others | {other.rpartition("/")[2] for other in others}
             elsewhere = [name for name in extra if name in others or name.rpartition("/")[2] in tails]
             if elsewhere:
-                self.notes.append(f"{model}: {len(elsewhere)} results of other splits left aside")
+                self.notes.append(f"{model}: {len(elsewhere)} of {total} results are of other splits, and left aside")
             extra = [name for name in extra if name not in set(elsewhere)]
         if extra:
-            said = f"{self.where[model]} holds {len(extra)} results of no sample of the data: {listed(extra)}"
+            said = f"{len(extra)} of {total} results in {self.where[model]} are of no sample of the data: {listed(extra)}"
             if not self.skip:
                 raise InputError(f"{said}: take them away, or give on_error=skip")
             self.notes.append(said)

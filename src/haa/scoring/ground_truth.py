@@ -132,7 +132,9 @@ class GroundTruth:
         found = [f"human maps: Gaussians of {sigma.share:.4g} of the longer side ({sigma.origin})"]
         if self.prior is not None:
             width, uniform = self.prior.bandwidth, self.prior.uniform
-            found.append(f"baseline of IG: centre prior of the other pictures, kernel {width:.3g}, uniform {uniform:.2g}")
+            found.append(
+                f"baseline of IG: centre prior of the other pictures, kernel {width:.3g}, uniform {uniform:.2g}"
+            )
         elif self._blurred:
             found.append("baseline of IG: centre prior, blurred as human maps are")
         if self._fold:

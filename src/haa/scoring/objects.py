@@ -48,7 +48,7 @@ def score_masks(
     """Score every model's masks against those of a data set.
 
     ``f_max`` and ``e_max`` are the greatest values of the set's mean curve, as the field reports them. The value of a
-    sample is that of its own curve at the threshold that is best for the set, so that these are means over samples, too.
+    sample is that of its own curve at the threshold that is best for the set: these are means over samples, too.
 
     Args:
         dataset: Data with masks.
@@ -133,7 +133,9 @@ def read_mask_values(file: MapFile, size: tuple[int, int]) -> tuple[Tensor, bool
     if not np.isfinite(numbers).all():
         raise InputError(f"{file} has values that are not finite: save numbers")
     if numbers.min() < 0 or numbers.max() > 1:
-        raise InputError(f"{file} holds {numbers.min():g} to {numbers.max():g}: save 8 or 16 bits, or numbers in [0, 1]")
+        raise InputError(
+            f"{file} holds {numbers.min():g} to {numbers.max():g}: save 8 or 16 bits, or numbers in [0, 1]"
+        )
     return resized(numbers, file, size), values.shape != size
 
 

@@ -116,4 +116,3 @@ def _figure(scores: Scores) -> Figure:
             metric = scores.metrics[metrics[place]]
             axis.set_xlabel(metric.label if metric.higher_is_better else f"{metric.label} (less is better)")
     return figure
-

@@ -45,9 +45,7 @@ MEASURES: dict[str, Measure] = {
     "cc": _measure("CC", True, "human", lambda m, s: functional.cc(m, s.human)),
     "sim": _measure("SIM", True, "human", lambda m, s: functional.similarity(m, s.human)),
     "kl": _measure("KL", False, "human", lambda m, s: functional.kl_divergence(m, s.human)),
-    "log_likelihood": _measure(
-        "LL (nat)", True, "fixations", lambda m, s: functional.log_likelihood(m, s.fixations)
-    ),
+    "log_likelihood": _measure("LL (nat)", True, "fixations", lambda m, s: functional.log_likelihood(m, s.fixations)),
     "auc_uniform": _measure("AUC", True, "fixations", lambda m, s: functional.auc_uniform(m, s.fixations)),
     "auc_borji": _measure("AUC-Borji", True, "fixations", lambda m, s: functional.auc_borji(m, s.fixations)),
     "kl_mit": _measure("KL (MIT)", False, "human", lambda m, s: functional.kl_divergence_mit(m, s.human)),

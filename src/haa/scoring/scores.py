@@ -165,9 +165,7 @@ class Scores:
                 worse[ahead] += 1
                 better[behind] += 1
         return {
-            name: Rank(
-                1 + sum(other > mean for other in means.values()), 1 + better[name], len(means) - worse[name]
-            )
+            name: Rank(1 + sum(other > mean for other in means.values()), 1 + better[name], len(means) - worse[name])
             for name, mean in means.items()
         }
 
@@ -175,11 +173,15 @@ class Scores:
         """Return the models from the best to the worst, then the references."""
         metric = next(iter(self.metrics)) if metric is None else metric
         ranks = self.ranks(metric)
-        return [*sorted(self.models, key=lambda row: ranks[row.name].rank if row.name in ranks else 9**9), *self.references]
+        return [
+            *sorted(self.models, key=lambda row: ranks[row.name].rank if row.name in ranks else 9**9),
+            *self.references,
+        ]
 
     def table(self) -> list[dict[str, Any]]:
-        """Return the table as plain rows: ``row``, ``kind``, and for every metric its mean, ``_low``, ``_high``, ``_rank``.
+        """Return the table as plain rows.
 
+        A row has ``row``, ``kind`` and, say, ``nss`` (the mean), ``nss_low``, ``nss_high`` and ``nss_rank``.
         Numbers that are not defined are None. ``pandas.DataFrame(scores.table())`` makes a frame of it.
         """
         ranks = {metric: self.ranks(metric) for metric in self.metrics}

@@ -32,7 +32,9 @@ def show(scores: Scores, console: Console | None = None) -> None:
     console = console or Console()
     gaze = ", simulated gaze" if scores.simulated else ""
     pictures = len(set(scores.stimuli))
-    count = f"{pictures} pictures" if pictures == len(scores.ids) else f"{len(scores.ids)} samples of {pictures} pictures"
+    count = (
+        f"{pictures} pictures" if pictures == len(scores.ids) else f"{len(scores.ids)} samples of {pictures} pictures"
+    )
     line = f" on {scores.data}, {scores.split} split: {count}{gaze}"
     console.print(Text.assemble(("\n" + plain(scores.task), "bold"), plain(line)))
     names = list(scores.metrics)
@@ -45,7 +47,9 @@ def show(scores: Scores, console: Console | None = None) -> None:
     for note in scores.notes:
         console.print(note, style="dim")
     console.print(answer(scores))
-    console.print(f"{scores.seconds:.1f} s, {1000 * scores.seconds / max(1, len(scores.ids)):.0f} ms a picture", style="dim")
+    console.print(
+        f"{scores.seconds:.1f} s, {1000 * scores.seconds / max(1, len(scores.ids)):.0f} ms a picture", style="dim"
+    )
 
 
 def _table(scores: Scores, names: Sequence[str]) -> Table:
@@ -146,11 +150,13 @@ def latex(scores: Scores) -> str:
             if (row.name in rows) == (number == 0):
                 cells = [_tex(scores, row, name, row.name in best[name] and len(rows) > 1) for name in names]
                 body.append(" & ".join([escaped(row.name), *cells]) + " \\\\")
-    heads = [escaped(scores.metrics[name].label) + ("$\\downarrow$" if not scores.metrics[name].higher_is_better else "") for name in names]
-    caption = (
-        f"{scores.task} on {scores.data} ({scores.split} split, {len(scores.ids)} samples of {len(set(scores.stimuli))} "
-        "pictures): mean over samples ± half of the 95 % interval over pictures."
-    )
+    heads = [
+        escaped(scores.metrics[name].label) + ("$\\downarrow$" if not scores.metrics[name].higher_is_better else "")
+        for name in names
+    ]
+    count = f"{len(scores.ids)} samples of {len(set(scores.stimuli))} pictures"
+    means = "mean over samples ± half of the 95 % interval over pictures"
+    caption = f"{scores.task} on {scores.data} ({scores.split} split, {count}): {means}."
     simulated = " Gaze is simulated." if scores.simulated else ""
     notes = " ".join(f"{note[0].upper()}{note[1:]}." for note in scores.notes)
     return "\n".join(

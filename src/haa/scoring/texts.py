@@ -114,7 +114,7 @@ def score_answers(said: Sequence[str], meant: Sequence[Sequence[str]]) -> dict[s
 
 
 def one_caption_of_each(meant: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]] | None:
-    """Return the first caption of each image as if a model had written it, and the others; None where one has no other."""
+    """Return the first caption of each image, as a model's, and the others; None where one has no other."""
     if any(len(texts) < 2 for texts in meant):
         return None
     return [texts[0] for texts in meant], [list(texts[1:]) for texts in meant]

@@ -108,7 +108,9 @@ def chosen(names: Sequence[str], path: object) -> str:
     """
     found = [name for name in NAMED if name in names] if len(names) > 1 else names
     if not found:
-        raise InputError(f"{path} holds {', '.join(names) or 'nothing'}: save the map of gaze alone, or call it saliency")
+        raise InputError(
+            f"{path} holds {', '.join(names) or 'nothing'}: save the map of gaze alone, or call it saliency"
+        )
     return found[0]
 
 

@@ -93,7 +93,10 @@ def bleu_without_each(candidates: Sequence[str], references: Sequence[Sequence[s
     """
     if len(candidates) < 2:
         raise InputError("BLEU without each image needs at least two images: give more captions")
-    candidate_words, reference_words = [c.split() for c in candidates], [[r.split() for r in each] for each in references]
+    candidate_words, reference_words = (
+        [c.split() for c in candidates],
+        [[r.split() for r in each] for each in references],
+    )
     check(candidate_words, reference_words)
     text = corpus(candidate_words, reference_words)
     correct, guess, said, meant = _bleu_counts(text, list(ngrams(text)))
@@ -117,7 +120,7 @@ def _bleu_of(correct: Floats, guess: Floats, said: Floats, meant: Floats) -> Flo
 
 
 def _bleu_counts(text: Corpus, tables: list[Ngrams]) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return for each image the n-grams (4, b) that are right and that there are, its words and those it should have."""
+    """Return for each image the n-grams (4, b) that are right and that there are, its words, and its references'."""
     images, candidates = text.images, np.flatnonzero(text.candidate)
     candidate_lengths = text.lengths[candidates].astype(np.float64)
     correct = np.zeros((4, images))
