@@ -35,7 +35,7 @@ from benchmarks import peers
 from haa.data.loading.datamodule import DataModule
 from haa.data.readers.osie import OSIE
 from haa.scoring.files import MapFile, maps_in
-from haa.scoring.folder import places
+from haa.scoring.score import places
 from haa.scoring.ground_truth import GroundTruth
 from haa.scoring.matching import match, names_of
 from haa.scoring.saliency import score_maps

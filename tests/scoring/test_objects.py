@@ -16,7 +16,7 @@ from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.metrics import SalientObjects
 from haa.scoring.files import MapFile
-from haa.scoring.folder import score
+from haa.scoring.score import score
 from haa.scoring.objects import read_mask_values
 
 

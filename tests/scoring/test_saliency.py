@@ -13,7 +13,7 @@ from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.evaluation.reference import reference_values
 from haa.metrics.functional import auc_shuffled
-from haa.scoring.folder import score
+from haa.scoring.score import score
 from haa.scoring.ground_truth import GroundTruth
 
 SIZES = {"train": 6, "val": 1, "test": 6}

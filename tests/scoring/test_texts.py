@@ -13,7 +13,7 @@ from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.metrics.functional import caption_scores
 from haa.metrics.functional.captions import bleu_without_each
-from haa.scoring.folder import score
+from haa.scoring.score import score
 from haa.scoring.texts import read_results, score_captions
 
 SAID = ["a red bird on a wall", "two dogs run", "a cat", "the old man sits there now"]
