@@ -35,10 +35,10 @@ from benchmarks import peers
 from haa.data.loading.datamodule import DataModule
 from haa.data.readers.osie import OSIE
 from haa.scoring.files import MapFile, maps_in
-from haa.scoring.score import places
 from haa.scoring.ground_truth import GroundTruth
 from haa.scoring.matching import match, names_of
 from haa.scoring.saliency import score_maps
+from haa.scoring.score import places
 
 NAMES = ("nss", "auc_shuffled", "auc_judd", "information_gain", "cc", "sim", "kl", "auc_uniform", "kl_mit")
 

