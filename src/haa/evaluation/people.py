@@ -229,7 +229,7 @@ class _LeftOut:
         self.points = gaze.points.double()
         subject = torch.zeros(len(self.points), dtype=torch.long) if gaze.subject is None else gaze.subject
         people, self.person = subject.unique(return_inverse=True)
-        self.by = torch.nn.functional.one_hot(self.person, len(people)).double()
+        self.by = torch.nn.functional.one_hot(self.person, max(1, len(people))).double()
         self.rest = len(self.points) - self.by.sum(0)
         """Fixations of the others, for each person."""
         self.prior = prior.own[index].exp()
