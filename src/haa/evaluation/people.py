@@ -83,6 +83,8 @@ class People:
 
     def log_density_of_left_out(self, index: int) -> Float[Tensor, " n"]:
         """Return the logarithms of the density at all fixations of an image, each without the person who made it."""
+        if not len(self.images[index].points):
+            return torch.zeros(0, dtype=torch.float64)
         image = _LeftOut(self.prior, index)
         factors = None if self.pilot is None else image.factors(self.pilot)
         kernels = image.kernels(self.bandwidth, self.sensitivity, factors)
@@ -224,16 +226,16 @@ def fit_people(
 
 
 class _LeftOut:
-    """All fixations of one image, and what the fixations of people other than the one who made it say of each."""
+    """Fixations of one image, some at least, and what those of people other than the one who made it say of each."""
 
     def __init__(self, prior: CentrePrior, index: int) -> None:
         gaze = prior.images[index]
         self.index = index
         self.size = gaze.size
         self.points = gaze.points.double()
-        subject = torch.zeros(len(self.points), dtype=torch.long) if gaze.subject is None else gaze.subject
-        people, self.person = subject.unique(return_inverse=True)
-        self.by = torch.nn.functional.one_hot(self.person, max(1, len(people))).double()
+        assert gaze.subject is not None
+        people, self.person = gaze.subject.unique(return_inverse=True)
+        self.by = torch.nn.functional.one_hot(self.person, len(people)).double()
         self.rest = len(self.points) - self.by.sum(0)
         """Fixations of the others, for each person."""
         self.prior = prior.own[index].exp()
