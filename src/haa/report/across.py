@@ -15,6 +15,7 @@ from haa.report.arms import Arm, Study
 from haa.report.labels import Label, around, in_lines
 from haa.report.pays.standard import Effect, Standardised
 from haa.report.style import COLOURS, COLUMN, INK, MARKERS, STYLE, legend
+from haa.report.title import apart
 from haa.report.verdict import Claim
 
 Line = list[tuple[float, float]]
@@ -56,12 +57,13 @@ def _panel(axis: Axes, key: tuple[str, str, str], members: Sequence[tuple[Study,
     task, metric, attention = key
     labels: list[Label] = []
     lines: list[Line] = []
+    texts = apart([study.title for study, _ in members])[1]
     for place, (study, arm) in enumerate(members):
         colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
         points = [point for each in (study.baseline, arm) if (point := _point(each, attention, metric))]
         if not points:
             continue
-        text = in_lines(_apart(study, [member for member, _ in members]) or f"study {place + 1}", 22)
+        text = in_lines(texts[place], 22)
         axis.plot(*points[0], marker, color=colour, label=text.replace("\n", " "))
         labels.append(Label(*points[0], text, colour))
         if len(points) > 1:
@@ -73,12 +75,6 @@ def _panel(axis: Axes, key: tuple[str, str, str], members: Sequence[tuple[Study,
     axis.set_ylabel(in_lines(names.metric(metric), 26))
     _room(axis)
     return axis, labels, lines
-
-
-def _apart(study: Study, others: Sequence[Study]) -> str:
-    """Return what of a study's title is not in those of all others of its panel."""
-    shared = set.intersection(*(set(other.title.split(", ")) for other in others))
-    return ", ".join(part for part in study.title.split(", ") if part not in shared)
 
 
 def _point(arm: Arm | None, across: str, up: str) -> tuple[float, float] | None:
@@ -100,13 +96,15 @@ def gains(found: Sequence[Standardised], width: float = COLUMN) -> Figure | None
     if len(drawn) < 2:
         return None
 
+    shared, texts = apart([row.study.title for row, *_ in drawn])
+
     def draw(figure: Figure) -> list[_Drawn]:
         axis = figure.subplots()
+        axis.set_title(in_lines(shared, 40) if shared else "", loc="left")
         labels: list[Label] = []
         lines: list[Line] = []
-        for place, (row, score, look) in enumerate(drawn):
+        for place, (_, score, look) in enumerate(drawn):
             colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-            text = in_lines(row.study.title, 24)
             across, up = _ends(look), _ends(score)
             axis.errorbar(
                 *(look.value, score.value),
@@ -114,10 +112,10 @@ def gains(found: Sequence[Standardised], width: float = COLUMN) -> Figure | None
                 yerr=up,
                 fmt=marker,
                 color=colour,
-                label=in_lines(row.study.title, 46),
+                label=in_lines(texts[place], 46),
                 linewidth=0.8,
             )
-            labels.append(Label(look.value, score.value, text, colour))
+            labels.append(Label(look.value, score.value, in_lines(texts[place], 24), colour))
             if across is not None:
                 lines.append([(look.value - across[0][0], score.value), (look.value + across[1][0], score.value)])
             if up is not None:

@@ -41,7 +41,10 @@ class Arm:
     lost: dict[int, str] = field(default_factory=dict)
     """Runs that failed, diverged or did not finish: what happened, by seed."""
     name: str = ""
-    """The same as people read it; the weight is left out where the study has one alone."""
+    """The same as people read it; the weight is left out where the study has one alone. Without one it is the label."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.label)
 
     @property
     def oracle(self) -> bool:

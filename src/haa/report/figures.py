@@ -120,6 +120,8 @@ def consistency(study: Study, width: float = COLUMN) -> Figure | None:
         figure = Figure(figsize=(width, 4.4 if narrow else 2.6), layout="constrained")
         axes = figure.subplots(*((2, 1) if narrow else (1, 2)))
         for axis, (across, up, heading) in zip(axes, panels, strict=True):
+            if np.ptp(up) < 1e-9 * max(1.0, float(np.abs(y).max())):
+                up = np.round(up, 9)  # what is left of equal scores is noise of the arithmetic
             named: set[str] = set()
             for place in np.unique(arms):
                 arm = study.arms[place]

@@ -62,7 +62,7 @@ ATTENTION: Mapping[str, Name] = {
 NATIVE = Name("the model's own attention")
 
 LOSSES: Mapping[str, Name] = {
-    "correlation": Name("1 − CC"),
+    "correlation": Name("negative correlation (1 − CC)"),
     "cosine": Name("cosine distance"),
     "information_gain": Name("information gain", ("kuemmerer2015",)),
     "jensen_shannon": Name("Jensen–Shannon divergence"),
@@ -73,7 +73,7 @@ LOSSES: Mapping[str, Name] = {
     "pyramid_mse": Name("harmonisation loss", ("fel2022",)),
     "ranking": Name("ranking loss of HINT", ("selvaraju2019",)),
     "right_reasons": Name("right-for-the-right-reasons loss", ("ross2017",)),
-    "similarity": Name("1 − SIM"),
+    "similarity": Name("negative similarity (1 − SIM)"),
     "Weighted": Name("weighted sum of losses"),
 }
 
@@ -210,8 +210,8 @@ def named(table: Mapping[str, Name], node: Mapping[str, Any]) -> Name:
     """Return what a node of a config is called by a table.
 
     Example:
-        >>> named(LOSSES, {"_target_": "haa.losses.correlation"}).text, named(LOSSES, {"_target_": "mine.Loss"})
-        ('1 − CC', Name(text='Loss', cite=(), known=False))
+        >>> named(LOSSES, {"_target_": "haa.losses.mse"}).text, named(LOSSES, {"_target_": "mine.Loss"})
+        ('mean squared error', Name(text='Loss', cite=(), known=False))
     """
     own = class_name({"_target_": str(node.get("_target_", ""))})
     ours = str(node.get("_target_", "")).startswith(("haa.", "torch.optim."))
@@ -225,15 +225,14 @@ def backbone(node: Mapping[str, Any]) -> Name:
         >>> backbone({"_target_": "haa.models.backbone.Timm", "name": "resnet50.a1_in1k"})
         Name(text='ResNet-50', cite=('he2016',), known=True)
         >>> backbone({"_target_": "haa.models.backbone.Tiny"}).text
-        'a small CNN'
+        'small CNN'
     """
     kind = class_name({"_target_": str(node.get("_target_", ""))})
     if kind.startswith("EfficientNetLite"):
         return Name(f"EfficientNet-Lite{node.get('version', 0)}", ("tan2019",))
     if kind == "Tiny":
         stages = node.get("stages")
-        several = stages not in (None, [-1], "[-1]", "None")
-        return Name("a small CNN, all stages" if several and "," in str(stages) else "a small CNN")
+        return Name("small CNN (several stages)" if "," in str(stages) else "small CNN")
     if kind in ("Timm", "TorchVision"):
         name = plain(str(node.get("name", "")))
         for pattern, text, cite in FAMILIES:

@@ -190,7 +190,7 @@ def _figures(study: Study, lines: list[Row], told: list[Arm], output: Path, name
     references = study.references
     metrics = [study.metric] + ([study.attention] if study.attention else [])
     drawn_references = [row for key, row in references.items() if key != "another image" and study.attention in row]
-    score, n = names.metric(study.metric), f"{names.capital(captions.n([study]))}."
+    score, n = names.metric(study.metric), f"{captions.n([study])}."
     candidates: list[tuple[str, str, Callable[[float], Figure | None], str, str]] = [
         (
             "differences",
@@ -246,7 +246,7 @@ def _pays(study: Study, study_claims: list[Claim], output: Path, name: str, pref
         return None
     caption = (
         "Score against attention's consistency with human gaze. Each dot is a run: above (or left) as it is, below (or "
-        f"right) less what its condition and its seed do to both. {names.capital(captions.n([study]))}."
+        f"right) less what its condition and its seed do to both. {captions.n([study])}."
     )
     alt = f"{names.metric(study.metric)} against {names.metric(study.attention or '')}: " + " ".join(sentences(found))
     return {

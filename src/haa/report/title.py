@@ -52,6 +52,21 @@ def title(run: Run, alike: Sequence[Mapping[str, str]]) -> str:
     return names.capital(plain(", ".join(words)))
 
 
+def apart(titles: Sequence[str]) -> tuple[str, list[str]]:
+    """Return what all titles of a page say, and what each says beyond that.
+
+    Example:
+        >>> apart(["VQA on OSIE, ResNet-18", "VQA on OSIE, ResNet-50"])
+        ('VQA on OSIE', ['ResNet-18', 'ResNet-50'])
+        >>> apart(["VQA on OSIE"])
+        ('', ['VQA on OSIE'])
+    """
+    parts = [each.split(", ") for each in titles]
+    shared = [part for part in parts[0] if all(part in others for others in parts)] if len(parts) > 1 else []
+    own = [", ".join(part for part in each if part not in shared) for each in parts]
+    return (", ".join(shared), own) if all(own) else ("", list(titles))
+
+
 def _of_group(
     group: str,
     name: Callable[[Mapping[str, Any]], Name],

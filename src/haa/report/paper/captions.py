@@ -85,7 +85,7 @@ def n(studies: Sequence[Study]) -> str:
         shown += f" ({_range(more, 'test sample', 'test samples')})"
     each = " for each condition" if len(studies) == 1 else " for each condition of each study"
     whose = " or ".join(dict.fromkeys(looked(study) for study in studies))
-    return f"n: {seeds}{each}; {shown}; {whose}"
+    return f"n: {seeds}{each}, {shown}, {whose}"
 
 
 def paired(studies: Iterable[Study]) -> str:
@@ -103,18 +103,18 @@ def holm(study: Study) -> str:
     Each part of a comparison is a family of its own, as in `haa.report.compare.rows`.
     """
     families = {
-        "treatment": ("human or predicted gaze", "human or predicted gaze"),
+        "treatment": ("condition with the image's own gaze", "conditions with the image's own gaze"),
         "control": ("control", "controls"),
         "less gaze": ("condition with less gaze", "conditions with less gaze"),
         "oracle": ("upper bound", "upper bounds"),
     }
     counts = {role: sum(arm.runs != {} for arm in study.of(role)) for role in families}
     told = [
-        f"{count} {one if count == 1 else many}" if role != "treatment" else f"{count} with {one}"
-        for role, (one, many) in families.items()
-        if (count := counts[role])
+        f"{count} {one if count == 1 else many}" for role, (one, many) in families.items() if (count := counts[role])
     ]
-    return f"p: two-sided, corrected (Holm) among the {names.joined(told)}" if told else "no p-values"
+    if not told:
+        return "no p-values"
+    return f"p: two-sided, corrected (Holm) for {names.joined(told)}{', each apart' if len(told) > 1 else ''}"
 
 
 def family(claims: int) -> str:

@@ -19,12 +19,11 @@ QUIET = (
     *(
         "_target_",
         "lr",
+        "data._target_",
+        "backbone._target_",
         "max_epochs",
         "data.root",
         "data.task",
-        "data.train",
-        "data.val",
-        "data.test",
         "model.backbone",
     ),
     *("loader.seed", "loader.transform._target_", "loader._target_", "alignment._target_", "alignment.loss._partial_"),
@@ -136,9 +135,13 @@ def _data(study: Study, run: Run, asked: Asked) -> Text:
     for key in ("world", "gha", "sigma"):
         asked(f"data.{key}")
     sizes = {split: of.get("samples") for split, of in (run.summary.get("data") or {}).items()}
-    splits = [f"{sizes[split]:,} for {word}" for split, word in _SPLITS.items() if isinstance(sizes.get(split), int)]
+    for split in sizes:
+        asked(f"data.{split}")
+    splits = [
+        f"{sizes[split]:,} samples for {word}" for split, word in _SPLITS.items() if isinstance(sizes.get(split), int)
+    ]
     unit, images, samples = captions.units(study), captions.images(study), captions.samples(study)
-    told = f" (samples: {', '.join(splits)})" if splits else ""
+    told = f": {names.joined(splits)}" if splits else ""
     several = f" The test samples show {images:,} {unit}." if images is not None and images < samples else ""
     few = asked("loader.per_class")
     how = names.recorded(run.config["data"])
@@ -150,7 +153,7 @@ def _data(study: Study, run: Run, asked: Asked) -> Text:
     return [
         f"The task is {names.task(plain(str(asked('task.name'))))} on {data.text}",
         Cite(data.cite),
-        f"{told}{asked.told('data')}.{several}",
+        f"{asked.told('data')}{told}.{several}",
         f" Training uses {few} samples of each class." if few is not None else "",
         f" {where}",
     ]
@@ -199,7 +202,7 @@ def _alignment(study: Study, asked: Asked) -> Text:
     arms = [arm for arm in study.arms if arm.weight]
     if not arms:
         return ["Nothing is aligned with gaze."]
-    text: list[str | Cite] = ["The alignment loss is "]
+    text: list[str | Cite] = ["The alignment loss between the attention and the human map is "]
     losses = {arm.loss: arm for arm in arms}
     for place, arm in enumerate(losses.values()):
         own = Asked(next(iter(arm.runs.values())).config if arm.runs else {})
@@ -207,7 +210,7 @@ def _alignment(study: Study, asked: Asked) -> Text:
         loss = names.loss(node)
         rest = {key: value for key, value in own.left("alignment.loss").items() if key not in ("_target_", "reverse")}
         listed = _listed(rest)
-        text += [", or " if place else "", loss.text, Cite(loss.cite), f" ({listed})" if listed else ""]
+        text += [", or " if place else "", f"the {loss.text}", Cite(loss.cite), f" ({listed})" if listed else ""]
     asked.left("alignment.loss")
     schedule = asked.node("alignment.schedule")
     kind = names.named(names.WEIGHT_SCHEDULES, schedule) if schedule else names.WEIGHT_SCHEDULES["constant"]
@@ -218,9 +221,9 @@ def _alignment(study: Study, asked: Asked) -> Text:
     asked("alignment.weight")
     sigma = asked("alignment.sigma", 0.03)
     text += [
-        f" between the attention and the human map. Times a weight λ ({listed}"
+        f"; it is multiplied by a weight λ ({listed}"
         + (f"; {kind.text}{asked.told('alignment.schedule')}" if kind.text != "constant" else "")
-        + f") it is added to the task's loss. Human maps are fixations under a Gaussian whose standard deviation is "
+        + f") and added to the task's loss. Human maps are fixations under a Gaussian whose standard deviation is "
         f"{100 * float(sigma):g} % of the image's longer side{asked.told('alignment')}."
     ]
     return text

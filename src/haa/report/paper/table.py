@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from haa.printing.plain import cell, plain
 from haa.report import names
+from haa.report.title import apart
 
 COLUMN, PAGE = (50, 56, 66), (104, 117, 138)
 """Characters of a line of a table that fit a column and a page of a paper in two, at each of `SIZES`."""
@@ -71,6 +72,7 @@ class Table:
     def told(self) -> str:
         """Return the caption, with what a column says of every row alike."""
         once = [f"{self.headings[place]}: {self.rows[0][place]}" for place in self._once()]
+        once = [f"study: {shared}" for shared in [self._studies()[0]] if shared] + once
         return f"{self.caption} {names.capital('; '.join(once))}." if once else self.caption
 
     def tex(self) -> str:
@@ -98,9 +100,22 @@ class Table:
             if heading in SAID_ONCE and len({row[place] for row in self.rows}) == 1 and self.rows[0][place]
         ]
 
+    def _titles(self) -> list[str]:
+        known = "study" in self.headings and self.rows
+        return list(dict.fromkeys(str(row[self.headings.index("study")]) for row in self.rows)) if known else []
+
+    def _studies(self) -> tuple[str, list[str]]:
+        """Return what the titles of all studies say, and what each says beyond that."""
+        titles = self._titles()
+        return apart(titles) if titles else ("", [])
+
     def _lines(self, places: Sequence[int], stacked: bool) -> tuple[list[list[list[str]]], int]:
         """Return the lines of each row's cells, the headings first, and the characters of the longest line."""
-        body = [[_cell(row[place], stacked) for place in places] for row in self.rows]
+        own = dict(zip(self._titles(), self._studies()[1], strict=True))
+        body = [
+            [_cell(own.get(str(row[k]), "") if self.headings[k] == "study" else row[k], stacked) for k in places]
+            for row in self.rows
+        ]
         widths = [max(len(line) for cells in body for line in cells[k]) for k in range(len(places))]
         head = [
             textwrap.wrap(plain(self.headings[place]), max(width, 11), break_long_words=False) or [""]

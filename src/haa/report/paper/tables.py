@@ -71,7 +71,7 @@ def _results(study: Study, prefix: str) -> Table:
         lines.append([row.arm.name, str(len(row.arm.runs)), mean, less, p, *([_mean(row.arm, look)] if look else [])])
     told = [
         f"{study.title}, {captions.gaze(study)} gaze: every condition's {names.metric(study.metric)}"
-        + (f" and {names.metric(look)} (attention is scored against {captions.looked(study)})" if look else "")
+        + (f" and {names.metric(look)}" if look else "")
         + ".",
         f"{captions.MEAN}; {captions.paired([study])}; {captions.holm(study)}.",
         f"{names.capital(captions.weight(study))}. {captions.n([study])}.{captions.direction(study, [study.metric])}",

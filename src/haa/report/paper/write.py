@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from haa.disk import make_folder, write_whole
-from haa.report import across, names, style
+from haa.report import across, style
 from haa.report.arms import Study
 from haa.report.paper import captions, citations
 from haa.report.paper.methods import methods
@@ -102,7 +102,7 @@ def _across(
     }
     folder = output / "figures"
     return [
-        (name, f"{caption} {names.capital(captions.n(studies))}.")
+        (name, f"{caption} {captions.n(studies)}.")
         for name, (draw, caption) in found.items()
         if style.save(draw, folder, name) is not None
     ]
