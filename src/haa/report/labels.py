@@ -220,5 +220,6 @@ def _along(places: NDArray[np.float64]) -> NDArray[np.float64]:
 def _free(box: Bbox, inside: Bbox, taken: Sequence[Bbox], drawn: NDArray[np.float64]) -> bool:
     if not (inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1):
         return False
-    within = (drawn >= box.min - 1).all(1) & (drawn <= box.max + 1).all(1)
+    box = box.padded(2)
+    within = (drawn >= box.min).all(1) & (drawn <= box.max).all(1)
     return not within.any() and not any(box.overlaps(other) for other in taken)

@@ -87,7 +87,7 @@ def save(draw: Callable[[float], Figure | None], folder: Path, name: str) -> Fig
     make_folder(folder)
     with writing(folder), matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None})
-        figure.savefig(folder / f"{name}.png", facecolor="white", dpi=300)
+        figure.savefig(folder / f"{name}.png", facecolor="white", dpi=200)
         figure.savefig(folder / f"{name}.pdf", facecolor="white", metadata={"CreationDate": None})
         wide.savefig(folder / f"{name}_wide.pdf", facecolor="white", metadata={"CreationDate": None})
     return figure

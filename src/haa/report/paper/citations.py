@@ -99,7 +99,6 @@ def reference(key: str) -> str:
     """
     fields = dict(re.findall(r"^  (\w+) = \{(.*)\},$", entries()[key], re.M))
     venue = next(fields[name] for name in ("journal", "booktitle", "institution", "howpublished") if name in fields)
-    venue = venue.removeprefix("\\url{").removesuffix("}") if venue.startswith("\\url") else venue
     return f"{_authors(fields['author'])}. {_read(fields['title']).rstrip('?')}. {_read(venue)}, {fields['year']}."
 
 

@@ -111,12 +111,14 @@ def sentences(study: Study, claims: Sequence[Claim], count: int = 1) -> dict[str
     made: dict[str, Callable[[], Text]] = {
         "data": lambda: _data(study, run, asked),
         "model": lambda: _model(run, asked),
+        "backbone": lambda: _backbone(run, asked),
         "attention": lambda: _attention(asked),
         "alignment": lambda: _alignment(study, asked),
         "conditions": lambda: _conditions(study, asked),
         "training": lambda: _training(study, run, asked),
         "scores": lambda: _scores(study, run, asked),
         "statistics": lambda: _statistics(study, claims, count),
+        "margin": lambda: _margin(claims),
         "software": lambda: _software(study, asked),
         "not covered": lambda: _not_covered(asked),
     }
@@ -165,23 +167,29 @@ _SPLITS = {"train": "training", "val": "validation", "test": "testing"}
 def _model(run: Run, asked: Asked) -> Text:
     model = names.named(names.MODELS, asked.node("model"))
     asked("model._target_")
-    node = asked.node("backbone")
-    text: list[str | Cite] = [f"The model is {model.text}", Cite(model.cite), asked.told("model")]
-    if "_target_" in node:
-        own = names.backbone(node)
-        tag = str(node.get("name", "")).partition(".")[2]
-        text += [f" on {_article(own.text)}", Cite(own.cite), f" (weights {plain(tag)})" if tag else ""]
-        for key in ("name", "version", "pretrained", "weights", "frozen"):
-            asked(f"backbone.{key}")
-        text += [asked.told("backbone")]
-        if "Timm" in str(node["_target_"]) or "EfficientNet" in str(node["_target_"]):
-            text += [" from timm", Cite(("wightman2019",))]
+    text: list[str | Cite] = [f"The model is {model.text}", Cite(model.cite), f"{asked.told('model')}."]
     weights = run.summary.get("backbone_weights")
-    said = f"; weights before training: {short(weights, 120)}" if isinstance(weights, str) else ""
-    text += [f"{said}."]
+    if "_target_" not in asked.node("backbone") and isinstance(weights, str):
+        text += [f" Its weights before training: {short(weights, 120)}."]
     if rank := asked("lora.rank"):
         text += [f" It is trained by low-rank adapters of rank {rank}", Cite(("hu2022",)), f"{asked.told('lora')}."]
     return text
+
+
+def _backbone(run: Run, asked: Asked) -> Text:
+    node = asked.node("backbone")
+    if "_target_" not in node:
+        return []
+    own = names.backbone(node)
+    tag = str(node.get("name", "")).partition(".")[2]
+    for key in ("_target_", "name", "version", "pretrained", "weights", "frozen"):
+        asked(f"backbone.{key}")
+    text: list[str | Cite] = [f"The backbone is {_article(own.text)}", Cite(own.cite)]
+    text += [f" (weights {plain(tag)})" if tag else "", asked.told("backbone")]
+    if any(kind in str(node["_target_"]) for kind in ("Timm", "EfficientNet")):
+        text += [" from timm", Cite(("wightman2019",))]
+    weights = run.summary.get("backbone_weights")
+    return [*text, f"; its weights before training: {short(weights, 120)}." if isinstance(weights, str) else "."]
 
 
 def _attention(asked: Asked) -> Text:
@@ -305,7 +313,8 @@ def _scores(study: Study, run: Run, asked: Asked) -> Text:
     count = asked("faithfulness")
     if any(name in FAITHFULNESS for name in looks):
         text += [" Faithfulness is measured by deletion, insertion", Cite(("petsiuk2018",)), ", comprehensiveness and "]
-        text += [f"sufficiency on {count} test samples, less that of random maps of the same model."]
+        on = f" on {count} test samples" if count else ""
+        text += [f"sufficiency{on}, less that of random maps of the same model."]
     return text
 
 
@@ -329,16 +338,16 @@ def _statistics(study: Study, claims: Sequence[Claim], count: int) -> Text:
         Cite(("holm1979",)) if count > 1 else "",
         ".",
     ]
-    if claims and claims[0].margin is not None:
-        text += [
-            f" Differences above {claims[0].margin:.2g} count as worth having; smaller ones are tested for by two "
-            "one-sided tests",
-            Cite(("schuirmann1987",)),
-            ".",
-        ]
     if claims and len(claims[0].rivals) > 1:
         text += [" Of several weights the validation split chooses one, and p-values are multiplied by their number."]
     return text
+
+
+def _margin(claims: Sequence[Claim]) -> Text:
+    if not claims or claims[0].margin is None:
+        return []
+    told = f"Differences in the score above {claims[0].margin:.2g} count as worth having; that there is none"
+    return [told, " is shown by two one-sided tests", Cite(("schuirmann1987",)), "."]
 
 
 def _software(study: Study, asked: Asked) -> Text:
