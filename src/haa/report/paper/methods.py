@@ -34,6 +34,12 @@ QUIET = (
     *("condition.control.seed", "scheduler._partial_", "evaluate", "split", "checkpoint"),
 )
 """Keys that are no part of a method, or repeat what another key says."""
+PARAGRAPHS = {
+    "model": ("data", "model", "backbone", "attention"),
+    "training": ("alignment", "conditions", "training"),
+    "evaluation": ("scores", "statistics", "margin", "software"),
+}
+"""Sentences that make a paragraph together; others make one each."""
 MOST = 12
 """Settings that are listed at most."""
 
@@ -84,7 +90,7 @@ def methods(studies: Sequence[Study], claims: Sequence[Sequence[Claim]]) -> list
     """
     count = sum(map(len, claims))
     slots = [sentences(study, own, count) for study, own in zip(studies, claims, strict=True)]
-    shared: list[str | Cite] = []
+    shared: dict[str, list[str | Cite]] = {}
     apart: list[Text] = []
     for key in dict.fromkeys(key for one in slots for key in one):
         groups: dict[tuple[str | Cite, ...], list[str]] = {}
@@ -92,10 +98,12 @@ def methods(studies: Sequence[Study], claims: Sequence[Sequence[Claim]]) -> list
             if key in one:
                 groups.setdefault(tuple(one[key]), []).append(study.title)
         if len(groups) == 1 and all(key in one for one in slots):
-            shared += [*next(iter(groups)), " "]
+            shared.setdefault(next((k for k in PARAGRAPHS if key in PARAGRAPHS[k]), key), []).extend(
+                [*next(iter(groups)), " "]
+            )
         else:
             apart += [[f"{'; '.join(titles)}: ", *text] for text, titles in groups.items()]
-    return [[*shared[:-1], shared[-1].rstrip()] if shared and isinstance(shared[-1], str) else shared, *apart]
+    return [*(text[:-1] for text in shared.values()), *apart]
 
 
 def sentences(study: Study, claims: Sequence[Claim], count: int = 1) -> dict[str, Text]:
