@@ -44,6 +44,7 @@ def overlapping(figure: Figure) -> list[tuple[str, str]]:
     """Pairs of texts whose boxes overlap, and texts that stand out beyond the figure."""
     figure.draw_without_rendering()
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    texts = [text for text in texts if id(text) not in _undrawn(figure)]
     # an annotation's own box would hold its arrow
     boxes = {id(text): Text.get_window_extent(text) for text in texts}
     edge = figure.bbox.padded(1.5)
@@ -55,6 +56,18 @@ def overlapping(figure: Figure) -> list[tuple[str, str]]:
         if wide > 1 and high > 1:
             out.append((a.get_text(), b.get_text()))
     return out
+
+
+def _undrawn(figure: Figure) -> set[int]:
+    """Labels of ticks beyond an axis' ends, which matplotlib keeps and does not draw."""
+    sides = [side for axis in figure.axes for side in (axis.xaxis, axis.yaxis)]
+    ends = [sorted(side.get_view_interval()) for side in sides]
+    return {
+        id(tick.label1)
+        for side, (low, high) in zip(sides, ends, strict=True)
+        for tick in side.get_major_ticks()
+        if not low - 1e-9 <= tick.get_loc() <= high + 1e-9
+    }
 
 
 def _within(box, edge) -> bool:

@@ -49,7 +49,8 @@ def title(run: Run, alike: Sequence[Mapping[str, str]]) -> str:
     rest = [key for key in apart if key in settings and not key.startswith(_DIGESTS)]
     words += [_told(key, settings[key]) for key in rest]
     words += [f"{key} {settings[key][:6]}" for key in apart if key.startswith(_DIGESTS) and key in settings][:1]
-    return names.capital(plain(", ".join(words)))
+    text = plain(", ".join(words))
+    return names.capital(text) if run.config["task"]["name"] in names.TASKS else text
 
 
 def apart(titles: Sequence[str]) -> tuple[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from haa.printing.plain import plain, short
@@ -10,75 +10,16 @@ from haa.report import names
 from haa.report.arms import FAITHFULNESS, Study
 from haa.report.collect import Run
 from haa.report.paper import captions
+from haa.report.paper.asked import MOST, Asked, listed, shown
 from haa.report.paper.citations import Cite, Text
-from haa.report.settings import HARMLESS, flat
 from haa.report.verdict import LEVEL, Claim
 
-QUIET = (
-    *HARMLESS,
-    *(
-        "_target_",
-        "lr",
-        "data._target_",
-        "backbone._target_",
-        "max_epochs",
-        "data.root",
-        "data.task",
-        "model.backbone",
-    ),
-    *("loader.seed", "loader.transform._target_", "loader._target_", "alignment._target_", "alignment.loss._partial_"),
-    *("alignment.schedule._partial_", "task.name", "task.monitor", "task.mode", "task.module._target_", "trained"),
-    *("trainer._target_", "trainer.accelerator", "trainer.max_epochs", "trainer.num_sanity_val_steps"),
-    *("callbacks.checkpoint", "callbacks.epoch_seed", "callbacks.early_stopping._target_"),
-    *("callbacks.early_stopping.monitor", "callbacks.early_stopping.mode", "condition.seed", "condition.cache"),
-    *("condition.control.seed", "scheduler._partial_", "evaluate", "split", "checkpoint"),
-)
-"""Keys that are no part of a method, or repeat what another key says."""
 PARAGRAPHS = {
     "model": ("data", "model", "backbone", "attention"),
     "training": ("alignment", "conditions", "training"),
     "evaluation": ("scores", "statistics", "margin", "software"),
 }
 """Sentences that make a paragraph together; others make one each."""
-MOST = 12
-"""Settings that are listed at most."""
-
-
-class Asked:
-    """A run's config by dotted key, which notes what was asked for.
-
-    Args:
-        config: The run's resolved config.
-    """
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.values = flat(config)
-        self._asked: set[str] = set()
-
-    def __call__(self, key: str, default: Any = None) -> Any:
-        """Return the value of a key, which then counts as told."""
-        self._asked.add(key)
-        return self.values.get(key, default)
-
-    def node(self, group: str) -> dict[str, Any]:
-        """Return a group's keys without its name; they do not count as told by that."""
-        return {key[len(group) + 1 :]: value for key, value in self.values.items() if key.startswith(f"{group}.")}
-
-    def left(self, group: str = "") -> dict[str, Any]:
-        """Return what nobody has asked for in a group, or anywhere; from then on it counts as told."""
-        before = f"{group}." if group else ""
-        found = {
-            key: value
-            for key, value in self.values.items()
-            if key.startswith(before) and key not in self._asked and value is not None and not _quiet(key)
-        }
-        self._asked |= set(found)
-        return {key[len(before) :]: value for key, value in found.items()}
-
-    def told(self, group: str) -> str:
-        """Return what is left of a group in brackets, such as `` (layers = 2, hidden = 64)``."""
-        listed = _listed(self.left(group))
-        return f" ({listed})" if listed else ""
 
 
 def methods(studies: Sequence[Study], claims: Sequence[Sequence[Claim]]) -> list[Text]:
@@ -225,19 +166,19 @@ def _alignment(study: Study, asked: Asked) -> Text:
         node = own.node("alignment.loss")
         loss = names.loss(node)
         rest = {key: value for key, value in own.left("alignment.loss").items() if key not in ("_target_", "reverse")}
-        listed = _listed(rest)
-        text += [", or " if place else "", f"the {loss.text}", Cite(loss.cite), f" ({listed})" if listed else ""]
+        values = listed(rest)
+        text += [", or " if place else "", f"the {loss.text}", Cite(loss.cite), f" ({values})" if values else ""]
     asked.left("alignment.loss")
     schedule = asked.node("alignment.schedule")
     kind = names.named(names.WEIGHT_SCHEDULES, schedule) if schedule else names.WEIGHT_SCHEDULES["constant"]
     asked("alignment.schedule._target_")
     weights = sorted({arm.weight for arm in study.arms})
-    listed = ", ".join(f"{weight:g}" for weight in weights)
+    tried = ", ".join(f"{weight:g}" for weight in weights)
     asked("align_weight")
     asked("alignment.weight")
     sigma = asked("alignment.sigma", 0.03)
     text += [
-        f"; it is multiplied by a weight λ ({listed}"
+        f"; it is multiplied by a weight λ ({tried}"
         + (f"; {kind.text}{asked.told('alignment.schedule')}" if kind.text != "constant" else "")
         + f") and added to the task's loss. Human maps are fixations under a Gaussian whose standard deviation is "
         f"{100 * float(sigma):g} % of the image's longer side{asked.told('alignment')}."
@@ -281,7 +222,7 @@ def _training(study: Study, run: Run, asked: Asked) -> Text:
     asked("scheduler._target_")
     by, with_ = names.named(names.OPTIMIZERS, optimizer), names.named(names.SCHEDULES, schedule)
     size = asked("loader.transform.size")
-    shown = f", on images of {_size(size)} pixels" if size else ""
+    of_size = f", on images of {_size(size)} pixels" if size else ""
     steps = asked("loader.batch_size")
     patience = asked("callbacks.early_stopping.patience")
     text: list[str | Cite] = [
@@ -290,17 +231,17 @@ def _training(study: Study, run: Run, asked: Asked) -> Text:
         f", or until {patience} epochs bring no improvement on the validation split" if patience else "",
         f", by {by.text}",
         Cite(by.cite),
-        f" with a learning rate of {_short(optimizer.get('lr', asked('lr')))}",
+        f" with a learning rate of {shown(optimizer.get('lr', asked('lr')))}",
     ]
     asked("optimizer.lr")
     text += [f"{asked.told('optimizer')}, {with_.text}" if schedule else asked.told("optimizer"), Cite(with_.cite)]
-    text += [f"{asked.told('scheduler')}, and batches of {steps}" if steps else asked.told("scheduler"), shown]
+    text += [f"{asked.told('scheduler')}, and batches of {steps}" if steps else asked.told("scheduler"), of_size]
     text += [asked.told("loader.transform"), asked.told("loader"), "."]
     devices = asked("trainer.devices")
     rest = asked.left("trainer") | ({"devices": devices} if devices not in (1, "auto", None) else {})
-    text += [f" Trainer: {_listed(rest)}." if rest else ""]
+    text += [f" Trainer: {listed(rest)}." if rest else ""]
     rest = asked.left("task.module")
-    text += [f" Task: {_listed(rest)}." if rest else ""]
+    text += [f" Task: {listed(rest)}." if rest else ""]
     metric = plain(str(run.config["task"]["monitor"])).removeprefix("val/")
     return [*text, f" The checkpoint with the best {names.metric(metric)} on the validation split is tested."]
 
@@ -375,33 +316,16 @@ def _software(study: Study, asked: Asked) -> Text:
 
 def _not_covered(asked: Asked) -> Text:
     left = asked.left()
-    return [f"Not covered by this paragraph, and to be told by hand: {_listed(left)}."] if left else []
-
-
-def _quiet(key: str) -> bool:
-    return any(key == quiet or key.startswith(f"{quiet}.") for quiet in QUIET) or key.split(".")[-1] == "_partial_"
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    told = [f"{plain(key)} = {_short(value)}" for key, value in values.items()]
-    more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
-    return ", ".join(told[:MOST]) + more
-
-
-def _short(value: Any) -> str:
-    """Return a value as a paper says it: of a path or a class, its last part."""
-    text = str(value)
-    text = text.rstrip("/").rsplit("/", 1)[-1] if "/" in text else text
-    return short(text, 60)
+    return [f"Not covered by this paragraph, and to be told by hand: {listed(left)}."] if left else []
 
 
 def _size(size: Any) -> str:
     return (
         f"{size} × {size}"
         if isinstance(size, int)
-        else " × ".join(map(_short, size))
+        else " × ".join(map(shown, size))
         if isinstance(size, list)
-        else _short(size)
+        else shown(size)
     )
 
 
