@@ -156,6 +156,13 @@ def test_what_is_no_method_is_left_out(key):
     assert "elsewhere" not in said({key: "/home/me/elsewhere"})
 
 
+@pytest.mark.parametrize(
+    "key", ["alignment.sigma", "epochs", "loader.transform.size", "lora.rank", "backbone.name", "geometry"]
+)
+def test_what_is_of_another_kind_is_told_as_it_is(key):
+    assert "odd" in said({key: "odd"})
+
+
 def test_whose_gaze_it_was():
     assert "simulated observer, and says nothing about people" in said(simulated_gaze=True)
     assert "a number of people that was not recorded for each test image" in said(people=None)

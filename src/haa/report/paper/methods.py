@@ -13,6 +13,7 @@ from haa.report.paper import captions
 from haa.report.paper.asked import MOST, Asked, listed, shown
 from haa.report.paper.citations import Cite, Text
 from haa.report.verdict import LEVEL, Claim
+from haa.report.whole import number
 
 PARAGRAPHS = {
     "model": ("data", "model", "backbone", "attention"),
@@ -105,7 +106,7 @@ def _data(study: Study, run: Run, asked: Asked) -> Text:
         f"The task is {names.task(plain(str(asked('task.name'))))} on {data.text}",
         Cite(data.cite),
         f"{asked.told('data')}{told}.{several}",
-        f" Training uses {few} samples of each class." if few is not None else "",
+        f" Training uses {shown(few)} samples of each class." if few is not None else "",
         f" {where}",
     ]
 
@@ -121,7 +122,11 @@ def _model(run: Run, asked: Asked) -> Text:
     if "_target_" not in asked.node("backbone") and isinstance(weights, str):
         text += [f" Its weights before training: {short(weights, 120)}."]
     if rank := asked("lora.rank"):
-        text += [f" It is trained by low-rank adapters of rank {rank}", Cite(("hu2022",)), f"{asked.told('lora')}."]
+        text += [
+            f" It is trained by low-rank adapters of rank {shown(rank)}",
+            Cite(("hu2022",)),
+            f"{asked.told('lora')}.",
+        ]
     return text
 
 
@@ -156,13 +161,13 @@ def _attention(asked: Asked) -> Text:
 
 
 def _alignment(study: Study, asked: Asked) -> Text:
-    arms = [arm for arm in study.arms if arm.weight]
+    arms = [arm for arm in study.arms if arm.weight and arm.runs]
     if not arms:
         return ["Nothing is aligned with gaze."]
     text: list[str | Cite] = ["The alignment loss between the attention and the human map is "]
     losses = {arm.loss: arm for arm in arms}
     for place, arm in enumerate(losses.values()):
-        own = Asked(next(iter(arm.runs.values())).config if arm.runs else {})
+        own = Asked(next(iter(arm.runs.values())).config)
         node = own.node("alignment.loss")
         loss = names.loss(node)
         rest = {key: value for key, value in own.left("alignment.loss").items() if key not in ("_target_", "reverse")}
@@ -181,7 +186,7 @@ def _alignment(study: Study, asked: Asked) -> Text:
         f"; it is multiplied by a weight λ ({tried}"
         + (f"; {kind.text}{asked.told('alignment.schedule')}" if kind.text != "constant" else "")
         + f") and added to the task's loss. Human maps are fixations under a Gaussian whose standard deviation is "
-        f"{100 * float(sigma):g} % of the image's longer side{asked.told('alignment')}."
+        f"{_share(sigma)} of the image's longer side{asked.told('alignment')}."
     ]
     return text
 
@@ -227,15 +232,15 @@ def _training(study: Study, run: Run, asked: Asked) -> Text:
     patience = asked("callbacks.early_stopping.patience")
     text: list[str | Cite] = [
         f"Every condition is trained from {_number(len(seeds))} ({_seeds(seeds)}; a seed sets weights, order and "
-        f"augmentation) for {asked('epochs')} epochs",
-        f", or until {patience} epochs bring no improvement on the validation split" if patience else "",
+        f"augmentation) for {shown(asked('epochs'))} epochs",
+        f", or until {shown(patience)} epochs bring no improvement on the validation split" if patience else "",
         f", by {by.text}",
         Cite(by.cite),
         f" with a learning rate of {shown(optimizer.get('lr', asked('lr')))}",
     ]
     asked("optimizer.lr")
     text += [f"{asked.told('optimizer')}, {with_.text}" if schedule else asked.told("optimizer"), Cite(with_.cite)]
-    text += [f"{asked.told('scheduler')}, and batches of {steps}" if steps else asked.told("scheduler"), of_size]
+    text += [f"{asked.told('scheduler')}, and batches of {shown(steps)}" if steps else asked.told("scheduler"), of_size]
     text += [asked.told("loader.transform"), asked.told("loader"), "."]
     devices = asked("trainer.devices")
     rest = asked.left("trainer") | ({"devices": devices} if devices not in (1, "auto", None) else {})
@@ -252,7 +257,7 @@ def _scores(study: Study, run: Run, asked: Asked) -> Text:
     human = [names.metric(name).removeprefix("attention ") for name in looks if name not in FAITHFULNESS]
     if human:
         sigma = run.summary.get("sigma")
-        blur = f", blurred by {100 * sigma:g} % of its longer side" if isinstance(sigma, int | float) else ""
+        blur = f", blurred by {_share(sigma)} of its longer side" if sigma is not None else ""
         text += [f" Attention is scored by {names.joined(human)}", Cite(("bylinskii2019",))]
         text += (
             [f", at the image's own size, against the gaze recorded at the test images{blur}."]
@@ -262,7 +267,7 @@ def _scores(study: Study, run: Run, asked: Asked) -> Text:
     count = asked("faithfulness")
     if any(name in FAITHFULNESS for name in looks):
         text += [" Faithfulness is measured by deletion, insertion", Cite(("petsiuk2018",)), ", comprehensiveness and "]
-        on = f" on {count} test samples" if count else ""
+        on = f" on {shown(count)} test samples" if count else ""
         text += [f"sufficiency{on}, less that of random maps of the same model."]
     return text
 
@@ -317,6 +322,11 @@ def _software(study: Study, asked: Asked) -> Text:
 def _not_covered(asked: Asked) -> Text:
     left = asked.left()
     return [f"Not covered by this paragraph, and to be told by hand: {listed(left)}."] if left else []
+
+
+def _share(value: Any) -> str:
+    """Return a share as a percentage; what is no number is told as it is."""
+    return f"{100 * value:g} %" if number(value) else shown(value)
 
 
 def _size(size: Any) -> str:
