@@ -30,7 +30,7 @@ def test_runs_that_differ_in_condition_weight_and_seed_alone_are_one_study(runs)
     (study,) = studies(runs)
     assert [arm.label for arm in study.arms] == ["baseline", "human, weight 0.5", "shuffled, weight 0.5"]
     assert [len(arm.runs) for arm in study.arms] == [3, 3, 3]
-    assert study.title == "vqa on shapes, world=relevant"
+    assert study.title == "VQA on shapes (relevant world)"
     assert study.metric == "accuracy"
     assert study.metrics == ["accuracy", "attention_nss", "loss"]
 
@@ -38,8 +38,8 @@ def test_runs_that_differ_in_condition_weight_and_seed_alone_are_one_study(runs)
 def test_runs_that_differ_in_anything_else_are_not_compared(runs):
     found = studies([*runs, *(changed(run, lr=0.1) for run in runs)])
     assert [study.title for study in found] == [
-        "vqa on shapes, world=relevant",
-        "vqa on shapes, world=relevant, lr=0.1",
+        "VQA on shapes (relevant world)",
+        "VQA on shapes (relevant world), lr=0.1",
     ]
 
 

@@ -44,6 +44,6 @@ def test_the_demo_ends_in_a_page_that_answers_it(tmp_path, monkeypatch, capsys, 
     assert "imulated human gaze" in tab.locator(".answer").inner_text()
     assert "Few seeds" in text
     table = tab.get_by_role("region", name="Metrics by condition")
-    for arm in ("baseline", "human, weight 0.5", "shuffled, weight 0.5"):
+    for arm in ("no alignment", "human gaze", "another image's gaze"):
         accuracy = table.get_by_role("row").filter(has=tab.get_by_role("rowheader", name=arm)).first
         assert re.search(r"0\.\d{3}", accuracy.inner_text()), arm

@@ -222,7 +222,7 @@ class TestOneWeightOfSeveral:
         (study,) = studies(study.runs, unfinished=failed)
         (claim,) = claims(study)
         assert (claim.arm.weight, claim.tests, claim.word) == (0.5, 2, HELPS)
-        assert any("human, weight 2, seed 0 (nan)" in text for text in caveats(study))
+        assert any("human gaze, weight 2, seed 0 (nan)" in text for text in caveats(study))
 
     def test_the_p_value_counts_all_that_were_tried(self):
         (one,) = claims(three(0.5, 0.6, 0.5))

@@ -9,11 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 import haa as package
+from haa.data.dataset import GazeDataset
 from haa.errors import InputError
+from haa.gaze import Gaze
+from haa.run.made import people
 from haa.run.results import check_difference
 from haa.run_folder import RunFolder
 
@@ -125,3 +129,31 @@ def test_a_smallest_difference_is_positive(difference):
         check_difference(difference)
     check_difference(None)
     check_difference(0.01)
+
+
+class Looked(GazeDataset):
+    """People, by number, who looked at each stimulus; None where nobody is told apart, an empty list nobody."""
+
+    def __init__(self, people: list[list[int] | None]) -> None:
+        self.people = people
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    def gaze(self, index: int) -> Gaze:
+        own = self.people[index]
+        points = torch.zeros(2 if own is None else len(own), 2)
+        return Gaze(points, (4, 4), None if own is None else torch.tensor(own, dtype=torch.long))
+
+
+@pytest.mark.parametrize(
+    ("looked", "expected"),
+    [
+        ([[1, 1, 2], [5, 6, 7, 7]], [2, 3]),
+        ([[1], []], [1, 1]),  # where nobody looked counts for nothing
+        ([[]], None),
+        ([[1], None], None),
+    ],
+)
+def test_people_who_looked_are_counted(looked, expected):
+    assert people(Looked(looked)) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from haa.report import names
 from haa.report.arms import Arm, Study
 from haa.report.compare import Comparison
 from haa.report.verdict import LEVEL, Claim
@@ -113,10 +114,10 @@ def _sentence(study: Study, claim: Claim) -> str:
     arm, base = claim.arm, claim.baseline
     if base is None:
         return f"{_name(arm)} has no seed in common with a run of weight 0, which is what it would be compared with."
-    gain = f"{signed(base.difference.mean)} {base.metric} against the baseline"
+    gain = f"{signed(base.difference.mean)} in {names.metric(base.metric)} against the baseline"
     sentence = f"{_name(arm)}: {gain} ({_interval(base)}, over {over(study, base)}; {p_value(base.difference.p)})."
     if study.sign(base.metric) < 0:
-        sentence += f" Less {base.metric} is better."
+        sentence += f" Lower {names.metric(base.metric)} is better."
     return sentence
 
 
@@ -147,7 +148,7 @@ def _about_controls(study: Study, claim: Claim) -> list[str]:
         outcome = {1: "beaten", -1: "better", 0: "not told apart"}[own.sign]
         spread = f"difference {signed(own.difference.mean)}, {_interval(own)}, {p_value(own.difference.p)}"
         to_baseline = f"{signed(gain.difference.mean)} against the baseline"
-        sentences.append(f"Control {own.other.condition}: {to_baseline}, and {outcome} ({spread}).")
+        sentences.append(f"Control, {own.other.name}: {to_baseline}, and {outcome} ({spread}).")
     if not any(own.other.matched for own in claim.controls):
         told = (
             "None of these controls has gaze at other pictures, with the centre bias that all gaze has: "
@@ -189,25 +190,25 @@ def _lost(study: Study, claim: Claim) -> list[str]:
     arms = [claim.arm, *(own.other for own in claim.controls)]
     arms += [claim.baseline.other] if claim.baseline else []
     metric = claim.baseline.metric if claim.baseline else None
-    gone = {arm.label: arm.missing(metric) for arm in arms if metric}
-    names = [f"{label} (seed {', '.join(map(str, seeds))})" for label, seeds in gone.items() if seeds]
+    gone = {arm.name: arm.missing(metric) for arm in arms if metric}
+    runs = [f"{name} (seed {', '.join(map(str, seeds))})" for name, seeds in gone.items() if seeds]
     if study.astray:
-        names.append(f"{len(study.astray)} damaged, of any condition")
-    if not names:
+        runs.append(f"{len(study.astray)} damaged, of any condition")
+    if not runs:
         return []
     could = "could overturn" if claim.overturned else "were counted at their worst, and do not change"
-    return [f"Runs that failed, did not finish or are damaged {could} the answer: {'; '.join(names)}."]
+    return [f"Runs that failed, did not finish or are damaged {could} the answer: {'; '.join(runs)}."]
 
 
 def _chosen(study: Study, claim: Claim, studies: int) -> list[str]:
     sentences = []
     if len(claim.rivals) > 1:
-        names = ", ".join(arm.label.removeprefix(f"{arm.condition}, ") for arm in claim.rivals)
+        tried = ", ".join(map(_how, claim.rivals))
         sentences.append(
-            f"The validation split chose {claim.arm.label.removeprefix(f'{claim.arm.condition}, ')} among {names}; "
+            f"The validation split chose {_how(claim.arm)} among {tried}; "
             "the test split was asked about this one alone."
             if claim.chosen
-            else f"There are several ways to align ({names}) and no validation scores to choose one by: an answer is "
+            else f"There are several ways to align ({tried}) and no validation scores to choose one by: an answer is "
             "given where all of them agree."
         )
     if claim.p is not None and claim.word not in ("inconclusive", "no baseline"):
@@ -223,8 +224,14 @@ def _short(study: Study, claim: Claim) -> str:
         return f"{_name(claim.arm)}: no comparison."
     d = claim.baseline.difference
     word = claim.word.replace("δ", margin(claim))
-    return f"{_name(claim.arm)}: {word} ({signed(d.mean)} {claim.baseline.metric}, {interval(d.low, d.high)})."
+    gain = f"{signed(d.mean)} in {names.metric(claim.baseline.metric)}"
+    return f"{_name(claim.arm)}: {word} ({gain}, {interval(d.low, d.high)})."
 
 
 def _name(arm: Arm) -> str:
-    return arm.label[0].upper() + arm.label[1:]
+    return names.capital(arm.name)
+
+
+def _how(arm: Arm) -> str:
+    """Return an arm's weight and loss, as they set it apart from others of its condition."""
+    return arm.name.removeprefix(f"{names.condition(arm.condition)}, ")

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from haa.errors import InputError, suggest
 from haa.printing.plain import plain
+from haa.report import names
 from haa.report.collect import Run, Unfinished
-from haa.report.settings import could_be, differing, flat
+from haa.report.settings import could_be
+from haa.report.title import subject, title
 from haa.report.whole import ROLES
-from haa.run_folder import class_name
 
 FAITHFULNESS = tuple(f"attention_{name}" for name in ("deletion", "insertion", "comprehensiveness", "sufficiency"))
 """Metrics of attention that ask the model, and no gaze."""
@@ -35,9 +36,15 @@ class Arm:
     predictor: str
     """What predicted its gaze; empty for recorded gaze."""
     label: str
+    """Its condition's name, its weight and what else tells it apart, in the words of the command line."""
     runs: dict[int, Run]
     lost: dict[int, str] = field(default_factory=dict)
     """Runs that failed, diverged or did not finish: what happened, by seed."""
+    name: str = ""
+    """The same as people read it; the weight is left out where the study has one alone. Without one it is the label."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.label)
 
     @property
     def oracle(self) -> bool:
@@ -205,14 +212,14 @@ def studies(runs: Sequence[Run], metric: str | None = None, unfinished: Sequence
     # what sets a study apart from the others of its task and data, which its title names anyhow
     alike: dict[str, list[dict[str, str]]] = {}
     for key, members in groups.items():
-        alike.setdefault(_subject(members[0]), []).append(dict(key))
+        alike.setdefault(subject(members[0]), []).append(dict(key))
     astray = [
         str(broken.folder)
         for broken in unfinished
         if broken.damaged and not any(_could_be(broken, dict(key)) for key in groups)
     ]
     return [
-        _study(dict(key), members, differing(alike[_subject(members[0])]), metric, unfinished, astray)
+        _study(dict(key), members, alike[subject(members[0])], metric, unfinished, astray)
         for key, members in groups.items()
     ]
 
@@ -224,7 +231,7 @@ def _could_be(broken: Unfinished, settings: dict[str, str]) -> bool:
 def _study(
     settings: dict[str, str],
     runs: list[Run],
-    apart: list[str],
+    alike: list[dict[str, str]],
     metric: str | None,
     unfinished: Sequence[Unfinished],
     astray: list[str],
@@ -249,10 +256,11 @@ def _study(
     roles = {_arm_of(run): run.role for run in reversed(named)}
     losses = sorted({loss for _, _, loss, _ in arms if loss})
     predictors = sorted({predictor for *_, predictor in arms if predictor})
-    made = [
-        Arm(roles[key], key[1], key[0], *key[2:], _label(key, losses, predictors), by_seed, lost.get(key, {}))
-        for key, by_seed in arms.items()
-    ]
+    weights = {weight for weight, *_ in arms if weight}
+    made = []
+    for key, by_seed in arms.items():
+        label, name = _label(key, losses, predictors), _name(key, losses, predictors, len(weights) > 1)
+        made.append(Arm(roles[key], key[1], key[0], *key[2:], label, by_seed, lost.get(key, {}), name))
     made.sort(key=lambda arm: (ROLES.index(arm.role), arm.condition, arm.weight, arm.loss, arm.predictor))
     known = sorted({name for run in runs for name in run.summary["metrics"]})
     task = runs[0].config["task"]
@@ -266,7 +274,7 @@ def _study(
         )
     given = [run.config.get("difference") for run in runs]
     difference = given[0] if all(value == given[0] for value in given) else None
-    return Study(_title(runs[0], settings, apart), settings, made, chosen, repeated, difference, astray)
+    return Study(title(runs[0], alike), settings, made, chosen, repeated, difference, astray)
 
 
 def _arm_of(run: Run) -> _Key:
@@ -297,26 +305,25 @@ def _label(key: _Key, losses: list[str], predictors: list[str]) -> str:
     return ", ".join(words)
 
 
-def _short(loss: str, losses: list[str]) -> str:
+def _name(key: _Key, losses: list[str], predictors: list[str], several_weights: bool) -> str:
+    weight, condition, loss, predictor = key
+    words = [names.condition(condition)]
+    if weight and several_weights:
+        words.append(f"weight {weight:g}")
+    if weight and len(losses) > 1:
+        words.append(_short(loss, losses, readable=True))
+    if predictor and len(predictors) > 1:
+        words.append(f"predictor {predictors.index(predictor) + 1}")
+    return ", ".join(words)
+
+
+def _short(loss: str, losses: list[str], readable: bool = False) -> str:
     """Return what sets one way to align apart from the others."""
     words = {text: dict(part.split("=", 1) for part in text.split(", ") if "=" in part) for text in losses}
     mine = words[loss]
     keys = [key for key in mine if len({other.get(key) for other in words.values()}) > 1]
-    return ", ".join(mine[key].rsplit(".", 1)[-1] if "_target_" in key else f"{key}={mine[key]}" for key in keys)
-
-
-def _subject(run: Run) -> str:
-    """Return what a run is about: the task and the data."""
-    data = flat(run.config["data"])
-    world = f", world={data['world']}" if "world" in data else ""
-    return f"{run.config['task']['name']} on {class_name(data).lower()}{world}"
-
-
-def _title(run: Run, settings: dict[str, str], apart: list[str]) -> str:
-    told = ("task.", "data._target_", "data.world", "data.task", "model.backbone.")
-    digests = ("data train.", "data val.", "data test.", "test samples")
-    rest = [key for key in apart if key in settings and not key.startswith((*told, *digests))]
-    values = {key: settings[key].rsplit(".", 1)[-1] if "_target_" in key else settings[key] for key in rest}
-    words = [f"{key.removesuffix('._target_')}={value}" for key, value in values.items()]
-    words += [f"{key} {settings[key][:6]}" for key in apart if key.startswith(digests) and key in settings][:1]
-    return plain(", ".join([_subject(run), *words]))
+    texts = [mine[key].rsplit(".", 1)[-1] if "_target_" in key else f"{key}={mine[key]}" for key in keys]
+    if readable and "loss._target_" in keys:
+        own = names.loss({key.removeprefix("loss."): value for key, value in mine.items() if key.startswith("loss.")})
+        texts[keys.index("loss._target_")] = own.text
+    return ", ".join(texts)

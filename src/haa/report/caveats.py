@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from haa.printing.plain import plain
+from haa.report import names
 from haa.report.answer import number
 from haa.report.arms import Study
 from haa.report.collect import Unfinished
@@ -32,13 +33,13 @@ def caveats(study: Study) -> list[str]:
     if study.baseline is None:
         out.append("There is no baseline (align_weight=0): differences are not shown.")
     treated = study.of("treatment")
-    uncontrolled = [arm.label for arm in treated if not any(other.matched for other in study.controls(arm))]
+    uncontrolled = [arm.name for arm in treated if not any(other.matched for other in study.controls(arm))]
     if uncontrolled:
         out.append(
             f"No shuffled control at the same weight: {', '.join(uncontrolled)}. That gaze helps, or harms, cannot be "
             "claimed there: inverted and random gaze lack the centre bias that all gaze has."
         )
-    others = [arm.label for arm in study.of("less gaze")]
+    others = [arm.name for arm in study.of("less gaze")]
     if others:
         out.append(f"Shown, and no part of the answer: {', '.join(others)}.")
     out += _undefined(study)
@@ -105,7 +106,7 @@ def _place(run: Unfinished) -> str:
 
 
 def _seeds(study: Study) -> list[str]:
-    counts = {arm.label: len(arm.runs) for arm in study.arms if arm.runs}
+    counts = {arm.name: len(arm.runs) for arm in study.arms if arm.runs}
     out = []
     fewest = min(counts.values())
     if fewest < FEW:
@@ -123,7 +124,7 @@ def _seeds(study: Study) -> list[str]:
 
 def _lost(study: Study) -> list[str]:
     gone = [
-        f"{arm.label}, seed {seed} ({why.splitlines()[0]})"
+        f"{arm.name}, seed {seed} ({why.splitlines()[0]})"
         for arm in study.arms
         for seed, why in sorted(arm.missing(study.metric).items())
     ]
@@ -139,13 +140,15 @@ def _lost(study: Study) -> list[str]:
 def _repeated(study: Study) -> list[str]:
     out, same = [], 0
     for left_out, kept in study.repeated:
+        metric = names.metric(study.metric)
         a, b = (run.summary["metrics"].get(study.metric) for run in (left_out, kept))
         if a == b:
             same += 1
         else:
             out.append(
-                f"{kept.condition}, weight {kept.weight:g}, seed {kept.seed} was run twice and came out differently: "
-                f"{study.metric} {number(a)} in {left_out.folder}, {number(b)} in {kept.folder}. The later one counts."
+                f"{names.condition(kept.condition)}, weight {kept.weight:g}, seed {kept.seed} was run twice and came "
+                f"out differently: {metric} {number(a)} in {left_out.folder}, {number(b)} in {kept.folder}. The later "
+                "one counts."
             )
     if same:
         out.append(f"{same} {'run repeats' if same == 1 else 'runs repeat'} another one with the same result.")
@@ -154,21 +157,21 @@ def _repeated(study: Study) -> list[str]:
 
 def _pull(study: Study) -> list[str]:
     """Return how hard each condition pulls, where that is known, and which control pulls less."""
-    losses = {arm.label: arm.align_loss_at_start for arm in study.arms if arm.role in ("treatment", "control")}
+    losses = {arm.name: arm.align_loss_at_start for arm in study.arms if arm.role in ("treatment", "control")}
     known = {label: loss for label, loss in losses.items() if loss is not None}
     if not known:
         return []
     told = "; ".join(f"{label}: {number(loss)}" for label, loss in known.items())
     out = [f"How hard each condition pulls, as its alignment loss before training: {told}."]
     for arm in study.of("treatment"):
-        own = known.get(arm.label)
+        own = known.get(arm.name)
         weaker = [
-            other.condition
+            other.name
             for other in study.controls(arm)
-            if own is not None and (theirs := known.get(other.label)) is not None and theirs < 0.9 * own
+            if own is not None and (theirs := known.get(other.name)) is not None and theirs < 0.9 * own
         ]
         if weaker:
-            out.append(f"{', '.join(weaker)}: pulls less than {arm.label}, and is the easier to beat.")
+            out.append(f"{', '.join(weaker)}: pulls less than {arm.name}, and is the easier to beat.")
     return out
 
 

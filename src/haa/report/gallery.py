@@ -16,6 +16,7 @@ from haa.errors import InputError, reading
 from haa.printing.plain import short
 from haa.report.answer import number
 from haa.report.arms import Arm, Study
+from haa.report.names import metric as metric_name
 from haa.run_folder import AGAIN, Maps, RunFolder
 
 EACH = 4
@@ -90,7 +91,8 @@ def gallery(study: Study, arms: Sequence[Arm], treatment: Arm | None) -> tuple[l
     chosen = [("At random", "drawn once and for all, the same in every report", random_ids)]
     gains = _gains(study, treatment, seed, ids)
     if gains is not None and treatment is not None:
-        rule = f"of the {len(ids)} samples kept, by {study.metric} of {treatment.label} less the baseline, seed {seed}"
+        score = metric_name(study.metric)
+        rule = f"of the {len(ids)} samples kept, by {score} of {treatment.name} less the baseline, seed {seed}"
         order = [ids[i] for i in np.lexsort(gains[::-1])]
         any_improved, any_worsened = gains[0].max() > 0, gains[0].min() < 0
         if any_improved:
@@ -162,14 +164,16 @@ def _shown(study: Study, arms: Sequence[Arm], kept: dict[str, Maps], name: str, 
         maps = kept[arm.label]
         arm_row = list(maps.id).index(name)
         output = short(str(maps.said[arm_row]), TEXT)
-        scores = [f"{m} {number(_values(arm, m, seed).get(name, np.nan), 2)}" for m in _told(study, arm, seed)]
+        scores = [
+            f"{metric_name(m)} {number(_values(arm, m, seed).get(name, np.nan), 2)}" for m in _told(study, arm, seed)
+        ]
         caption = ", ".join([*([f"“{output}”"] if output else []), *scores])
         drawn = overlay(picture, maps.machine[arm_row].astype(float))
-        cells.append(Cell(arm.label, data_uri(drawn), f"Where {arm.label} looked", caption))
+        cells.append(Cell(arm.name, data_uri(drawn), f"Where {arm.name} looked", caption))
         for k, word in enumerate(output.split()[: maps.words.shape[1]]):
-            alt = f"Where {arm.label} looked for the word {word}"
+            alt = f"Where {arm.name} looked for the word {word}"
             word_cells.append(
-                Cell(arm.label, data_uri(overlay(picture, maps.words[arm_row, k].astype(float)), 88), alt, word)
+                Cell(arm.name, data_uri(overlay(picture, maps.words[arm_row, k].astype(float)), 88), alt, word)
             )
     return Shown(text, cells, word_cells)
 

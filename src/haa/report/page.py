@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ from matplotlib.figure import Figure
 import haa
 from haa.disk import make_folder, write_whole
 from haa.printing.plain import cell, plain
-from haa.report import figures, paper
+from haa.report import figures, names, style
 from haa.report.answer import answer, interval, number, p_value, signed
 from haa.report.arms import Arm, Study, studies
 from haa.report.caveats import caveats, overall
 from haa.report.collect import Found, nothing, read
 from haa.report.compare import Row, rows
 from haa.report.gallery import gallery
+from haa.report.paper import captions
+from haa.report.paper.write import write as write_paper
 from haa.report.pays.answer import CAPTION, HEADINGS, SAMPLE_HEADINGS, cells, pays, sample_cells, sentences
 from haa.report.pays.standard import standardise
 from haa.report.settings import HARMLESS
@@ -65,7 +67,8 @@ class Drawing:
     heading: str
     svg: Markup
     caption: str
-    file: str
+    name: str
+    """Name of its files, without their endings."""
     first: bool = False
 
 
@@ -76,7 +79,7 @@ def write(
     difference: float | None = None,
     found: Found | None = None,
 ) -> Path:
-    """Write index.html, summary.csv, figures/ and a paper's tables/ for the runs in some folders.
+    """Write index.html, summary.csv, and a paper's figures/, tables/ and text/ for the runs in some folders.
 
     Args:
         folders: Run folders, or folders that hold some.
@@ -107,7 +110,8 @@ def write(
         views.append(view)
         csv_lines += study_lines
     standard = standardise(study_list, claim_lists)
-    files = paper.write(study_list, claim_lists, standard, folders, output)
+    drawn = [(drawing.name, drawing.caption) for view in views for drawing in _drawings(view)]
+    paper = write_paper(study_list, claim_lists, standard, folders, output, drawn)
     heading = "haa report" if len(study_list) <= 1 else f"haa report: {len(study_list)} studies"
     title = f"haa report: {study_list[0].title}" if len(study_list) == 1 else heading
     page = (
@@ -120,7 +124,8 @@ def write(
             caveats=overall(study_list, lost),
             studies=views,
             standard=[cells(row) for row in standard],
-            files=list(paper.shown(files)),
+            paper=paper,
+            colours=[*enumerate(zip(style.COLOURS, style.DARK, strict=True))],
             headings=HEADINGS,
             caption=CAPTION,
             version=haa.__version__,
@@ -152,7 +157,12 @@ def _study(
         "sentences": sentences,
         "caveats": caveats(study),
         "table": [
-            {"metric": metric, "lower": study.sign(metric) < 0, "rows": [_cells(row) for row in lines]}
+            {
+                "metric": names.metric(metric),
+                "key": metric,
+                "lower": study.sign(metric) < 0,
+                "rows": [_cells(row) for row in lines],
+            }
             for metric, lines in by_metric.items()
         ],
         "figures": _figures(study, by_metric[study.metric], drawn_arms, output, name, prefix),
@@ -171,49 +181,62 @@ def _told(study: Study, treatment: Arm | None) -> list[Arm]:
     return [arm for arm in study.arms if arm.role == "baseline" or arm in compared]
 
 
+def _drawings(view: dict[str, Any]) -> list[Drawing]:
+    own = view["pays"]["figure"] if view["pays"] else None
+    return [*view["figures"], *([] if own is None else [own])]
+
+
 def _figures(study: Study, lines: list[Row], told: list[Arm], output: Path, name: str, prefix: str) -> list[Drawing]:
     references = study.references
     metrics = [study.metric] + ([study.attention] if study.attention else [])
     drawn_references = [row for key, row in references.items() if key != "another image" and study.attention in row]
-    candidates = [
+    score, n = names.metric(study.metric), f"{captions.n([study])}."
+    candidates: list[tuple[str, str, Callable[[float], Figure | None], str, str]] = [
         (
             "differences",
             "",
-            figures.differences(study, lines),
-            f"Difference to the baseline in {study.metric}. Lines: 95 % intervals over seeds and test stimuli.",
-            ", ".join(f"{row.arm.label} {signed(row.comparison.difference.mean)}" for row in lines if row.comparison),
+            lambda width: figures.differences(study, lines, width),
+            f"Difference to no alignment in {score}. Dots: means; {captions.paired([study])}, not corrected for the "
+            f"number of conditions. {n}",
+            ", ".join(f"{row.arm.name} {signed(row.comparison.difference.mean)}" for row in lines if row.comparison),
         ),
         (
             "weights",
             "By weight",
-            figures.dose(study, metrics, references),
-            "Mean over seeds with its interval as a band."
-            + (" Horizontal lines: what the centre prior and other people's gaze score." if drawn_references else ""),
-            "; ".join(f"{row.arm.label} {number(row.estimate.mean)}" for row in lines if row.estimate),
+            lambda width: figures.dose(study, metrics, references, width),
+            f"By weight of the alignment loss: {captions.MEAN[0].lower()}{captions.MEAN[1:]}, upright."
+            + (" Horizontal lines: what the centre prior and other people's gaze score." if drawn_references else "")
+            + f" {n}",
+            "; ".join(f"{row.arm.name} {number(row.estimate.mean)}" for row in lines if row.estimate),
         ),
         (
             "curves",
             "Learning curves",
-            figures.curves(study, told),
-            "Mean over seeds, from the lowest to the highest as a band.",
-            f"validation {study.metric} by epoch for each condition",
+            lambda width: figures.curves(study, told, width),
+            f"Learning curves: mean over seeds, from the lowest to the highest as a band, which is no interval. {n}",
+            f"validation {score} by epoch for each condition",
         ),
     ]
     drawings = []
-    for key, heading, figure, caption, description in candidates:
-        if figure is not None:
-            alt = f"{heading or 'Differences'}: {description}"
-            drawings.append(
-                _drawing(figure, output, f"{prefix}{key}", f"{name}-{key}", heading, caption, alt, not heading)
-            )
+    for key, heading, draw, caption, description in candidates:
+        alt = f"{heading or 'Differences'}: {description}"
+        drawing = _drawing(draw, output, f"{prefix}{key}", f"{name}-{key}", heading, caption, alt, not heading)
+        drawings += [] if drawing is None else [drawing]
     return drawings
 
 
 def _drawing(
-    figure: Figure, output: Path, file: str, name: str, heading: str, caption: str, alt: str, first: bool = False
-) -> Drawing:
-    figures.save(figure, output / "figures", file)
-    return Drawing(heading, Markup(figures.inline(figure, name, alt)), caption, f"figures/{file}.svg", first)
+    draw: Callable[[float], Figure | None],
+    output: Path,
+    file: str,
+    name: str,
+    heading: str,
+    caption: str,
+    alt: str,
+    first: bool = False,
+) -> Drawing | None:
+    figure = style.save(draw, output / "figures", file)
+    return None if figure is None else Drawing(heading, Markup(style.inline(figure, name, alt)), caption, file, first)
 
 
 def _pays(study: Study, study_claims: list[Claim], output: Path, name: str, prefix: str) -> dict[str, Any] | None:
@@ -221,23 +244,26 @@ def _pays(study: Study, study_claims: list[Claim], output: Path, name: str, pref
     found = pays(study, study_claims)
     if found is None:
         return None
-    figure = figures.consistency(study)
-    caption = "Each dot is a run: left as it is, right less what its condition and its seed do to both."
-    alt = f"{study.metric} against {study.attention}: " + " ".join(sentences(found))
+    caption = (
+        "Score against attention's consistency with human gaze. Each dot is a run: above (or left) as it is, below (or "
+        f"right) less what its condition and its seed do to both. {captions.n([study])}."
+    )
+    alt = f"{names.metric(study.metric)} against {names.metric(study.attention or '')}: " + " ".join(sentences(found))
     return {
         "sentences": sentences(found),
         "headings": SAMPLE_HEADINGS,
         "rows": sample_cells(found.samples) if found.samples else [],
-        "figure": None
-        if figure is None
-        else _drawing(figure, output, f"{prefix}consistency", f"{name}-consistency", "", caption, alt),
+        "figure": _drawing(
+            lambda width: figures.consistency(study, width),
+            *(output, f"{prefix}consistency", f"{name}-consistency", "", caption, alt),
+        ),
     }
 
 
 def _cells(row: Row) -> list[str]:
     estimate, c = row.estimate, row.comparison
     known, lost = len(row.arm.values(row.metric)), len(row.arm.missing(row.metric))
-    cells = [row.arm.label, f"{known} of {known + lost}" if lost else str(known)]
+    cells = [row.arm.name, f"{known} of {known + lost}" if lost else str(known)]
     cells += ["undefined", "–"] if estimate is None else [number(estimate.mean), _spread(estimate.low, estimate.high)]
     if c is None:
         return [*cells, "", "", "", "", ""]

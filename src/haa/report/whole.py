@@ -75,6 +75,8 @@ _SUMMARY_MAY: Mapping[str, _Check] = {
     "align_loss_at_start": _or_none(number),
     "sigma": _or_none(number),
     "data": _by_name(lambda value: isinstance(value, dict)),
+    "people": _or_none(lambda value: isinstance(value, list) and len(value) == 2 and all(map(_count, value))),
+    "versions": _by_name(_text),
 }
 _ABSENT = object()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ from omegaconf import DictConfig
 import haa
 from haa import checkpoint
 from haa.conditions.condition import arm
-from haa.data.dataset import Split
+from haa.data.dataset import GazeDataset, Split
 from haa.data.loading.datamodule import DataModule
 from haa.predict.condition import Predicted
 from haa.run_folder import class_name
 from haa.tasks.aligned_module import AlignedModule
 
+PACKAGES = ("torch", "pytorch_lightning", "torchmetrics", "timm", "numpy")
+"""Packages whose version a run keeps, for a paper's paragraph of methods."""
 TRAINING = ("trainer", "callbacks", "loader")
 """Groups of a config that say how a model was trained; an evaluation has its own, and keeps these beside them."""
 
@@ -52,8 +56,28 @@ def made_by(data: DataModule, module: AlignedModule, splits: Sequence[Split]) ->
         "simulated_gaze": data.dataset(splits[-1]).simulated,
         "sigma": None if origin == "published maps" else share,
         "sigma_from": origin,
+        "people": people(data.dataset(splits[-1])),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "data": {split: {"samples": len(data.dataset(split)), **data.dataset(split).identity()} for split in splits},
     }
+
+
+def people(dataset: GazeDataset) -> list[int] | None:
+    """Return the least and the largest number of people who looked at a stimulus; None where nothing tells them apart.
+
+    Stimuli at which nobody looked are left out. Samples of one stimulus count once.
+
+    Args:
+        dataset: Split to count in; no picture is read.
+    """
+    counts = []
+    for index in dataset.stimuli()[0]:
+        gaze = dataset.gaze(index)
+        if gaze is not None and len(gaze.points):
+            if gaze.subject is None:
+                return None
+            counts.append(len(gaze.subject.unique()))
+    return [min(counts), max(counts)] if counts else None
 
 
 def training(trainer: pl.Trainer, data: DataModule, monitor: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def test_what_a_study_says_in_words():
     assert "11 degrees of freedom" in words[0]  # 20 runs, less 5 conditions, 3 more seeds and the slope
     assert "conditions set both" in words[1]
     assert "200 test samples of 50 pictures" in words[2]
-    assert [row[0] for row in sample_cells(found.samples)] == [arm.label for arm in made.arms]
+    assert [row[0] for row in sample_cells(found.samples)] == [arm.name for arm in made.arms]
     assert "None" not in " ".join(words)
     assert "nan" not in " ".join(words)
 

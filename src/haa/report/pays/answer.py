@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from haa.report import names
 from haa.report.answer import gaze, interval, number, p_value, signed
 from haa.report.arms import Study
 from haa.report.pays.mediation import STRETCH, Dose, Mediation, doses, mediate
@@ -71,7 +72,7 @@ def pays(study: Study, claims: Sequence[Claim]) -> Pays | None:
 def sentences(found: Pays) -> list[str]:
     """Return what a study says of attention and score, a sentence or two for each part."""
     study, relation = found.study, found.relation
-    x, y = study.attention, study.metric
+    x, y = names.metric(study.attention or ""), names.metric(study.metric)
     said = []
     if relation.within is not None:
         c, what = relation.within, _verb(study, relation.sign, "score better", "score worse", "score")
@@ -92,10 +93,10 @@ def sentences(found: Pays) -> list[str]:
     said += _about_samples(found)
     if found.mediation is not None:
         said.append(_path(found.mediation))
-    said += [_dose(dose, x or "", y) for dose in found.doses]
+    said += [_dose(dose, x, y) for dose in found.doses]
     said += [
-        f"Less {metric} is {word}: mind the sign of r."
-        for metric, word in ((x, "more human"), (y, "better"))
+        f"Lower {names.metric(metric)} is {word}: mind the sign of r."
+        for metric, word in ((study.attention, "more human"), (study.metric, "better"))
         if metric is not None and study.sign(metric) < 0
     ]
     return said
@@ -104,7 +105,8 @@ def sentences(found: Pays) -> list[str]:
 def _about_samples(found: Pays) -> list[str]:
     samples, study = found.samples, found.study
     if samples is None:
-        return [f"Sample by sample nothing can be said: {study.metric} or {study.attention} has no values per sample."]
+        missing = " or ".join(names.metric(name) for name in (study.metric, study.attention or ""))
+        return [f"Sample by sample nothing can be said: {missing} has no values per sample."]
     said = []
     units = f"{samples.samples} test samples" + (
         f" of {samples.stimuli} {'videos' if study.settings.get('task.name') == 'action' else 'pictures'}"
@@ -128,18 +130,19 @@ def _about_samples(found: Pays) -> list[str]:
 
 def _path(found: Mediation) -> str:
     a, total = found.attention, found.total
+    attention, score = names.metric(a.metric), names.metric(total.metric)
     share = "" if found.share is None else f", {100 * found.share:.0f} % of it".replace("-", "−")
     far = ""
     if found.stretch is not None and found.stretch > STRETCH:
         far = (
             f" And it is carried far: the change is {number(found.stretch, 0)} times the standard deviation of "
-            f"{a.metric} between runs of one condition."
+            f"{attention} between runs of one condition."
         )
     return (
-        f"{_capital(total.arm.label)} changes {a.metric} by {signed(a.difference.mean)} "
-        f"({interval(a.difference.low, a.difference.high)}) and {total.metric} by {signed(total.difference.mean)} "
+        f"{_capital(total.arm.name)} changes {attention} by {signed(a.difference.mean)} "
+        f"({interval(a.difference.low, a.difference.high)}) and {score} by {signed(total.difference.mean)} "
         f"({interval(total.difference.low, total.difference.high)}) against the baseline. By the slope within "
-        f"conditions, that much {a.metric} goes with {signed(found.indirect)} {total.metric} "
+        f"conditions, that much {attention} goes with {signed(found.indirect)} in {score} "
         f"({interval(found.low, found.high)}){share}. This slope is observed, not set: "
         f"what made a run look more humanly may have made it better, too.{far}"
     )
@@ -178,7 +181,7 @@ def _correlation(found: Correlation) -> str:
 def sample_cells(found: Samples) -> list[list[str]]:
     """Return a row for every arm: its correlation over test samples, within runs."""
     return [
-        [arm.label, signed(c.r), interval(c.low, c.high), p_value(c.p).removeprefix("p = ").removeprefix("p ")]
+        [arm.name, signed(c.r), interval(c.low, c.high), p_value(c.p).removeprefix("p = ").removeprefix("p ")]
         for arm, c in found.by_arm
     ]
 

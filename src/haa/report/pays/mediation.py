@@ -132,7 +132,7 @@ def doses(study: Study) -> list[Dose]:
         if len(known) < 2:
             continue
         weights, x, y = (list(column) for column in zip(*known, strict=True))
-        name = line[0].label.replace(f", weight {line[0].weight:g}", "")
+        name = line[0].name.replace(f", weight {line[0].weight:g}", "")
         found.append(Dose(name, weights, _trend(x), _trend(y), _ranks(weights, x), _ranks(weights, y)))
     return found
 
