@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from haa.conditions.condition import published_map
 from haa.printing.plain import short
-from haa.report.gallery import Cell, data_uri, overlay
+from haa.reporting.gallery import Cell, data_uri, overlay
 from haa.scoring.files import MapFile
 from haa.scoring.ground_truth import human_map
 from haa.scoring.scores import Scores

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from haa.data.dataset import GazeDataset
 from haa.printing.plain import plain
-from haa.report.statistics import Difference, Estimate, difference_over_pictures, holm, over_pictures
+from haa.reporting.statistics import Difference, Estimate, difference_over_pictures, holm, over_pictures
 
 Kind = Literal["model", "reference"]
 LEVEL = 0.05

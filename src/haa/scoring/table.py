@@ -13,7 +13,7 @@ from rich.text import Text
 
 from haa.printing.console import Console
 from haa.printing.plain import cell, plain, short
-from haa.report.paper import escaped
+from haa.reporting.paper import escaped
 from haa.scoring.scores import Row, Scores, shown, told
 
 LABEL = 40
