@@ -4,7 +4,7 @@
 
 words       rates of false words over 576 designs, and over 96 in which arms vary unlike each other; designs in which
             more than 5 % are false are drawn anew, with ten times as many studies
-check       random studies as runs: does `haa.report.verdict.claims` say what is said here?
+check       random studies as runs: does `haa.reporting.verdict.claims` say what is said here?
 estimators  one difference by several rules: Student's, the sum of both variances, other priors, a mixed model ...
 power       how often "gaze helps" is found, beside the rule of 0.1
 
@@ -26,12 +26,12 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 import numpy as np
 from scipy import special, stats
-from tests.report.simulated import Drawn, config
+from tests.reporting.simulated import Drawn, config
 
 from haa.printing.progress import progress
-from haa.report.arms import studies
-from haa.report.crossed import Contrast, Floats, Rest, Units, contrast, over_stimuli, rest
-from haa.report.verdict import LEVEL, Word, claims, decide, evidence
+from haa.reporting.arms import studies
+from haa.reporting.crossed import Contrast, Floats, Rest, Units, contrast, over_stimuli, rest
+from haa.reporting.verdict import LEVEL, Word, claims, decide, evidence
 
 T = TypeVar("T")
 PICTURES = 60

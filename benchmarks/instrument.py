@@ -82,9 +82,9 @@ def main() -> None:
 
 def answer(out: Path, repetitions: list[int]) -> None:
     """Every repetition's verdict, with the comparisons that it rests on."""
-    from haa.report.arms import studies
-    from haa.report.collect import collect
-    from haa.report.verdict import claims
+    from haa.reporting.arms import studies
+    from haa.reporting.collect import collect
+    from haa.reporting.verdict import claims
 
     words: dict[str, Counter[str]] = {world: Counter() for world in WORLDS}
     for world in WORLDS:

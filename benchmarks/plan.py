@@ -4,7 +4,7 @@
 
 For each design, pilots of many seeds are pooled, so that nothing but the plan's own model can fail. The difference is
 the one to which the plan gives a power of 0.7. Then that many studies are drawn as runs, and judged by
-`haa.report.verdict.claims`; where the two differ by chance or more, ten times as many.
+`haa.reporting.verdict.claims`; where the two differ by chance or more, ten times as many.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from tests.report.simulated import Drawn, study_runs
+from tests.reporting.simulated import Drawn, study_runs
 
 from benchmarks import calibration
 from haa.printing.progress import progress
-from haa.report import power
-from haa.report.arms import studies
-from haa.report.plan import pilot
-from haa.report.verdict import claims
+from haa.reporting import power
+from haa.reporting.arms import studies
+from haa.reporting.plan import pilot
+from haa.reporting.verdict import claims
 
 PILOTS, PILOT_SEEDS = 30, 100
 AIM = 0.7

@@ -2,7 +2,7 @@
 
     python -m benchmarks.report_cost [--runs 500] [--samples 1000]
 
-The runs are simulated (tests/report/simulated.py), ten conditions with equally many seeds, and lie on disk as
+The runs are simulated (tests/reporting/simulated.py), ten conditions with equally many seeds, and lie on disk as
 `haa train` would have written them.
 """
 
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tests.report.simulated import study_runs, write
+from tests.reporting.simulated import study_runs, write
 
 ARMS = {(w, c): 0.1 * (c == "human") for w in (0.1, 0.5, 2.0) for c in ("human", "shuffled", "center")}
 

@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from haa.report.arms import studies
-from haa.report.collect import collect
+from haa.reporting.arms import studies
+from haa.reporting.collect import collect
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

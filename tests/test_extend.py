@@ -19,7 +19,7 @@ import pytest
 import yaml
 from PIL import Image
 from tests.processes import Command
-from tests.report.simulated import Drawn, study_runs, write
+from tests.reporting.simulated import Drawn, study_runs, write
 
 from haa.cli.main import main
 
@@ -261,7 +261,7 @@ def test_the_page_states_how_many_files_a_recipe_takes():
         assert counts(inside) == counts(row[0]) == (len(recipe.new(INSIDE)), len(edited)), recipe.heading
         assert counts(of_your_own) == counts(row[1]) == (len(recipe.new(OWN)), 0), recipe.heading
         assert sum(counts(inside)) <= 2
-        assert not any(file.startswith("src/haa/report") for file in [*recipe.new(INSIDE), *edited])
+        assert not any(file.startswith("src/haa/reporting") for file in [*recipe.new(INSIDE), *edited])
         lines = [line for _, change in recipe.edits() for line in change.splitlines() if line.startswith("+")]
         assert not lines or f"({len(lines)} lines)" in inside
 

@@ -50,7 +50,7 @@ def warm() -> None:
     import haa.data.care.get
     import haa.pictures.show
     import haa.predict.folder
-    import haa.report.page
+    import haa.reporting.page
     import haa.run.evaluate
     import haa.run.train  # noqa: F401
 

@@ -82,9 +82,9 @@ def _loaded(folder: Path, made: Path) -> Prepared:
 
 
 def _run_folder(folder: Path, made: Path) -> Prepared:
-    from haa.report import collect
-    from haa.report.arms import studies
-    from haa.report.compare import rows
+    from haa.reporting import collect
+    from haa.reporting.arms import studies
+    from haa.reporting.compare import rows
 
     root = folder / "study"
     shutil.copytree(made / "study", root, ignore=shutil.ignore_patterns("checkpoints", "pictures", ".hydra"))
@@ -100,7 +100,7 @@ def _run_folder(folder: Path, made: Path) -> Prepared:
 
 
 def _page(folder: Path, made: Path) -> Prepared:
-    from haa.report.page import write
+    from haa.reporting.page import write
 
     root = folder / "study"
     shutil.copytree(made / "study", root, ignore=shutil.ignore_patterns("checkpoints", "pictures", ".hydra"))

@@ -1,6 +1,6 @@
 """A run's folder: the names of its files, and how they are read back. Needs no torch.
 
-`haa.run` writes these files; `haa.study`, `haa.report` and `haa.predict` read them.
+`haa.run` writes these files; `haa.study`, `haa.reporting` and `haa.predict` read them.
 """
 
 from __future__ import annotations

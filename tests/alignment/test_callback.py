@@ -30,8 +30,8 @@ from haa.geometry.extent import on_picture
 from haa.geometry.receptive_field import extents
 from haa.losses import Weighted, kl_divergence, nss
 from haa.metrics import functional
-from haa.report.arms import studies
-from haa.report.collect import collect
+from haa.reporting.arms import studies
+from haa.reporting.collect import collect
 from haa.tasks.aligned_module import AlignedModule
 
 

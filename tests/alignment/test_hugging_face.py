@@ -16,7 +16,7 @@ from haa.errors import InputError
 from haa.geometry.extent import on_picture
 from haa.geometry.receptive_field import extents
 from haa.metrics import functional
-from haa.report.collect import collect
+from haa.reporting.collect import collect
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")

@@ -15,8 +15,8 @@ def calls(monkeypatch):
     """Put a recorder in the place of what the commands call."""
     calls = []
     for place in ("page.write", "table.show", "plan.show"):
-        monkeypatch.setattr(f"haa.report.{place}", lambda *given, **named: calls.append((*given, *named.values())))
-    monkeypatch.setattr("haa.report.collect.read", lambda folders, **named: f"read of {len(folders)}")
+        monkeypatch.setattr(f"haa.reporting.{place}", lambda *given, **named: calls.append((*given, *named.values())))
+    monkeypatch.setattr("haa.reporting.collect.read", lambda folders, **named: f"read of {len(folders)}")
     monkeypatch.setattr("haa.data.care.get.get", lambda *given: calls.append(given))
     monkeypatch.setattr("haa.data.care.check.check", lambda *given: calls.append(given) or True)
     return calls

@@ -15,7 +15,7 @@ from haa.evaluation.faithfulness import STEPS, faithfulness
 from haa.metrics import functional
 from haa.models.backbone import Tiny
 from haa.models.show_attend_tell import ShowAttendTell
-from haa.report.arms import FAITHFULNESS
+from haa.reporting.arms import FAITHFULNESS
 from haa.tasks.action import Action
 from haa.tasks.captioning import Captioning
 from haa.tasks.finegrained import FineGrained

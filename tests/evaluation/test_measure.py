@@ -20,10 +20,10 @@ from haa.errors import InputError
 from haa.geometry.extent import on_picture
 from haa.geometry.receptive_field import extents
 from haa.metrics import Spearman, functional
-from haa.report.arms import studies
-from haa.report.collect import collect
-from haa.report.page import write
-from haa.report.verdict import claims
+from haa.reporting.arms import studies
+from haa.reporting.collect import collect
+from haa.reporting.page import write
+from haa.reporting.verdict import claims
 
 
 def network(seed: int = 0) -> nn.Sequential:

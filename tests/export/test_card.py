@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from scipy import stats
 
 from haa.export.card import card, gaze, scores
-from haa.report.collect import Run
+from haa.reporting.collect import Run
 
 VALUES = np.array([0.2, 0.5, 0.9, 0.4])
 

@@ -60,9 +60,9 @@ def report(argv: list[str]) -> None:
         return
     words, values = parse("report", argv, REPORT)
     folders = _folders(words)
-    from haa.report.collect import read
-    from haa.report.page import write
-    from haa.report.table import show
+    from haa.reporting.collect import read
+    from haa.reporting.page import write
+    from haa.reporting.table import show
 
     difference = _number("difference", values["difference"]) if "difference" in values else None
     if difference is not None and difference <= 0:
@@ -89,7 +89,7 @@ def study_plan(argv: list[str]) -> None:
     if "difference" not in values:
         raise InputError("difference is missing: give the one that you would not want to miss, e.g. difference=0.05")
     folders = _folders(words)
-    from haa.report.plan import show
+    from haa.reporting.plan import show
 
     texts = {"power": "0.8", "alpha": "0.05", **values}
     difference, power, alpha = (_number(key, texts[key]) for key in ("difference", "power", "alpha"))
@@ -242,7 +242,7 @@ def wandb_dashboard(argv: list[str]) -> None:
     import yaml
 
     monitor = yaml.safe_load((conf() / "task" / f"{task}.yaml").read_text())["task"]["monitor"]
-    from haa.report.dashboard import save, workspace
+    from haa.reporting.dashboard import save, workspace
 
     entity, _, project = words[0].partition("/")
     name = f"{values.get('name', 'haa')} {task}"

@@ -14,8 +14,8 @@ import yaml
 from haa.errors import InputError
 from haa.exported import FILES
 from haa.printing.plain import plain
-from haa.report.collect import Run, collect
-from haa.report.statistics import over_pictures
+from haa.reporting.collect import Run, collect
+from haa.reporting.statistics import over_pictures
 from haa.roles import locate
 from haa.run_folder import RunFolder, class_name
 

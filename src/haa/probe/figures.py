@@ -19,7 +19,7 @@ from haa.printing.plain import short
 from haa.probe.scores import Probe, Row
 from haa.probe.stages import Stages
 from haa.probe.table import NAMES
-from haa.report.figures import COLOURS, STYLE
+from haa.reporting.figures import COLOURS, STYLE
 
 GREY, BLUE, ORANGE, GREEN = COLOURS[:4]
 COLUMNS = 8

@@ -22,7 +22,7 @@ from haa.metrics.scoring import score
 from haa.metrics.values import directions
 from haa.printing.progress import progress
 from haa.probe.stages import Stage, Stages
-from haa.report.statistics import Difference, Estimate, mean, paired
+from haa.reporting.statistics import Difference, Estimate, mean, paired
 from haa.tasks.aligned_module import AlignedModule
 
 Kind = Literal["features", "attention", "reference"]

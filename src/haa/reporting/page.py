@@ -1,0 +1,309 @@
+"""Page that answers a study: self-contained HTML, with summary.csv and the figures beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+import haa
+from haa.disk import make_folder, write_whole
+from haa.printing.plain import cell, plain
+from haa.reporting import figures, paper
+from haa.reporting.answer import answer, interval, number, p_value, signed
+from haa.reporting.arms import Arm, Study, studies
+from haa.reporting.caveats import caveats, overall
+from haa.reporting.collect import Found, nothing, read
+from haa.reporting.compare import Row, rows
+from haa.reporting.gallery import gallery
+from haa.reporting.pays.answer import CAPTION, HEADINGS, SAMPLE_HEADINGS, cells, pays, sample_cells, sentences
+from haa.reporting.pays.standard import standardise
+from haa.reporting.settings import HARMLESS
+from haa.reporting.verdict import Claim, family
+
+COLUMNS = [
+    "study",
+    "metric",
+    "arm",
+    "condition",
+    "weight",
+    "runs",
+    "mean",
+    "low",
+    "high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p",
+    "p_holm",
+    "g_z",
+    "paired_seeds",
+    "stimuli",
+    "test_split_share",
+    "lost_runs",
+    "align_loss_at_start",
+    "verdict",
+    "verdict_p",
+]
+_COLOUR = {"gaze helps": "helps", "gaze harms": "harms"}
+MANY = 5
+"""Number of arms above which curves and gallery show only the arms that the answer is about."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure as the page shows it."""
+
+    heading: str
+    svg: Markup
+    caption: str
+    file: str
+    first: bool = False
+
+
+def write(
+    folders: Sequence[Path],
+    output: Path,
+    metric: str | None = None,
+    difference: float | None = None,
+    found: Found | None = None,
+) -> Path:
+    """Write index.html, summary.csv, figures/ and a paper's tables/ for the runs in some folders.
+
+    Args:
+        folders: Run folders, or folders that hold some.
+        output: Folder to write to; the files of an earlier report in it are replaced.
+        metric: Metric that the verdict is about; None is the one by which each task selects its checkpoint.
+        difference: Smallest difference worth having, in units of the metric; None is what the runs were given.
+        found: What is in the folders, where it has been read already.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        InputError: If there is no finished run, in which case a page tells of damaged ones; if none has the metric; or
+            if the disk refuses the page.
+    """
+    runs, lost = found or read(folders, none_finished=True)
+    if not runs and not any(run.damaged for run in lost):
+        raise nothing(folders, lost)
+    study_list = studies(runs, metric, lost)
+    if difference is not None:
+        study_list = [replace(study, difference=difference) for study in study_list]
+    claim_lists = family(study_list)
+    make_folder(output)
+    views, csv_lines = [], []
+    for k, (study, study_claims) in enumerate(zip(study_list, claim_lists, strict=True)):
+        prefix = "" if len(study_list) == 1 else f"study{k + 1}_"
+        view, study_lines = _study(study, study_claims, len(study_list), output, f"study{k + 1}", prefix)
+        views.append(view)
+        csv_lines += study_lines
+    standard = standardise(study_list, claim_lists)
+    files = paper.write(study_list, claim_lists, standard, folders, output)
+    heading = "haa report" if len(study_list) <= 1 else f"haa report: {len(study_list)} studies"
+    title = f"haa report: {study_list[0].title}" if len(study_list) == 1 else heading
+    page = (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            title=title,
+            heading=heading,
+            runs=_count(study_list),
+            caveats=overall(study_list, lost),
+            studies=views,
+            standard=[cells(row) for row in standard],
+            files=list(paper.shown(files)),
+            headings=HEADINGS,
+            caption=CAPTION,
+            version=haa.__version__,
+            harmless=", ".join(HARMLESS),
+        )
+    )
+    write_whole(output / "summary.csv", _csv(csv_lines))
+    path = output / "index.html"
+    write_whole(path, page)
+    if not runs:
+        raise nothing(folders, lost)
+    return path
+
+
+def _study(
+    study: Study, study_claims: list[Claim], number_of_studies: int, output: Path, name: str, prefix: str
+) -> tuple[dict[str, Any], list[list[Any]]]:
+    by_metric = {metric: rows(study, metric) for metric in study.metrics}
+    headline, sentences = answer(study, study_claims, number_of_studies)
+    treatment = study_claims[0].arm if study_claims else None
+    drawn_arms = _told(study, treatment)
+    claim_by_label = {claim.arm.label: claim for claim in study_claims}
+    sections, left_out = gallery(study, drawn_arms, treatment)
+    view = {
+        "id": name,
+        "title": study.title,
+        "word": _COLOUR.get(study_claims[0].word, "open") if study_claims else "open",
+        "short": headline,
+        "sentences": sentences,
+        "caveats": caveats(study),
+        "table": [
+            {"metric": metric, "lower": study.sign(metric) < 0, "rows": [_cells(row) for row in lines]}
+            for metric, lines in by_metric.items()
+        ],
+        "figures": _figures(study, by_metric[study.metric], drawn_arms, output, name, prefix),
+        "pays": _pays(study, study_claims, output, name, prefix),
+        "gallery": sections,
+        "pictures": left_out,
+    }
+    return view, [_line(study, row, claim_by_label) for lines in by_metric.values() for row in lines]
+
+
+def _told(study: Study, treatment: Arm | None) -> list[Arm]:
+    """Return the arms that pictures show: the treatment and what it is compared with, or all where they are few."""
+    if treatment is None or len(study.arms) <= MANY:
+        return study.arms
+    compared = [treatment, *study.controls(treatment)]
+    return [arm for arm in study.arms if arm.role == "baseline" or arm in compared]
+
+
+def _figures(study: Study, lines: list[Row], told: list[Arm], output: Path, name: str, prefix: str) -> list[Drawing]:
+    references = study.references
+    metrics = [study.metric] + ([study.attention] if study.attention else [])
+    drawn_references = [row for key, row in references.items() if key != "another image" and study.attention in row]
+    candidates = [
+        (
+            "differences",
+            "",
+            figures.differences(study, lines),
+            f"Difference to the baseline in {study.metric}. Lines: 95 % intervals over seeds and test stimuli.",
+            ", ".join(f"{row.arm.label} {signed(row.comparison.difference.mean)}" for row in lines if row.comparison),
+        ),
+        (
+            "weights",
+            "By weight",
+            figures.dose(study, metrics, references),
+            "Mean over seeds with its interval as a band."
+            + (" Horizontal lines: what the centre prior and other people's gaze score." if drawn_references else ""),
+            "; ".join(f"{row.arm.label} {number(row.estimate.mean)}" for row in lines if row.estimate),
+        ),
+        (
+            "curves",
+            "Learning curves",
+            figures.curves(study, told),
+            "Mean over seeds, from the lowest to the highest as a band.",
+            f"validation {study.metric} by epoch for each condition",
+        ),
+    ]
+    drawings = []
+    for key, heading, figure, caption, description in candidates:
+        if figure is not None:
+            alt = f"{heading or 'Differences'}: {description}"
+            drawings.append(
+                _drawing(figure, output, f"{prefix}{key}", f"{name}-{key}", heading, caption, alt, not heading)
+            )
+    return drawings
+
+
+def _drawing(
+    figure: Figure, output: Path, file: str, name: str, heading: str, caption: str, alt: str, first: bool = False
+) -> Drawing:
+    figures.save(figure, output / "figures", file)
+    return Drawing(heading, Markup(figures.inline(figure, name, alt)), caption, f"figures/{file}.svg", first)
+
+
+def _pays(study: Study, study_claims: list[Claim], output: Path, name: str, prefix: str) -> dict[str, Any] | None:
+    """Return what is said of human attention and performance; None where attention is not scored, or is the task."""
+    found = pays(study, study_claims)
+    if found is None:
+        return None
+    figure = figures.consistency(study)
+    caption = "Each dot is a run: left as it is, right less what its condition and its seed do to both."
+    alt = f"{study.metric} against {study.attention}: " + " ".join(sentences(found))
+    return {
+        "sentences": sentences(found),
+        "headings": SAMPLE_HEADINGS,
+        "rows": sample_cells(found.samples) if found.samples else [],
+        "figure": None
+        if figure is None
+        else _drawing(figure, output, f"{prefix}consistency", f"{name}-consistency", "", caption, alt),
+    }
+
+
+def _cells(row: Row) -> list[str]:
+    estimate, c = row.estimate, row.comparison
+    known, lost = len(row.arm.values(row.metric)), len(row.arm.missing(row.metric))
+    cells = [row.arm.label, f"{known} of {known + lost}" if lost else str(known)]
+    cells += ["undefined", "–"] if estimate is None else [number(estimate.mean), _spread(estimate.low, estimate.high)]
+    if c is None:
+        return [*cells, "", "", "", "", ""]
+    d = c.difference
+    p = "–" if c.corrected is None else p_value(c.corrected).removeprefix("p = ").removeprefix("p ")
+    split = "–" if d.split is None or c.stimuli is None else f"{100 * d.split:.0f} %"
+    return [*cells, signed(d.mean), _spread(d.low, d.high), split, p, number(d.effect, 2)]
+
+
+def _spread(low: float | None, high: float | None) -> str:
+    return "–" if low is None else interval(low, high)
+
+
+def _line(study: Study, row: Row, claim_by_label: dict[str, Claim]) -> list[Any]:
+    estimate, c = row.estimate, row.comparison
+    mean_and_interval = [None] * 3 if estimate is None else [estimate.mean, estimate.low, estimate.high]
+    claim = claim_by_label.get(row.arm.label) if row.metric == study.metric else None
+    first_cells = [
+        study.title,
+        row.metric,
+        row.arm.label,
+        row.arm.condition,
+        f"{row.arm.weight:g}",
+        len(row.arm.runs),
+        *mean_and_interval,
+    ]
+    last_cells = [
+        len(row.arm.missing(row.metric)),
+        row.arm.align_loss_at_start,
+        None if claim is None else claim.word,
+        None if claim is None else claim.p,
+    ]
+    if c is None:
+        return [*first_cells, *[None] * 9, *last_cells]
+    d = c.difference
+    return [
+        *first_cells,
+        *(d.mean, d.low, d.high, d.p, c.corrected, d.effect, d.n, c.stimuli, d.split),
+        *last_cells,
+    ]
+
+
+def _csv(table: list[list[Any]]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_shown(value) for value in line] for line in table)
+    return file.getvalue()
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:.9g}" if isinstance(value, float) and math.isfinite(value) else cell(value)
+
+
+def _count(found: Sequence[Study]) -> str:
+    runs = sum(len(study.runs) for study in found)
+    seeds = {seed for study in found for arm in study.arms for seed in arm.runs}
+    return f"{runs} runs, 1 seed" if len(seeds) == 1 else f"{runs} runs, {len(seeds)} seeds"
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("haa.reporting", "."),
+        autoescape=True,
+        finalize=lambda value: plain(value) if type(value) is str else value,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
