@@ -10,8 +10,15 @@ _PLACES = {
     "AlignmentCallback": "haa.alignment.callback",
     "Evaluation": "haa.evaluation.evaluation",
     "Exchanged": "haa.conditions.exchanged",
+    "InputError": "haa.errors",
+    "Report": "haa.interface.report",
+    "Run": "haa.interface.run",
+    "Study": "haa.interface.study",
     "align": "haa.alignment.loop",
+    "evaluate": "haa.interface.commands",
     "measure": "haa.evaluation.measure",
+    "report": "haa.interface.commands",
+    "train": "haa.interface.commands",
 }
 
 
