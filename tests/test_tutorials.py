@@ -1,4 +1,7 @@
-"""The tutorials run, and say in words what they have stored; ``python tests/test_tutorials.py NAME...`` stores it anew."""
+"""The tutorials run, and say in words what they have stored.
+
+``python tests/test_tutorials.py NAME...`` runs them as they stand, and stores what they show.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,28 @@ def executed(notebook: Any, folder: Path, short: bool) -> Any:
         shorter = cell.metadata.get("haa", {}).get(SHORT)
         cell.source = shorter if short and shorter else cell.source
     client.NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(folder)}}).execute()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
     return notebook
+
+
+def joined(outputs: list[Any]) -> list[Any]:
+    """Return outputs with what was printed in one piece, which comes in pieces of any size; warnings are left out."""
+    out: list[Any] = []
+    for each in outputs:
+        if each.get("name") == "stderr":
+            continue
+        if out and each.output_type == out[-1].output_type == "stream":
+            out[-1].text += each.text
+        else:
+            out.append(each)
+    return out
 
 
 def texts(cell: Any) -> list[str]:
     """Return what a cell says: what it printed, and its result as plain text."""
-    outputs = [out for out in cell.get("outputs", []) if out.get("name") != "stderr"]
-    return [out.get("text") or out.get("data", {}).get("text/plain", "") for out in outputs]
+    return [out.get("text") or out.get("data", {}).get("text/plain", "") for out in cell.get("outputs", [])]
 
 
 def bare(text: str) -> str:
@@ -85,8 +103,6 @@ def store(name: str) -> None:
         notebook = executed(read(name), Path(folder), short=False)
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)
-            if cell.cell_type == "code":
-                cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
         notebook.metadata.get("language_info", {}).pop("version", None)
         text = nbformat.writes(notebook).replace(f"{folder}/", "").replace(folder, ".")
     (TUTORIALS / f"{name}.ipynb").write_text(text + "\n")

@@ -17,7 +17,7 @@ _PLACES = {
     "align": "haa.alignment.loop",
     "evaluate": "haa.interface.commands",
     "measure": "haa.evaluation.measure",
-    "report": "haa.interface.commands",
+    "report": "haa.interface.report",
     "train": "haa.interface.commands",
 }
 
@@ -32,4 +32,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+    own = (name for name in globals() if not name.startswith("_") and name != "Any")
+    return sorted({"__version__", *own, *_PLACES})

@@ -1,13 +1,12 @@
-"""The commands as functions: `train`, `evaluate` and `report`, with the command line's words as keywords."""
+"""The commands as functions: `train` and `evaluate`, with the command line's words as keywords."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import Any, TypeAlias, overload
 
 from haa.errors import InputError
 from haa.interface.here import run_here
@@ -15,9 +14,6 @@ from haa.interface.run import Run
 from haa.interface.study import Study
 from haa.interface.words import command_words, completed
 from haa.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from haa.interface.report import Report
 
 Folder: TypeAlias = str | os.PathLike[str]
 """A folder, by its path, or by an object that has one: `Run`, `Study`."""
@@ -105,10 +101,10 @@ def train(*, progress: bool = True, **words: Any) -> Run | Study:
     if (resume := words.get("resume")) is not None and RunFolder(Path(resume).expanduser()).finished:
         return Run(resume)
     texts, sweeps = command_words(words)
-    folder, is_study = run_here("train", texts, sweeps, progress)
-    if not is_study:
-        return Run(folder)
-    study = Study(folder)
+    done = run_here("train", texts, sweeps, progress)
+    if not done.is_study:
+        return Run(done.folder)
+    study = Study(done.folder)
     if study.failed:
         first = next(iter(study.failed.values()))
         message = f"{len(study.failed)} of {len(study.failed) + len(study.runs)} runs failed, the first by: {first}"
@@ -145,56 +141,9 @@ def evaluate(checkpoint: Folder, *, progress: bool = True, **words: Any) -> Run:
     return Run(_once("evaluate", {"checkpoint": file, **words}, progress))
 
 
-def report(
-    *folders: Folder | Sequence[Folder],
-    metric: str | None = None,
-    difference: float | None = None,
-    output: Folder | None = None,
-) -> Report:
-    """Compare finished runs, by condition and weight, and write the page: ``haa report``.
-
-    Args:
-        *folders: Runs, studies or folders that hold some.
-        metric: Metric that the answer is about; None is the one that the task selects checkpoints by.
-        difference: Smallest difference worth having, in units of the metric.
-        output: Folder that the page goes to; None is report/ in the first of the folders.
-
-    Returns:
-        The answer, which shows itself.
-
-    Raises:
-        InputError: If there is no finished run, or none has the metric.
-
-    Example:
-        >>> import haa
-        >>> haa.report("studies/none")
-        Traceback (most recent call last):
-        haa.errors.InputError: studies/none is not a folder: give a run's folder, or a sweep's
-    """
-    from haa.interface.report import answered
-    from haa.reporting.arms import studies
-    from haa.reporting.collect import read
-    from haa.reporting.page import write
-    from haa.reporting.verdict import family
-
-    single = (str, os.PathLike)
-    paths = [Path(one).expanduser() for part in folders for one in ([part] if isinstance(part, single) else part)]
-    if not paths:
-        raise InputError("no folder is given: give runs, a study, or folders that hold some")
-    if difference is not None and difference <= 0:
-        raise InputError(f"difference={difference}: give a positive number, in units of the metric")
-    found = read(paths, none_finished=True)
-    page = write(paths, paths[0] / "report" if output is None else Path(output), metric, difference, found)
-    runs, lost = found
-    compared = studies(runs, metric, lost)
-    if difference is not None:
-        compared = [replace(study, difference=difference) for study in compared]
-    return answered(page, compared, family(compared))
-
-
 def _once(command: str, words: dict[str, Any], progress: bool) -> Path:
     """Do a command that does not sweep, and return the folder that it wrote to."""
     texts, sweeps = command_words(words)
     if sweeps:
         raise InputError(f"haa.{command} takes no list to sweep over: call it once for each value")
-    return run_here(command, texts, sweeps, progress)[0]
+    return run_here(command, texts, sweeps, progress).folder

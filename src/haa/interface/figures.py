@@ -36,6 +36,7 @@ def curves(values_by_epoch: Mapping[str, Mapping[int, float]]) -> Figure:
             axis.plot(epochs, [values[epoch] for epoch in epochs], ".-", color=COLOURS[1], linewidth=1.6, markersize=4)
             axis.set_title(short(name, NAME), fontsize=9)
             axis.set_xlabel("epoch")
+            axis.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
             axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     return figure
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from haa.cli.main import translated, work
 from haa.cli.overrides import conf, stop
@@ -22,7 +22,15 @@ from haa.run.stopping import Stopped
 _PROGRAM = str(Path(__file__).parents[1] / "__main__.py")
 
 
-def run_here(name: str, words: list[str], sweeps: bool, progress: bool) -> tuple[Path, bool]:
+class Done(NamedTuple):
+    """What a command did: the folder that it wrote to, whether that is a study's, and what its function returned."""
+
+    folder: Path
+    is_study: bool
+    result: Any = None
+
+
+def run_here(name: str, words: list[str], sweeps: bool, progress: bool) -> Done:
     """Compose the config of a command, and do it here.
 
     Args:
@@ -30,9 +38,6 @@ def run_here(name: str, words: list[str], sweeps: bool, progress: bool) -> tuple
         words: Its words of the command line.
         sweeps: Whether the words sweep over lists.
         progress: Whether it prints what the command line prints.
-
-    Returns:
-        The folder that it wrote to, and whether that is a study's.
 
     Raises:
         InputError: If the input is at fault, by the message that the command line prints.
@@ -60,9 +65,9 @@ def run_here(name: str, words: list[str], sweeps: bool, progress: bool) -> tuple
                 raise InputError(" ".join(str(error.__cause__ or error).split())) from None
             task = partial(_one_process, name)
             if study:
-                return _study(hydra, task, overrides, Path(folder), quiet), True
-            returned = hydra.run(task_function=task, overrides=[*overrides, "hydra.mode=RUN"], **quiet)
-            return Path(returned.hydra_cfg.hydra.run.dir).absolute(), False
+                return Done(_study(hydra, task, overrides, Path(folder), quiet), True)
+            done = hydra.run(task_function=task, overrides=[*overrides, "hydra.mode=RUN"], **quiet)
+            return Done(Path(done.hydra_cfg.hydra.run.dir).absolute(), False, done.return_value)
 
 
 def _study(hydra: Any, task: Any, overrides: list[str], folder: Path, quiet: dict[str, Any]) -> Path:

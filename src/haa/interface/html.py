@@ -101,4 +101,6 @@ def near(path: Path) -> str:
 
 def _cell(tag: str, column: int, text: str) -> Markup:
     side = "right" if column else "left"
-    return Markup('<{} style="text-align: {}">{}</{}>').format(Markup(tag), side, short(text, CELL), Markup(tag))
+    return Markup('<{} style="text-align: {}; padding: 0.2em 0.8em">{}</{}>').format(
+        Markup(tag), side, short(text, CELL), Markup(tag)
+    )

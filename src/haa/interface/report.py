@@ -1,9 +1,10 @@
-"""The answer of a study as an object: `haa.report`'s, which shows itself in a notebook."""
+"""`haa.report`: the answer of a study as an object, which shows itself in a notebook."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -13,8 +14,11 @@ from haa.interface.html import Picture, block, near, table, text_table
 from haa.reporting import figures
 from haa.reporting.answer import answer, interval, number, p_value, signed
 from haa.reporting.arms import Study as Compared
+from haa.reporting.arms import studies
+from haa.reporting.collect import read
 from haa.reporting.compare import Row, rows
-from haa.reporting.verdict import Claim
+from haa.reporting.page import write
+from haa.reporting.verdict import Claim, family
 
 HEADINGS = ["arm", "runs", "mean", "difference to baseline", "95 % interval", "p (Holm)"]
 
@@ -126,16 +130,47 @@ class Report:
         return self.answers[0]
 
 
-def answered(page: Path, studies: Sequence[Compared], claims: Sequence[list[Claim]]) -> Report:
-    """Return the report of some studies whose page is written.
+def report(
+    *folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    metric: str | None = None,
+    difference: float | None = None,
+    output: str | os.PathLike[str] | None = None,
+) -> Report:
+    """Compare finished runs, by condition and weight, and write the page: ``haa report``.
 
     Args:
-        page: The page.
-        studies: The studies on it.
-        claims: The claims of each, as `haa.reporting.verdict.family` returns them.
+        *folders: Runs, studies or folders that hold some.
+        metric: Metric that the answer is about; None is the one that the task selects checkpoints by.
+        difference: Smallest difference worth having, in units of the metric.
+        output: Folder that the page goes to; None is report/ in the first of the folders.
+
+    Returns:
+        The answer, which shows itself.
+
+    Raises:
+        InputError: If there is no finished run, or none has the metric.
+
+    Example:
+        >>> import haa
+        >>> haa.report("studies/none")
+        Traceback (most recent call last):
+        haa.errors.InputError: studies/none is not a folder: give a run's folder, or a sweep's
     """
-    told = [answer(study, own, len(studies)) for study, own in zip(studies, claims, strict=True)]
-    parts = zip(studies, claims, told, strict=True)
+    single = (str, os.PathLike)
+    paths = [Path(one).expanduser() for part in folders for one in ([part] if isinstance(part, single) else part)]
+    if not paths:
+        raise InputError("no folder is given: give runs, a study, or folders that hold some")
+    if difference is not None and difference <= 0:
+        raise InputError(f"difference={difference}: give a positive number, in units of the metric")
+    found = read(paths, none_finished=True)
+    page = write(paths, paths[0] / "report" if output is None else Path(output), metric, difference, found)
+    runs, lost = found
+    compared = studies(runs, metric, lost)
+    if difference is not None:
+        compared = [replace(study, difference=difference) for study in compared]
+    claims = family(compared)
+    told = [answer(study, own, len(compared)) for study, own in zip(compared, claims, strict=True)]
+    parts = zip(compared, claims, told, strict=True)
     return Report(page, [Answer(study, own, headline, sentences) for study, own, (headline, sentences) in parts])
 
 

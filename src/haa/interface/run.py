@@ -17,8 +17,6 @@ from haa.run_folder import AGAIN, Maps, RunFolder, chosen, class_name, read_conf
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from haa.interface.report import Report
-
 ROWS = 3
 """Samples whose maps a run shows of itself."""
 
@@ -139,12 +137,6 @@ class Run:
             figure = attention(self.maps, chosen(len(self.maps.id), samples))
         whose = "simulated people" if self.maps.simulated else "people"
         return Picture(figure, f"Where {whose} and the model looked, {self.title}")
-
-    def report(self, **words: Any) -> Report:
-        """Compare the run with nothing but itself: `haa.report` of its folder, with the same words."""
-        from haa.interface.commands import report
-
-        return report(self, **words)
 
     @property
     def title(self) -> str:

@@ -6,17 +6,15 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from haa.errors import InputError
 from haa.interface.html import block, near, table, text_table
+from haa.interface.report import Report, report
 from haa.interface.run import Run
 from haa.reporting.arms import studies
 from haa.reporting.collect import Found, read
 from haa.reporting.table import spread
-
-if TYPE_CHECKING:
-    from haa.interface.report import Report
 
 
 class Study:
@@ -61,8 +59,6 @@ class Study:
 
     def report(self, **words: Any) -> Report:
         """Compare the runs: `haa.report` of the study's folder, with the same words."""
-        from haa.interface.commands import report
-
         return report(self, **words)
 
     def __repr__(self) -> str:
