@@ -100,7 +100,5 @@ def near(path: Path) -> str:
 
 
 def _cell(tag: str, column: int, text: str) -> Markup:
-    side = "right" if column else "left"
-    return Markup('<{} style="text-align: {}; padding: 0.2em 0.8em">{}</{}>').format(
-        Markup(tag), side, short(text, CELL), Markup(tag)
-    )
+    style = f"text-align: {'right' if column else 'left'}; padding: 0.2em 0.8em"
+    return Markup('<{} style="{}">{}</{}>').format(Markup(tag), style, short(text, CELL), Markup(tag))
