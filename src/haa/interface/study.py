@@ -23,20 +23,22 @@ class Study:
     Args:
         folder: Folder of the study, or any that holds runs.
 
+    Attributes:
+        folder: That folder.
+
     Raises:
         InputError: If there is no run in it.
 
     Example:
         >>> Study("studies/none")
         Traceback (most recent call last):
-        haa.errors.InputError: studies/none is not a folder: give a run's folder, or a sweep's
+        haa.errors.InputError: studies/none holds no runs: give the folder of a study
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder).expanduser()
-        if not any(self._found):
+        self.folder = Path(folder).expanduser().absolute()
+        if not self.folder.is_dir() or not any(self._found):
             raise InputError(f"{folder} holds no runs: give the folder of a study")
-        self.folder = self.folder.absolute()
 
     def __fspath__(self) -> str:
         return str(self.folder)
