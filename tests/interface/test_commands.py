@@ -75,6 +75,19 @@ def test_a_run_shows_what_its_folder_holds(study):
     assert run._repr_html_().count("<img ") == 2
 
 
+def test_a_run_without_scores_shows_its_training(study, tmp_path):
+    folder = tmp_path / "cut\x1b[2Joff"
+    shutil.copytree(study.runs[0].folder, folder)
+    (folder / "metrics.json").unlink()
+    run = haa.Run(folder)
+    assert not run.finished
+    assert "no scores: it was cut off" in repr(run)
+    assert "\x1b" not in repr(run)
+    assert run._repr_html_().count("<img ") == 1
+    with pytest.raises(InputError, match="has no scores"):
+        _ = run.metrics
+
+
 def test_a_study_has_its_runs_and_goes_on(study, monkeypatch, capsys):
     assert [run.condition for run in study] == ["baseline", "human", "shuffled"]
     assert study.failed == {}

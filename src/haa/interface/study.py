@@ -12,6 +12,7 @@ from haa.errors import InputError
 from haa.interface.html import block, near, table, text_table
 from haa.interface.report import Report, report
 from haa.interface.run import Run
+from haa.printing.plain import plain
 from haa.reporting.arms import studies
 from haa.reporting.collect import Found, read
 from haa.reporting.table import spread
@@ -86,7 +87,7 @@ class Study:
             yield title, ["metric", *(arm.label for arm in study.arms)], rows
 
     def _lost(self) -> list[str]:
-        return [f"{name} failed: {error}" for name, error in self.failed.items()]
+        return [plain(f"{name} failed: {error}") for name, error in self.failed.items()]
 
     def _next(self) -> str:
         return f"folder: {near(self.folder)}; .report() compares them, with intervals"
