@@ -10,8 +10,15 @@ _PLACES = {
     "AlignmentCallback": "haa.alignment.callback",
     "Evaluation": "haa.evaluation.evaluation",
     "Exchanged": "haa.conditions.exchanged",
+    "InputError": "haa.errors",
+    "Report": "haa.interface.report",
+    "Run": "haa.interface.run",
+    "Study": "haa.interface.study",
     "align": "haa.alignment.loop",
+    "evaluate": "haa.interface.commands",
     "measure": "haa.evaluation.measure",
+    "report": "haa.interface.report",
+    "train": "haa.interface.commands",
 }
 
 
@@ -25,4 +32,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+    own = (name for name in globals() if not name.startswith("_") and name != "Any")
+    return sorted({"__version__", *own, *_PLACES})

@@ -93,54 +93,87 @@ def composed(name: str, argv: list[str]) -> None:
         argv: Its words of the command line.
     """
     import hydra
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
     from haa.cli.folders import release
 
     program = sys.argv[0]
 
-    def work(cfg: Any) -> Any:
-        module, _, function = COMPOSED[name].partition(":")
-        return getattr(importlib.import_module(module), function)(cfg)
-
     @hydra.main(version_base="1.3", config_path=str(conf()), config_name=name)
     def job(cfg: Any) -> Any:
-        from haa.run_folder import RunFolder, quoted  # which loads numpy
-
-        # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone
-        own = [f"{key}={quoted(cfg[key])}" for key in ("output_dir", "resume") if cfg.get(key)]
-        command = [] if Path(program).stem == name else [name]
-        words = HydraConfig.get().overrides.task
-        sys.argv = [program, *command, *words, *own, "hydra.mode=RUN"]
-        with stoppable(end=False):  # a launcher may call this in another process
-            if name == "train" and HydraConfig.get().mode == RunMode.MULTIRUN:
-                from haa.study import runs as study
-
-                return study.job(cfg, work)
-            try:
-                if own and rank() == 0 and not cfg.get("resume"):
-                    RunFolder(Path(cfg.output_dir)).keep_words(words)
-                result = work(cfg)
-            except InputError as error:
-                stop(error)
-        if isinstance(result, Path):  # of what was drawn
-            print(result)
-        return result
+        return work(name, program, cfg)
 
     try:
-        words = taken_literally(argv)
-        words = TRANSLATED[name](words) if name in TRANSLATED else words
+        words = translated(name, argv)
     except InputError as error:
         stop(error)
     # Hydra takes flags before the first override only
     words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))
-    sys.argv = [program, *open_signatures(name, words)]
+    sys.argv = [program, *words]
     try:
         with stoppable():
             job()
     finally:
         release()
+
+
+def translated(name: str, words: list[str]) -> list[str]:
+    """Return the words of a command as Hydra takes them.
+
+    Args:
+        name: The command, one of `COMPOSED`.
+        words: Its words of the command line.
+
+    Raises:
+        InputError: If a word cannot be used.
+
+    Example:
+        >>> translated("show", ["task=vqa", "data.root=a(1)", "index=0,1"])
+        ['++task.name=vqa', "++data.root='a(1)'", 'index=[0,1]']
+    """
+    words = taken_literally(words)
+    words = TRANSLATED[name](words) if name in TRANSLATED else words
+    return open_signatures(name, words)
+
+
+def work(name: str, program: str, cfg: Any) -> Any:
+    """Do the work of a command whose config is composed: one run, or one of a study's.
+
+    Args:
+        name: The command, one of `COMPOSED`.
+        program: Program by which the other processes of a distributed run are started.
+        cfg: The composed config.
+
+    Returns:
+        What the command's function returns.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from haa.run_folder import RunFolder, quoted  # which loads numpy
+
+    module, _, function = COMPOSED[name].partition(":")
+
+    def command(cfg: Any) -> Any:
+        return getattr(importlib.import_module(module), function)(cfg)
+
+    # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone
+    own = [f"{key}={quoted(cfg[key])}" for key in ("output_dir", "resume") if cfg.get(key)]
+    words = HydraConfig.get().overrides.task
+    sys.argv = [program, *([] if Path(program).stem == name else [name]), *words, *own, "hydra.mode=RUN"]
+    with stoppable(end=False):  # a launcher may call this in another process
+        if name == "train" and HydraConfig.get().mode == RunMode.MULTIRUN:
+            from haa.study import runs as study
+
+            return study.job(cfg, command)
+        try:
+            if own and rank() == 0 and not cfg.get("resume"):
+                RunFolder(Path(cfg.output_dir)).keep_words(words)
+            result = command(cfg)
+        except InputError as error:
+            stop(error)
+    if isinstance(result, Path):  # of what was drawn
+        print(result)
+    return result
 
 
 train = partial(composed, "train")

@@ -64,7 +64,7 @@ def open_signatures(name: str, overrides: list[str]) -> list[str]:
         name: The command's name, which is its config's.
         overrides: Words of the command line.
     """
-    known = _known(name)
+    known = keys(name)
     own_config = any(re.match(r"(-cd|--config-dir|-cn|--config-name|-cp|--config-path)\b", word) for word in overrides)
     out = []
     for word in overrides:
@@ -119,7 +119,13 @@ def stop(message: object) -> NoReturn:
     sys.exit(f"haa: {message}")
 
 
-def _known(name: str) -> list[str]:
+def keys(name: str) -> list[str]:
+    """Return the groups and keys of a command's config.
+
+    Example:
+        >>> "align_weight" in keys("train"), "condition" in keys("train")
+        (True, True)
+    """
     import yaml
 
     config = yaml.safe_load((conf() / f"{name}.yaml").read_text())

@@ -59,7 +59,7 @@ def _literally(word: str, folders: Sequence[str]) -> str:
 
     if there or name in _TEXTS:
         return f"{key}={quoted(value)}"
-    kind = _understood(word)
+    kind = understood(word)
     scalar = name in _PATHS and kind in (int, float, bool)  # a folder called 007
     container = name not in _PATHS and re.match(r"[\[{]|\w+\(", value)
     return f"{key}={quoted(value)}" if scalar or (kind is None and not container) else word
@@ -73,8 +73,13 @@ def _there(value: str, folders: Sequence[str]) -> bool:
         return False
 
 
-def _understood(word: str) -> type | None:
-    """Return the type of what Hydra takes a word's value for; None where it does not understand it."""
+def understood(word: str) -> type | None:
+    """Return the type of what Hydra takes a word's value for; None where it does not understand it.
+
+    Example:
+        >>> understood("seed=1"), understood("seed=0,1").__name__, understood("name=(")
+        (<class 'int'>, 'ChoiceSweep', None)
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

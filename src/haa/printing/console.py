@@ -13,6 +13,8 @@ from haa.printing.plain import plain
 class Console(rich.console.Console):
     r"""Rich's console, to which no text is markup, a name of an emoji, or a command to the terminal.
 
+    In a notebook it prints to the standard output as everywhere, so that a log gets what is printed.
+
     Args:
         **kwargs: Arguments of rich's.
 
@@ -22,7 +24,7 @@ class Console(rich.console.Console):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"markup": False, "emoji": False, "highlight": False, **kwargs})
+        super().__init__(**{"markup": False, "emoji": False, "highlight": False, "force_jupyter": False, **kwargs})
 
     def render_str(self, text: str, **kwargs: Any) -> Text:
         """Return a text as rich renders it."""

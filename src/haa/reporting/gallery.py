@@ -114,14 +114,22 @@ def _maps(arms: Sequence[Arm], seed: int) -> tuple[dict[str, Maps], list[str]]:
             maps = Maps.load(path)
             with reading(path, AGAIN):
                 for content in maps.image:
-                    _picture(content)
+                    opened(content)
             found[arm.label] = maps
         except InputError as error:
             damaged.append(str(error))
     return found, damaged
 
 
-def _picture(content: bytes) -> Image.Image:
+def opened(content: bytes) -> Image.Image:
+    """Return a picture that a run kept.
+
+    Args:
+        content: JPEG file.
+
+    Raises:
+        ValueError: If it has more than `PIXELS` pixels; or what Pillow raises if it is damaged.
+    """
     picture = Image.open(io.BytesIO(content), formats=["JPEG"])
     if picture.width * picture.height > PIXELS:
         raise ValueError(f"a picture has more than {PIXELS} pixels")
@@ -152,7 +160,7 @@ def _shown(study: Study, arms: Sequence[Arm], kept: dict[str, Maps], name: str, 
     first_maps = next(iter(kept.values()))
     row = list(first_maps.id).index(name)
     text = short(str(first_maps.text[row]), TEXT)
-    picture = _picture(first_maps.image[row])
+    picture = opened(first_maps.image[row])
     description = text or f"sample {name}"
     cells = [Cell("image", data_uri(picture), f"The image: {description}", "")]
     human_name = "simulated human map" if first_maps.simulated else "human map"

@@ -57,7 +57,7 @@ def _tables(study: Study, width: int) -> Iterator[Table]:
     first = study.of("baseline")
     others = [arm for arm in study.arms if arm.role != "baseline"]
     others.sort(key=lambda arm: (arm.oracle, arm.weight, arm.condition, arm.loss))
-    cells = [_spread(arm, name) for arm in study.arms for name in names]
+    cells = [spread(arm, name) for arm in study.arms for name in names]
     room = (width - max(map(len, ["metric", *names])) - 2) // (max(map(len, cells), default=1) + 3)
     step = max(1, room - len(first))
     for start in range(0, max(1, len(others)), step):
@@ -72,12 +72,13 @@ def _table(arms: list[Arm], names: list[str]) -> Table:
         heading = short(arm.label, LABEL).replace(", ", ",\n")
         table.add_column(heading.replace(" ", "\n", heading.count(" predicted")), justify="right", no_wrap=True)
     for name in names:
-        table.add_row(short(name, LABEL), *(_spread(arm, name) for arm in arms))
+        table.add_row(short(name, LABEL), *(spread(arm, name) for arm in arms))
     table.add_row("seeds", *(str(len(arm.runs)) for arm in arms))
     return table
 
 
-def _spread(arm: Arm, metric: str) -> str:
+def spread(arm: Arm, metric: str) -> str:
+    """Return mean ± standard deviation over seeds; the mean alone of one seed."""
     values = list(arm.values(metric).values())
     if not values:
         return "undefined"

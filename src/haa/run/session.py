@@ -18,6 +18,7 @@ from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from haa.errors import not_written
+from haa.printing.progress import are_shown
 from haa.run.callbacks import Signals
 from haa.run.checkpoints import keep_whole
 from haa.run.stopping import Stopped
@@ -51,6 +52,8 @@ def session(cfg: DictConfig) -> Iterator[None]:
 def equip(trainer: pl.Trainer) -> None:
     """Give a Trainer what every run has: checkpoints that are whole, and signals that stop it."""
     keep_whole(trainer)
+    if trainer.progress_bar_callback is not None and not are_shown():
+        trainer.progress_bar_callback.disable()
     trainer.callbacks.insert(0, Signals())  # type: ignore[attr-defined]
 
 

@@ -39,6 +39,13 @@ class StudyConsole(Callback):
             sys.exit(1)
 
 
+def stop_watching() -> None:
+    """Say of a study that was cut off how to go on with it; nothing of one that has ended."""
+    if _watch is not None and not _watch.over.is_set():
+        _watch.stop()
+        _watch.cut_off()
+
+
 # not in the callback, which launchers send to other processes: a thread cannot travel
 _watch: _Watch | None = None
 
