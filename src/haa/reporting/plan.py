@@ -61,9 +61,10 @@ def show(
 ) -> None:
     """Print, for each treatment of a pilot, how many seeds a study needs to see a difference.
 
-    The study is taken to have the arms and the test split of the pilot, and to be judged as `haa.reporting.verdict.claims`
-    does; of several weights, validation is taken to choose the one of the row. A pilot knows the spread over seeds only
-    as well as its few seeds allow: powers and seeds are given for its upper bound as well.
+    The study is taken to have the arms and the test split of the pilot, and to be judged as
+    `haa.reporting.verdict.claims` does; of several weights, validation is taken to choose the one of the row. A pilot
+    knows the spread over seeds only as well as its few seeds allow: powers and seeds are given for its upper bound as
+    well.
 
     Args:
         folders: Run folders, or folders that hold some.
