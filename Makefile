@@ -5,13 +5,14 @@ BIN := .venv/bin
 TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python
 RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/haa
 
-.PHONY: demo test test-quick check bench torture clean help
+.PHONY: demo test test-quick check docs bench torture clean help
 
 help:
 	@echo "make demo   train with and without human attention, on the embedded data, and report (under 5 minutes)"
 	@echo "make test   run the tests"
 	@echo "make test-quick   run those that take less than five seconds each"
 	@echo "make check  lint, types and import contracts"
+	@echo "make docs   build the documentation site: build/docs/index.html"
 	@echo "make torture   kill, damage and attack everything, and count what gets through (about an hour; TORTURE=--help)"
 	@echo "make bench  time the metrics against the field's reference implementations"
 
@@ -36,6 +37,14 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/docs-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --builder html --fresh-env --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "site: build/docs/index.html"
+
+.venv/docs-installed: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
 
 bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks.metrics
