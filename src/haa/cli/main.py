@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from haa.cli.commands import data, report, study_plan, wandb_dashboard
+from haa.cli.commands import data, doctor, report, study_plan, wandb_dashboard
 from haa.cli.overrides import conf, open_signatures, shown, stop
 from haa.cli.paths import taken_literally
+from haa.cli.plugins import check_plugins
 from haa.cli.resume import resumed
-from haa.errors import InputError, suggest
+from haa.errors import InputError, needs, suggest
 from haa.run.stopping import rank, stoppable
 
 USAGE = """\
@@ -33,6 +34,7 @@ haa: train vision models to look where people look, and measure honestly whether
   haa data      check a data set, fetch one, import recordings    haa data check data=osie data.root=DIR
   haa show      draw samples: who looked where                    haa show data=shapes index=0,1,2
   haa wandb-dashboard  save the report's panels in W&B            haa wandb-dashboard ENTITY/PROJECT task=vqa
+  haa doctor    what is installed here, for a report of a fault   haa doctor
 
 `haa COMMAND --help` says more. Arguments are key=value everywhere; `haa train -m` sweeps over lists, key=a,b.\
 """
@@ -61,6 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         "study-plan": study_plan,
         "data": data,
         "wandb-dashboard": wandb_dashboard,
+        "doctor": doctor,
     }
     if command in ("--help", "-h", "help"):
         print(USAGE)
@@ -71,6 +74,8 @@ def main(argv: list[str] | None = None) -> None:
     elif command in commands:
         try:
             with stoppable():
+                if command != "doctor":
+                    needs(f"haa {command}", "haa", "hydra")  # haa-core alone has the metrics and no commands
                 commands[command](rest)
         except InputError as error:
             stop(error)
@@ -124,6 +129,7 @@ def composed(name: str, argv: list[str]) -> None:
     try:
         words = taken_literally(argv)
         words = TRANSLATED[name](words) if name in TRANSLATED else words
+        check_plugins(words)
     except InputError as error:
         stop(error)
     # Hydra takes flags before the first override only

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from haa.data.files.image import PIXELS
-from haa.errors import InputError, reason
+from haa.errors import InputError, needs, reason
 from haa.gaze import Size
 
 FRAMES = 5_000_000
@@ -138,10 +138,9 @@ class Video:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
-        try:
-            import av
-        except ImportError:
-            raise InputError("reading video needs PyAV: run `pip install haa[video]`") from None
+        needs("reading video", "haa[video]", "av")
+        import av
+
         try:
             with av.open(str(self.path), options=_OPTIONS) as container:
                 if not container.streams.video:
