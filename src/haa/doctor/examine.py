@@ -51,7 +51,8 @@ def text(found: dict[str, Any]) -> str:
 def _faults(found: dict[str, Any]) -> Iterator[str]:
     version, installed = found["haa"]["version"], found["haa"]["installed"]
     if installed[packages.CODE] is None:
-        yield "haa is not installed, so that what it needs is unknown: run `pip install haa`, or `pip install -e .`"
+        cure = "run `pip install haa`, or `pip install -e '.[train]'` in a clone"
+        yield f"pip knows of no haa-core, so that what it needs is unknown: {cure}"
     elif installed[packages.CODE] != version:
         yield f"pip knows haa-core {installed[packages.CODE]}, and {version} is what runs: install it again"
     elif installed[packages.FULL] not in (None, version):
@@ -59,7 +60,7 @@ def _faults(found: dict[str, Any]) -> Iterator[str]:
     wrong = {name: state["wrong"] for name, state in found["packages"].items() if state["wrong"]}
     if wrong:
         told = ", ".join(f"{name} {what}" for name, what in wrong.items())
-        yield f"{told}: run `pip install haa` (haa-core alone has the metrics and no commands)"
+        yield f"{told}: run `pip install {packages.FULL if 'hydra-core' in found['packages'] else packages.CODE}`"
     if found["devices"]["fault"]:
         yield f"torch cannot be imported ({found['devices']['fault']}): install it again"
     yield from (f"nothing can be written in {e['place']}" for e in found["places"].values() if not e["writable"])
@@ -86,6 +87,8 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "cores", f"{cores['usable']} of {cores['there']}{quota}{threads}"
     limit = f", at most {_bytes(memory['limit'])} for this group" if memory["limit"] else ""
     yield "memory", f"{_bytes(memory['free'])} free of {_bytes(memory['total'])}{limit}"
+    if found["packages"] and "hydra-core" not in found["packages"]:
+        yield "commands", "none, since haa-core is here alone: pip install haa"
     versions = [f"{name} {state['version'] or 'missing'}" for name, state in found["packages"].items()]
     yield from _several("packages", [", ".join(versions[i : i + 5]) for i in range(0, len(versions), 5)])
     yield from _several("extras", [f"{name:<14}{_extra(each)}" for name, each in found["extras"].items()])

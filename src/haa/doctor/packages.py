@@ -11,8 +11,10 @@ from packaging.requirements import Requirement
 CODE, FULL = "haa-core", "haa"
 """The distribution that has the code, and the one that brings everything with it."""
 
-_NOT_SHOWN = ("train", "dev")
-"""Extras that are no feature: all that the commands need, which is shown by itself, and what haa is developed with."""
+_COMMANDS = "train"
+"""Extra that has what the commands need."""
+
+_NO_FEATURE = (None, _COMMANDS, "dev")
 
 
 def version(name: str) -> str | None:
@@ -37,12 +39,17 @@ def requirements() -> list[Requirement]:
 
 
 def packages(asked: Iterable[Requirement]) -> dict[str, Any]:
-    """Return, of each distribution that haa and its commands need, its ``version`` and what is ``wrong`` with it.
+    """Return, of each distribution that haa needs, its ``version`` and what is ``wrong`` with it.
+
+    They are those of the commands, too, unless haa-core is there alone, which has none.
 
     Args:
         asked: Requirements of haa.
     """
-    return {each.name: _state(each) for each in asked if _name(each) in (None, "train")}
+    core = {each.name: _state(each) for each in asked if _name(each) is None}
+    commands = {each.name: _state(each) for each in asked if _name(each) == _COMMANDS}
+    alone = version(FULL) is None and version("hydra-core") is None
+    return core if alone else {**core, **commands}
 
 
 def extras(asked: Iterable[Requirement]) -> dict[str, dict[str, Any]]:
@@ -52,8 +59,8 @@ def extras(asked: Iterable[Requirement]) -> dict[str, dict[str, Any]]:
         asked: Requirements of haa.
     """
     asked = list(asked)
-    needed = packages(asked)  # which most extras bring, too
-    names = sorted({_name(each) for each in asked} - {None, *_NOT_SHOWN}, key=str)
+    needed = {each.name for each in asked if _name(each) in (None, _COMMANDS)}  # which most extras bring, too
+    names = sorted({_name(each) for each in asked} - {*_NO_FEATURE}, key=str)
     result = {}
     for name in names:
         own = {each.name: _state(each) for each in asked if _name(each) == name and each.name not in needed}

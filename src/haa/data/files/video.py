@@ -39,7 +39,7 @@ class Video:
     lying, and note how to turn it. Pixels stay as they are stored where they are not square. `frames` decodes from the
     last key frame before a frame that is asked for, and keeps only the frames asked for in memory. An AVI has no time
     stamps: its frames, which come at a constant rate, are counted by decoding from the beginning. This class needs
-    PyAV: ``pip install haa[video]``.
+    PyAV: ``pip install 'haa[video]'``.
 
     Args:
         path: A file of one of the `FORMATS`.
