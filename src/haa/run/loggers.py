@@ -151,7 +151,7 @@ def wandb(
     if group is None and (study := study_folder()) is not None:
         group = str(study.relative_to("studies") if study.is_relative_to("studies") else study.name)
         own_name += _varied(Path(folder).name)
-    return WandbLogger(
+    logger = WandbLogger(
         project=project,
         save_dir=folder,
         group=group,
@@ -163,6 +163,8 @@ def wandb(
         # Lightning's own offline=True sets a mode that newer clients no longer know
         mode="offline" if offline else "online",
     )
+    logger._wandb_init.pop("anonymous", None)  # Lightning sets it to None, of which W&B warns that it has no effect
+    return logger
 
 
 def _varied(folder: str) -> str:
