@@ -5,7 +5,7 @@ BIN := .venv/bin
 TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python
 RUN := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/haa
 
-.PHONY: demo test test-quick check docs bench torture clean help
+.PHONY: demo test test-quick check docs bench torture dist clean help
 
 help:
 	@echo "make demo   train with and without human attention, on the embedded data, and report (under 5 minutes)"
@@ -14,6 +14,7 @@ help:
 	@echo "make check  lint, types and import contracts"
 	@echo "make docs   build the documentation site: build/docs/index.html"
 	@echo "make torture   kill, damage and attack everything, and count what gets through (about an hour; TORTURE=--help)"
+	@echo "make dist   the files of a release, checked, in dist/"
 	@echo "make bench  time the metrics against the field's reference implementations"
 
 .venv/installed: pyproject.toml
@@ -51,6 +52,19 @@ bench: .venv-bench/installed
 
 torture: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.torture $(TORTURE)
+
+# haa has no code, so that there is nothing to build it from but its wheel
+dist: .venv-dist/installed
+	rm -rf dist
+	.venv-dist/bin/python -m build --no-isolation --outdir dist .
+	.venv-dist/bin/python -m build --no-isolation --wheel --outdir dist core
+	.venv-dist/bin/twine check --strict dist/*
+	.venv-dist/bin/check-wheel-contents dist/*.whl
+
+.venv-dist/installed:
+	test -x .venv-dist/bin/python || $(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip install --quiet --disable-pip-version-check 'hatchling>=1.27' build twine check-wheel-contents
+	touch $@
 
 .venv-bench/installed: benchmarks/requirements.txt
 	test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench

@@ -1,6 +1,6 @@
 """A Hugging Face Trainer, with an answer at its end: did human attention help?
 
-    python examples/hugging_face_trainer.py          (pip install transformers accelerate)
+    python examples/hugging_face_trainer.py          (pip install 'haa[huggingface]')
 
 Lines that end in "haa" were added, or changed. The model is a tiny vision transformer with random weights; the
 attention of its last layer is pulled to where (made-up) people looked.

@@ -1,6 +1,6 @@
 """A Hugging Face captioner whose words look where people look: its cross-attention, aligned, and seen word by word.
 
-    python examples/vision_language.py          (pip install transformers)
+    python examples/vision_language.py          (pip install 'haa[huggingface]')
 
 BLIP with a tiny configuration and random weights, nothing is downloaded. Its captions say in which quarter of a
 picture a bright patch lies, "top left" or the like, at which (made-up) people looked; sixty steps are enough to look

@@ -20,6 +20,7 @@ _PLACES = {
     "report": "haa.interface.report",
     "train": "haa.interface.commands",
 }
+_IN_CORE = ("Alignment", "align")  # what haa-core alone runs (docs/decisions/0070-haa-core-is-haa-without-training.md)
 
 
 def __getattr__(name: str) -> Any:
@@ -28,6 +29,10 @@ def __getattr__(name: str) -> Any:
 
     if name not in _PLACES:
         raise AttributeError(f"module 'haa' has no attribute {name!r}")
+    if name not in _IN_CORE:
+        from haa.errors import needs
+
+        needs(f"haa.{name}", "haa", "pytorch_lightning")
     return getattr(import_module(_PLACES[name]), name)
 
 

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.transforms.v2.functional import to_dtype
 
 from haa.errors import InputError
 from haa.gaze import Size, density, in_full, valid
@@ -108,7 +107,8 @@ def in_unit_range(batch: Batch, dtype: torch.dtype = torch.float32) -> Batch:
     """
     key: Literal["clip", "image"] = "clip" if "clip" in batch else "image"
     if batch[key].dtype == torch.uint8:
-        batch = {**batch, key: to_dtype(batch[key], torch.float32, scale=True)}  # type: ignore[misc]
+        # a product, as torchvision's to_dtype has it: a quotient differs in the last bit
+        batch = {**batch, key: batch[key].to(torch.float32).mul_(1 / 255)}  # type: ignore[misc]
     if dtype == torch.float32:
         return batch
     inputs = {name: batch[name].to(dtype) for name in (key, "features") if name in batch}  # type: ignore[literal-required]

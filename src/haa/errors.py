@@ -1,10 +1,11 @@
-"""Exception that a user is meant to read, the sentence in it that names the choices, and what others raise as it."""
+"""Exception that a user is meant to read, the sentences in it that say what to do, and what others raise as it."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from haa.printing.plain import plain
@@ -38,6 +39,38 @@ def suggest(word: str, choices: Sequence[str]) -> str:
     closest = difflib.get_close_matches(word, choices, n=1)
     start = f"did you mean {closest[0]}? There are: " if closest else "there are: "
     return start + ", ".join(choices)
+
+
+def needs(what: str, install: str, *modules: str) -> None:
+    """Refuse what needs packages that are not installed, with the line that installs them.
+
+    Nothing is imported, so that the packages may be slow to load.
+
+    Args:
+        what: What needs them, in the words of whoever asked for it.
+        install: What pip is told to install: an extra of haa, or a package that no extra has.
+        *modules: Names of the modules, as they are imported.
+
+    Raises:
+        InputError: If one is not there; the message names all that are not.
+
+    Example:
+        >>> needs("reading a table", "pillow", "PIL", "html.parser")
+        >>> needs("reading tea leaves", "haa[tea]", "tealeaves", "PIL")
+        Traceback (most recent call last):
+        haa.errors.InputError: reading tea leaves needs tealeaves: run `pip install 'haa[tea]'`
+    """
+    missing = [name for name in modules if not _is_there(name)]
+    if missing:
+        quoted = f"'{install}'" if "[" in install else install
+        raise InputError(f"{what} needs {' and '.join(missing)}: run `pip install {quoted}`")
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # what it lies in is not there; it was loaded without a spec
+        return False
 
 
 @contextmanager

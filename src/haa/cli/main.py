@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from haa.cli.commands import data, report, study_plan, wandb_dashboard
+from haa.cli.commands import data, doctor, report, study_plan, wandb_dashboard
 from haa.cli.overrides import conf, open_signatures, scored, shown, stop
 from haa.cli.paths import taken_literally
+from haa.cli.plugins import check_plugins
 from haa.cli.resume import resumed
-from haa.errors import InputError, suggest
+from haa.errors import InputError, needs, suggest
 from haa.run.stopping import rank, stoppable
 
 USAGE = """\
@@ -34,6 +35,7 @@ haa: train vision models to look where people look, and measure honestly whether
   haa data      check a data set, fetch one, import recordings    haa data check data=osie data.root=DIR
   haa show      draw samples: who looked where                    haa show data=shapes index=0,1,2
   haa wandb-dashboard  save the report's panels in W&B            haa wandb-dashboard ENTITY/PROJECT task=vqa
+  haa doctor    what is installed here, for a report of a fault   haa doctor
 
 `haa COMMAND --help` says more. Arguments are key=value everywhere; `haa train -m` sweeps over lists, key=a,b.\
 """
@@ -68,6 +70,7 @@ def main(argv: list[str] | None = None) -> None:
         "study-plan": study_plan,
         "data": data,
         "wandb-dashboard": wandb_dashboard,
+        "doctor": doctor,
     }
     if command in ("--help", "-h", "help"):
         print(USAGE)
@@ -78,6 +81,8 @@ def main(argv: list[str] | None = None) -> None:
     elif command in commands:
         try:
             with stoppable():
+                if command != "doctor":
+                    needs(f"haa {command}", "haa", "hydra")  # haa-core alone has the metrics and no commands
                 commands[command](rest)
         except InputError as error:
             stop(error)
@@ -104,6 +109,7 @@ def composed(name: str, argv: list[str]) -> None:
 
     try:
         words = translated(name, argv)
+        check_plugins(words)
     except InputError as error:
         stop(error)
     # Hydra takes flags before the first override only
@@ -154,6 +160,7 @@ def work(name: str, program: str, cfg: Any) -> Any:
     module, _, function = COMPOSED[name].partition(":")
 
     def command(cfg: Any) -> Any:
+        importlib.import_module("haa.metrics.sooner")  # before Lightning, which imports torchmetrics
         return getattr(importlib.import_module(module), function)(cfg)
 
     # Lightning starts the other processes of a distributed job by the command line: let it be this job's alone

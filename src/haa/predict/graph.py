@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 
 from haa import build, checkpoint, exported, text
 from haa.data.loading.transforms import Transform
-from haa.errors import InputError, reading
+from haa.errors import InputError, needs, reading
 from haa.exported import Export
 from haa.geometry.extent import Extent
 from haa.text import Vocabulary
@@ -134,11 +134,10 @@ def _tokens(own: dict[str, Any], question: str | None, words: Any) -> Tensor:
 
 
 def _session(path: Path) -> Any:
-    try:
-        import onnx
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(f"an onnx export needs {error.name}: pip install 'haa[export]'") from None
+    needs("an onnx export", "haa[export]", "onnx", "onnxruntime")
+    import onnx
+    import onnxruntime
+
     content = path.read_bytes()
     check(onnx.load_model_from_string(content))
     options = onnxruntime.SessionOptions()

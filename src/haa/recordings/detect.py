@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from haa.errors import InputError
+from haa.errors import needs
 
 Method = Literal["ivt", "idt", "microsaccades"]
 
@@ -96,12 +96,8 @@ def pymovements() -> tuple[Any, Any]:
     Raises:
         InputError: If it is not installed.
     """
-    try:
-        import pymovements as pm
-        from pymovements.transforms.numpy import pos2vel
-    except ImportError:
-        raise InputError(
-            "EyeLink's .asc, BeGaze's raw data and samples of gaze are read with pymovements, which is not installed: "
-            "pip install 'haa[recordings]'"
-        ) from None
+    needs("reading EyeLink's .asc, BeGaze's raw data and samples of gaze", "haa[recordings]", "pymovements")
+    import pymovements as pm
+    from pymovements.transforms.numpy import pos2vel
+
     return pm, pos2vel

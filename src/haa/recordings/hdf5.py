@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from haa.errors import InputError
+from haa.errors import InputError, needs
 
 _EVENTS = "data_collection/events/eyetracker"
 SAMPLES = ("BinocularEyeSampleEvent", "MonocularEyeSampleEvent")
@@ -17,10 +17,9 @@ _FIELDS = (
 
 def parse_iohub(path: str) -> dict[str, Any]:
     """Return events, messages and sessions of an ioHub file, in this process: use `haa.recordings.iohub.read_iohub`."""
-    try:
-        import h5py
-    except ImportError:
-        raise InputError(f"{path} is HDF5, and h5py is not installed: pip install 'haa[formats]'") from None
+    needs(f"reading {path}, which is HDF5,", "haa[formats]", "h5py")
+    import h5py
+
     try:
         file = h5py.File(path, "r")
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from haa.errors import InputError, reason
+from haa.errors import InputError, needs, reason
 from haa.printing.plain import plain
 
 
@@ -36,11 +36,10 @@ def workspace(entity: str, project: str, metric: str, attention: str = "attentio
     Raises:
         InputError: If wandb-workspaces is not installed.
     """
-    try:
-        import wandb_workspaces.reports.v2 as panel
-        import wandb_workspaces.workspaces as ws
-    except ImportError as error:
-        raise InputError("haa wandb-dashboard needs wandb-workspaces: pip install 'haa[dashboard]'") from error
+    needs("haa wandb-dashboard", "haa[dashboard]", "wandb_workspaces")
+    import wandb_workspaces.reports.v2 as panel
+    import wandb_workspaces.workspaces as ws
+
     task_key, attention_key = f"test/{metric}", f"test/{attention}"
     weight = panel.Config("align_weight")
     by_arm: Any = {"groupby": "config.arm", "groupby_aggfunc": "mean", "groupby_rangefunc": "stddev"}

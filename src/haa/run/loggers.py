@@ -1,4 +1,4 @@
-"""Loggers: a csv file in the run folder, and Weights & Biases with or without an account."""
+"""Loggers: a csv file in the run folder, TensorBoard, and Weights & Biases with or without an account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_info
@@ -18,7 +18,7 @@ from pytorch_lightning.utilities import rank_zero_info
 from haa.conditions import Condition, Human
 from haa.conditions.condition import Arm, arm
 from haa.disk import write_whole
-from haa.errors import reading
+from haa.errors import needs, reading
 from haa.study.runs import study_folder
 
 
@@ -67,6 +67,19 @@ def csv(folder: str) -> CSVLogger:
         folder: The run's folder.
     """
     return Curves(folder)
+
+
+def tensorboard(folder: str) -> TensorBoardLogger:
+    """Return a logger into ``tensorboard/`` in the run folder.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        InputError: If TensorBoard is not installed.
+    """
+    needs("logger=tensorboard", "haa[tensorboard]", "tensorboard")
+    return TensorBoardLogger(save_dir=folder, name="", version="tensorboard")
 
 
 @dataclass(frozen=True)
@@ -138,7 +151,7 @@ def wandb(
     if group is None and (study := study_folder()) is not None:
         group = str(study.relative_to("studies") if study.is_relative_to("studies") else study.name)
         own_name += _varied(Path(folder).name)
-    return WandbLogger(
+    logger = WandbLogger(
         project=project,
         save_dir=folder,
         group=group,
@@ -150,6 +163,8 @@ def wandb(
         # Lightning's own offline=True sets a mode that newer clients no longer know
         mode="offline" if offline else "online",
     )
+    logger._wandb_init.pop("anonymous", None)  # Lightning sets it to None, of which W&B warns that it has no effect
+    return logger
 
 
 def _varied(folder: str) -> str:

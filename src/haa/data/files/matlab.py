@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from haa.data.files.apart import read_apart
-from haa.errors import InputError, reason
+from haa.errors import InputError, needs, reason
 
 
 def read_mat(path: str | Path, variable: str, whose: str) -> Any:
@@ -68,10 +68,7 @@ def read_cells(path: str | Path, variable: str) -> list[np.ndarray]:
     Raises:
         InputError: If the file is not such a file or has no such cell array, or h5py is not installed.
     """
-    try:
-        import h5py  # noqa: F401
-    except ImportError:
-        raise InputError(f"reading {path} needs h5py: pip install 'haa[formats]'") from None
+    needs(f"reading {path}", "haa[formats]", "h5py")
     cells = read_apart(parse_cells, path, variable)
     return [np.asarray(cell) for cell in cells]
 

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from haa.data.files.image import PIXELS
-from haa.errors import InputError, reason
+from haa.errors import InputError, needs, reason
 from haa.gaze import Size
 
 FRAMES = 5_000_000
@@ -39,7 +39,7 @@ class Video:
     lying, and note how to turn it. Pixels stay as they are stored where they are not square. `frames` decodes from the
     last key frame before a frame that is asked for, and keeps only the frames asked for in memory. An AVI has no time
     stamps: its frames, which come at a constant rate, are counted by decoding from the beginning. This class needs
-    PyAV: ``pip install haa[video]``.
+    PyAV: ``pip install 'haa[video]'``.
 
     Args:
         path: A file of one of the `FORMATS`.
@@ -138,10 +138,9 @@ class Video:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
-        try:
-            import av
-        except ImportError:
-            raise InputError("reading video needs PyAV: run `pip install haa[video]`") from None
+        needs("reading video", "haa[video]", "av")
+        import av
+
         try:
             with av.open(str(self.path), options=_OPTIONS) as container:
                 if not container.streams.video:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from haa.errors import InputError
+from haa.errors import InputError, needs
 from haa.metrics.functional.ngrams import check
 
 
@@ -46,8 +45,7 @@ def java_caption_scores(
     check(candidates, references)
     if shutil.which("java") is None:
         raise InputError(f"{' and '.join(names)} need Java, and no java is on the path: install a JRE, 8 or newer")
-    if importlib.util.find_spec("pycocoevalcap") is None:
-        raise InputError(f"{' and '.join(names)} need the jars of pycocoevalcap: pip install pycocoevalcap")
+    needs(f"{' or '.join(names)} of the official programs", "pycocoevalcap", "pycocoevalcap")
     references_by_image = dict(enumerate(map(list, references)))
     candidates_by_image: dict[int, list[Any]] = {i: [c] for i, c in enumerate(candidates)}
     scores: dict[str, tuple[float, Float[Tensor, " b"]]] = {}

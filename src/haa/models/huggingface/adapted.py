@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from haa.errors import InputError, reason
+from haa.errors import InputError, needs, reason
 from haa.models.huggingface.loading import digest
 
 
@@ -58,10 +58,9 @@ class Lora:
         Raises:
             InputError: If peft is not installed, or no layer is named so.
         """
-        try:
-            from peft import LoraConfig, inject_adapter_in_model
-        except ImportError as error:
-            raise InputError("lora.rank needs peft: run `pip install 'haa[huggingface]'`") from error
+        needs("lora.rank", "haa[huggingface]", "peft")
+        from peft import LoraConfig, inject_adapter_in_model
+
         targets = self._linear(model, new) if self.targets is None else self.targets
         if not targets:
             raise InputError("this model has no linear layers but its head: name its convolutions with lora.targets")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from haa.errors import InputError, reason
+from haa.errors import InputError, needs, reason
 from haa.models.weights import are_read, not_finite
 
 SAFE: dict[str, Any] = {"trust_remote_code": False}
@@ -40,10 +39,9 @@ def library() -> Any:
     Raises:
         InputError: If it is not installed.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise InputError("model=huggingface needs transformers: run `pip install 'haa[huggingface]'`") from error
+    needs("a model of the Hugging Face hub's", "haa[huggingface]", "transformers")
+    import transformers
+
     return transformers
 
 
@@ -106,8 +104,7 @@ def quantization(kind: str | None) -> dict[str, Any]:
         return {}
     if kind not in ("8bit", "4bit"):
         raise InputError(f"model.quantize={kind}: give 8bit, 4bit or null")
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise InputError(f"model.quantize={kind} needs bitsandbytes: run `pip install bitsandbytes`")
+    needs(f"model.quantize={kind}", "bitsandbytes", "bitsandbytes")
     return {"quantization_config": library().BitsAndBytesConfig(**{f"load_in_{kind}": True})}
 
 
