@@ -197,7 +197,7 @@ class _Scorer:
         found = {name: maps_in(path) for name, path in self.where.items()}
         models, indices = self._matched(found, truth.looked)
         if references or "information_gain" in self.metrics:
-            truth.fit()  # once all else is known to be usable: it takes longest
+            truth.fit(references)  # once all else is known to be usable: it takes longest
         scored = saliency.score_maps(truth, indices, models, self.metrics, references, num_workers, self.skip)
         self.sigma = sigma.share
         self.notes += truth.told(sigma)
