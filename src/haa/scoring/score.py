@@ -17,6 +17,7 @@ from haa.scoring.files import maps_in
 from haa.scoring.ground_truth import REFERENCES, GroundTruth
 from haa.scoring.joined import Joined
 from haa.scoring.matching import Matched, listed, match, names_of
+from haa.scoring.saliency import Scored
 from haa.scoring.scores import Metric, Row, Scores
 
 Task = Literal["saliency", "sos", "captioning", "vqa"]
@@ -227,7 +228,7 @@ class _Scorer:
             rows.append(Row("one person", "reference", scorer(*one), "the first caption, scored by the others"))
         return rows, indices
 
-    def _rows(self, scored: saliency.Scored, indices: Sequence[int], told: Mapping[str, str]) -> Any:
+    def _rows(self, scored: Scored, indices: Sequence[int], told: Mapping[str, str]) -> Any:
         good = [place for place, faults in enumerate(scored.faults) if not faults]
         if len(good) < len(indices):
             faults = [fault for each in scored.faults for fault in each.values()]
