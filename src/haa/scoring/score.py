@@ -232,8 +232,8 @@ class _Scorer:
         good = [place for place, faults in enumerate(scored.faults) if not faults]
         if len(good) < len(indices):
             faults = [fault for each in scored.faults for fault in each.values()]
-            count = f"{len(indices) - len(good)} of {len(indices)} samples"
-            self.notes.append(f"left out for faulty maps, {count}: {listed(faults)}")
+            lost = f"{len(indices) - len(good)} of {len(indices)} samples"
+            self.notes.append(f"left out for faulty maps, {lost}: {listed(faults)}")
         if not good:
             raise InputError(f"no sample has a usable map: {scored.faults[0].popitem()[1]}")
         for name, count in scored.resized.items():
