@@ -26,7 +26,7 @@ from haa.models.weights import from_package
 from haa.predict import graph as predict
 from haa.recordings.detect import pymovements
 from haa.recordings.hdf5 import parse_iohub
-from haa.report.dashboard import workspace
+from haa.reporting.dashboard import workspace
 from haa.run.loggers import tensorboard
 
 ROOT = Path(__file__).parents[1]
