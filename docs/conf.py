@@ -8,7 +8,7 @@ from pygments.lexers.special import TextLexer
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from docs.builder import mathml
-from docs.builder.pages import prepared
+from docs.builder.pages import prepared, readable
 
 import haa
 
@@ -48,11 +48,14 @@ html_title = "haa"
 html_static_path = ["builder/static"]
 html_css_files = ["haa.css"]
 html_math_renderer = "mathml"
+html_sidebars = {"index": [], "start": []}  # nothing is below them
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "haa"},
     "header_links_before_dropdown": 8,
+    "navbar_align": "left",
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
@@ -67,8 +70,13 @@ def setup(app):
     app.add_html_math_renderer("mathml", (mathml.inline, None), (mathml.block, None))
     app.add_lexer("csv", TextLexer)
     app.connect("source-read", read)
+    app.connect("html-page-context", write)
 
 
 def read(app, page, text):
     if app.env.doc2path(page).suffix == ".md":
         text[0] = prepared(page, text[0])
+
+
+def write(app, page, template, context, doctree):
+    context["body"] = readable(context.get("body", ""))

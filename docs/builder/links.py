@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+
+from docs.builder.public import in_reference
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,5 +42,25 @@ def relinked(text: str, home: Path, page: Path) -> str:
         relative = os.path.relpath(ROOT / shown, page.parent)
         return f"]({relative}{'#' if anchor else ''}{anchor})"
 
+    return outside_code(text, lambda part: re.sub(r"\]\(([^)\s]+)\)", replace, part))
+
+
+def named(text: str) -> str:
+    """Return a page's text in which public names, such as `haa.align`, lead to what the reference says of them.
+
+    >>> named("`haa.align(model)` and `haa.nothing`, [`haa.align`](elsewhere.md)")
+    '{py:obj}`haa.align(model) <haa.align>` and `haa.nothing`, [`haa.align`](elsewhere.md)'
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        name, call = match.groups()
+        return f"{{py:obj}}`{name}{call} <{name}>`" if name in in_reference() else match[0]
+
+    pattern = r"(?<![`\[}])`(haa(?:\.\w+)+)((?:\([^`<]*\))?)`(?!`)"
+    return outside_code(text, lambda part: re.sub(pattern, replace, part))
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Return a page's text with all but its blocks of code changed."""
     parts = re.split(r"(^ *```.*?^ *```)", text, flags=re.MULTILINE | re.DOTALL)
-    return "".join(part if n % 2 else re.sub(r"\]\(([^)\s]+)\)", replace, part) for n, part in enumerate(parts))
+    return "".join(part if n % 2 else change(part) for n, part in enumerate(parts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,12 @@ def imported() -> list[str]:
 def public() -> set[str]:
     """Return every public name."""
     return {name for room in ROOMS for name in listed(room)} | {*configured(), *imported()}
+
+
+@cache
+def in_reference() -> frozenset[str]:
+    """Return the names that the pages of the reference document."""
+    return frozenset(name for page in (ROOT / "docs/reference").glob("*.md") for name in documented(page.read_text()))
 
 
 def documented(text: str) -> list[str]:
