@@ -20,7 +20,7 @@ from docs.builder.links import relinked
 from docs.builder.pages import expanded, readable
 from docs.builder.public import documented, public
 from docs.builder.words import choices_of, groups, keys_of
-from tests.report import conftest
+from tests.reporting import conftest
 
 from haa.cli.main import COMPOSED, USAGE
 
