@@ -18,6 +18,7 @@ _PLACES = {
     "evaluate": "haa.interface.commands",
     "measure": "haa.evaluation.measure",
     "report": "haa.interface.report",
+    "score": "haa.interface.commands",
     "train": "haa.interface.commands",
 }
 

@@ -1,4 +1,4 @@
-"""The command line: ``haa train | evaluate | predict | export | probe | report | study-plan | data | show | ...``.
+"""The command line: ``haa train | evaluate | predict | export | probe | score | report | study-plan | data | ...``.
 
 Here are those that compose a config with Hydra (`COMPOSED`), two of which train.py and evaluate.py call. The others are
 in `haa.cli.commands`. Nothing heavy is imported here, so that ``--help`` and ``--cfg job`` answer at once.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from haa.cli.commands import data, report, study_plan, wandb_dashboard
-from haa.cli.overrides import conf, open_signatures, shown, stop
+from haa.cli.overrides import conf, open_signatures, scored, shown, stop
 from haa.cli.paths import taken_literally
 from haa.cli.resume import resumed
 from haa.errors import InputError, suggest
@@ -28,6 +28,7 @@ haa: train vision models to look where people look, and measure honestly whether
   haa predict   write the maps of a folder of images              haa predict checkpoint=... images=DIR output=DIR
   haa export    a model for others: weights, a graph, a card      haa export checkpoint=.../best.ckpt format=onnx
   haa probe     which stage of a network looks like people       haa probe data=osie data.root=DIR backbone=resnet18
+  haa score     a table of metrics from maps, captions, answers  haa score maps=DIR,DIR data=osie data.root=DIR
   haa report    compare finished runs: a table and a page         haa report studies/...
   haa study-plan  how many seeds a study needs                    haa study-plan studies/... difference=0.05
   haa data      check a data set, fetch one, import recordings    haa data check data=osie data.root=DIR
@@ -43,11 +44,17 @@ COMPOSED = {
     "predict": "haa.predict.folder:predict",
     "export": "haa.export.folder:export",
     "probe": "haa.probe.folder:run",
+    "score": "haa.scoring.folder:run",
     "show": "haa.pictures.show:show",
 }
 """Commands that compose the config of their name, and the function that takes it."""
 
-TRANSLATED: dict[str, Callable[[list[str]], list[str]]] = {"train": resumed, "show": shown, "probe": shown}
+TRANSLATED: dict[str, Callable[[list[str]], list[str]]] = {
+    "train": resumed,
+    "show": shown,
+    "probe": shown,
+    "score": scored,
+}
 """Commands some of whose words Hydra takes in another form."""
 
 

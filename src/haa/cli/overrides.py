@@ -96,6 +96,24 @@ def shown(words: list[str]) -> list[str]:
     return out
 
 
+def scored(words: list[str]) -> list[str]:
+    """Return the words of ``haa score`` as Hydra takes them: to it, ``maps=a,b`` and ``metrics=a,b`` are sweeps.
+
+    Example:
+        >>> scored(["maps=a,b", "metrics=nss,cc", "task=sos"])
+        ["maps='a,b'", 'metrics=[nss,cc]', 'task.name=sos']
+    """
+    out = []
+    for word in shown(words):
+        key, _, value = word.partition("=")
+        if key == "metrics" and "," in value and not value.startswith("["):
+            word = f"metrics=[{value}]"
+        elif key == "maps" and value and value[0] not in "'\"[{":
+            word = "maps='" + value.replace("'", "\\'") + "'"
+        out.append(word)
+    return out
+
+
 def stop(message: object) -> NoReturn:
     """End the program, its status being 1, with one line that says why."""
     sys.exit(f"haa: {message}")

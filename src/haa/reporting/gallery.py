@@ -160,11 +160,11 @@ def _shown(study: Study, arms: Sequence[Arm], kept: dict[str, Maps], name: str, 
     text = short(str(first_maps.text[row]), TEXT)
     picture = opened(first_maps.image[row])
     description = text or f"sample {name}"
-    cells = [Cell("image", _uri(picture), f"The image: {description}", "")]
+    cells = [Cell("image", data_uri(picture), f"The image: {description}", "")]
     human_name = "simulated human map" if first_maps.simulated else "human map"
     human = first_maps.human[row].astype(float)
     if np.isfinite(human).all():
-        cells.append(Cell(human_name, _uri(_overlay(picture, human)), f"The {human_name} over the image", ""))
+        cells.append(Cell(human_name, data_uri(overlay(picture, human)), f"The {human_name} over the image", ""))
     word_cells = []
     for arm in arms:
         maps = kept[arm.label]
@@ -172,12 +172,12 @@ def _shown(study: Study, arms: Sequence[Arm], kept: dict[str, Maps], name: str, 
         output = short(str(maps.said[arm_row]), TEXT)
         scores = [f"{m} {number(_values(arm, m, seed).get(name, np.nan), 2)}" for m in _told(study, arm, seed)]
         caption = ", ".join([*([f"“{output}”"] if output else []), *scores])
-        overlay = _overlay(picture, maps.machine[arm_row].astype(float))
-        cells.append(Cell(arm.label, _uri(overlay), f"Where {arm.label} looked", caption))
+        drawn = overlay(picture, maps.machine[arm_row].astype(float))
+        cells.append(Cell(arm.label, data_uri(drawn), f"Where {arm.label} looked", caption))
         for k, word in enumerate(output.split()[: maps.words.shape[1]]):
             alt = f"Where {arm.label} looked for the word {word}"
             word_cells.append(
-                Cell(arm.label, _uri(_overlay(picture, maps.words[arm_row, k].astype(float)), 88), alt, word)
+                Cell(arm.label, data_uri(overlay(picture, maps.words[arm_row, k].astype(float)), 88), alt, word)
             )
     return Shown(text, cells, word_cells)
 
@@ -187,7 +187,7 @@ def _told(study: Study, arm: Arm, seed: int) -> list[str]:
     return [name for name in names if name is not None and name in arm.runs[seed].samples]
 
 
-def _overlay(picture: Image.Image, values: NDArray[np.float64]) -> Image.Image:
+def overlay(picture: Image.Image, values: NDArray[np.float64]) -> Image.Image:
     """Lay a map over the picture; where the map is low, the picture stays visible."""
     share = Image.fromarray((values / max(values.max(), 1e-30)).astype(np.float32))
     share = share.resize(picture.size, Image.Resampling.BILINEAR)
@@ -198,7 +198,8 @@ def _overlay(picture: Image.Image, values: NDArray[np.float64]) -> Image.Image:
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 
-def _uri(picture: Image.Image, side: int = SIDE) -> str:
+def data_uri(picture: Image.Image, side: int = SIDE) -> str:
+    """Return a picture as a small JPEG within the page."""
     scale = side / max(picture.size)
     method = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))

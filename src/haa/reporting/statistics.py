@@ -86,18 +86,40 @@ def over_pictures(values: ArrayLike, pictures: ArrayLike, level: float = LEVEL) 
         >>> over_pictures([0.0, 2.0, 3.0, 3.0], ["a", "a", "b", "b"]).n
         2
     """
-    x = np.asarray(values, float)
+    found = difference_over_pictures(values, 0.0, pictures, level)
+    return Estimate(found.mean, found.low, found.high, found.n)
+
+
+def difference_over_pictures(
+    values: ArrayLike, others: ArrayLike, pictures: ArrayLike, level: float = LEVEL
+) -> Difference:
+    """Return the mean of ``values - others`` over test samples, paired, with an interval over their pictures.
+
+    Args:
+        values: Values, one per sample.
+        others: Values of another, for the same samples. Samples at which either is not finite are left out.
+        pictures: Name of each sample's picture; see `over_pictures`.
+        level: Confidence level of the interval, between 0 and 1.
+
+    Example:
+        >>> found = difference_over_pictures([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], ["a", "b", "c"])  # as `paired`
+        >>> round(found.low, 3), round(found.p, 3)
+        (-0.484, 0.074)
+    """
+    x = np.asarray(values, float) - np.asarray(others, float)
     finite = np.isfinite(x)
     if not finite.any():
-        return Estimate(math.nan, None, None, 0)
+        return Difference(math.nan, None, None, 0, None, None)
     _, groups, counts = np.unique(np.asarray(pictures)[finite], return_inverse=True, return_counts=True)
     means = np.bincount(groups, x[finite]) / counts
     centre = float(x[finite].mean())
     if len(means) < 2 or _constant(means):
-        return Estimate(centre, None, None, len(means))
+        return Difference(centre, None, None, len(means), None, None)
     found = over_stimuli(means[None], counts)
-    half_width = float(stats.t.ppf((1 + level) / 2, found.df) * np.sqrt(found.stimuli))
-    return Estimate(centre, centre - half_width, centre + half_width, len(means))
+    se = float(np.sqrt(found.stimuli))
+    half_width = float(stats.t.ppf((1 + level) / 2, found.df)) * se
+    p = float(2 * stats.t.sf(abs(centre) / se, found.df))
+    return Difference(centre, centre - half_width, centre + half_width, len(means), p, effect(means))
 
 
 def paired(values: ArrayLike, others: ArrayLike, level: float = LEVEL) -> Difference:

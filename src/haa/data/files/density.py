@@ -15,6 +15,7 @@ What is read, and what is refused because it is no such map:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def read_density(path: str | File) -> Float[Tensor, "h w"]:
         tensor([[0.5000, 0.2500]])
     """
     path = Path(path) if isinstance(path, str) else path
-    values = _array(path) if path.suffix.lower() in ARRAYS else _picture(path)
+    values = read_numbers(path)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise InputError(f"{path} has values that are not finite: a map of gaze has 0 where nobody looked")
     if values.dtype.kind in "if" and values.min() < 0:
@@ -70,6 +71,49 @@ def read_density(path: str | File) -> Float[Tensor, "h w"]:
     return torch.from_numpy(values.astype(np.float32))
 
 
+def read_numbers(path: File) -> np.ndarray:
+    """Return the numbers ``(h, w)`` of a picture or an array, upright, in the file's own type and whatever they are.
+
+    Raises:
+        InputError: If the file is missing, damaged, larger than `haa.data.files.picture.PIXELS`, or holds no one map.
+    """
+    return _array(path) if path.suffix.lower() in ARRAYS else _picture(path)
+
+
+def as_map(values: np.ndarray, path: object) -> np.ndarray:
+    """Return an array as a map ``(h, w)`` of numbers, without further dimensions of one element.
+
+    Raises:
+        InputError: If it is none, or is larger than `haa.data.files.picture.PIXELS`.
+
+    Example:
+        >>> as_map(np.zeros((1, 2, 3)), "a.npy").shape
+        (2, 3)
+    """
+    values = values.squeeze() if values.ndim > 2 else values
+    if values.ndim != 2 or values.dtype.kind not in "buif" or not 0 < values.size <= PIXELS:
+        raise InputError(f"{path} holds {values.dtype} of shape {values.shape}: a map is (height, width) numbers")
+    return values.astype(np.uint8) if values.dtype == bool else values
+
+
+def chosen(names: Sequence[str], path: object) -> str:
+    """Return which of a file's arrays is the map: the only one, or of several the first of `NAMED` that is there.
+
+    Raises:
+        InputError: If there are several, none of which has such a name.
+
+    Example:
+        >>> chosen(["image", "saliency"], "a.npz")
+        'saliency'
+    """
+    found = [name for name in NAMED if name in names] if len(names) > 1 else names
+    if not found:
+        raise InputError(
+            f"{path} holds {', '.join(names) or 'nothing'}: save the map of gaze alone, or call it saliency"
+        )
+    return found[0]
+
+
 def _picture(path: File) -> np.ndarray:
     with opened(path) as image:
         return np.asarray(image) if image.mode[0] in "IF" else grey(image, path)
@@ -79,17 +123,9 @@ def _array(path: File) -> np.ndarray:
     if not path.exists():
         raise InputError(f"{path} is missing: fetch it, or correct data.root")
     if path.suffix.lower() == ".npy":
-        values = read_array(path, _CURE)
-    else:
-        arrays = read_arrays(path, _CURE)
-        names = [name for name in NAMED if name in arrays] if len(arrays) > 1 else list(arrays)
-        if not names:
-            raise InputError(f"{path} holds {', '.join(arrays)}: save the map of gaze alone, or call it saliency")
-        values = arrays[names[0]]
-    values = values.squeeze() if values.ndim > 2 else values
-    if values.ndim != 2 or values.dtype.kind not in "buif" or not 0 < values.size <= PIXELS:
-        raise InputError(f"{path} holds {values.dtype} of shape {values.shape}: a map is (height, width) numbers")
-    return values.astype(np.uint8) if values.dtype == bool else values
+        return as_map(read_array(path, _CURE), path)
+    arrays = read_arrays(path, _CURE)
+    return as_map(arrays[chosen(list(arrays), path)], path)
 
 
 def _is_dots(values: np.ndarray) -> bool:

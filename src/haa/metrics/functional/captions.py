@@ -74,7 +74,53 @@ def caption_scores(
     return {name: (scores[name][0], torch.from_numpy(scores[name][1])) for name in NAMES if name in names}
 
 
+def bleu_without_each(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Float[Tensor, "4 b"]:
+    """Return BLEU-1 to 4 of a set of captions without each of its images in turn.
+
+    BLEU is no mean over images; these values say how much each adds, of which an interval over images is made (the
+    jackknife: Efron and Stein, The jackknife estimate of variance, 1981).
+
+    Args:
+        candidates: One caption per image, words separated by white space.
+        references: At least one caption per image.
+
+    Raises:
+        InputError: If the lengths differ, an image has no reference, or there are fewer than two images.
+
+    Example:
+        >>> bleu_without_each(["a red bird", "two dogs"], [["a red bird"], ["two cats"]])[0].round(decimals=3)
+        tensor([0.5000, 1.0000], dtype=torch.float64)
+    """
+    if len(candidates) < 2:
+        raise InputError("BLEU without each image needs at least two images: give more captions")
+    candidate_words, reference_words = (
+        [c.split() for c in candidates],
+        [[r.split() for r in each] for each in references],
+    )
+    check(candidate_words, reference_words)
+    text = corpus(candidate_words, reference_words)
+    correct, guess, said, meant = _bleu_counts(text, list(ngrams(text)))
+    rest = [part.sum(-1, keepdims=True) - part for part in (correct, guess, said, meant)]
+    return torch.from_numpy(_bleu_of(*rest))
+
+
 def _bleu(text: Corpus, tables: list[Ngrams]) -> dict[str, tuple[float, Floats]]:
+    correct, guess, said, meant = _bleu_counts(text, tables)
+    per_image = _bleu_of(correct, guess, said, meant)
+    of_set = _bleu_of(correct.sum(1), guess.sum(1), said.sum(), meant.sum())
+    return {f"bleu{n + 1}": (float(of_set[n]), per_image[n]) for n in range(4)}
+
+
+def _bleu_of(correct: Floats, guess: Floats, said: Floats, meant: Floats) -> Floats:
+    # pycocoevalcap has these two small numbers: they decide the value where no n-gram matches
+    precision = np.cumprod((correct + 1e-15) / (guess + 1e-9), axis=0)
+    ratio = (said + 1e-15) / (meant + 1e-9)
+    brevity = np.where(ratio < 1, np.exp(1 - 1 / np.minimum(ratio, 1)), 1.0)
+    return precision ** (1 / np.arange(1, 5).reshape(-1, *[1] * (precision.ndim - 1))) * brevity
+
+
+def _bleu_counts(text: Corpus, tables: list[Ngrams]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return for each image the n-grams (4, b) that are right and that there are, its words, and its references'."""
     images, candidates = text.images, np.flatnonzero(text.candidate)
     candidate_lengths = text.lengths[candidates].astype(np.float64)
     correct = np.zeros((4, images))
@@ -98,16 +144,7 @@ def _bleu(text: Corpus, tables: list[Ngrams]) -> dict[str, tuple[float, Floats]]
         base = int(text.lengths.max()) + 1
         closest = np.minimum.reduceat(distance * base + reference_lengths, starts) % base
 
-    def score(correct: Floats, guess: Floats, said: Floats, meant: Floats) -> Floats:
-        # pycocoevalcap has these two small numbers: they decide the value where no n-gram matches
-        precision = np.cumprod((correct + 1e-15) / (guess + 1e-9), axis=0)
-        ratio = (said + 1e-15) / (meant + 1e-9)
-        brevity = np.where(ratio < 1, np.exp(1 - 1 / np.minimum(ratio, 1)), 1.0)
-        return precision ** (1 / np.arange(1, 5).reshape(-1, *[1] * (precision.ndim - 1))) * brevity
-
-    per_image = score(correct, guess, candidate_lengths, closest)
-    of_set = score(correct.sum(1), guess.sum(1), candidate_lengths.sum(), closest.sum())
-    return {f"bleu{n + 1}": (float(of_set[n]), per_image[n]) for n in range(4)}
+    return correct, guess, candidate_lengths, closest
 
 
 def _cider(text: Corpus, tables: list[Ngrams]) -> Floats:

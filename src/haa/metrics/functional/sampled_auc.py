@@ -17,6 +17,7 @@ def auc_shuffled(
     prediction: Shaped[Tensor, "b h w"],
     fixations: Float[Tensor, "b n 2"],
     other_fixations: Float[Tensor, "b m 2"] | Float[Tensor, "m 2"],
+    times: Float[Tensor, "b m"] | Float[Tensor, " m"] | None = None,
 ) -> Float[Tensor, " b"]:
     """Return shuffled AUC: fixations of this image against all those of the other images, a tie counts one half.
 
@@ -29,6 +30,7 @@ def auc_shuffled(
         fixations: Points (x, y) in pixels of the map; NaN pads, and a point outside counts as padding.
         other_fixations: Fixations of the other images in pixels of this map (`haa.gaze.resize`), for the whole batch or
             per sample; NaN pads. `haa.metrics.AUCShuffled` collects them.
+        times: How often each of these counts, so that millions may be given pixel by pixel; None is once.
 
     Returns:
         Value per sample in [0, 1]; 0.5 is chance; NaN without fixations or without those of other images.
@@ -45,19 +47,26 @@ def auc_shuffled(
     """
     if other_fixations.ndim == 2:
         other_fixations = other_fixations.expand(len(prediction), *other_fixations.shape)
+    if times is not None:
+        times = times.expand(other_fixations.shape[:2])
     pixel, on = locate(fixations, prediction)
     other_pixel, other_on = locate(other_fixations, prediction)
     maps = flat(prediction)
-    return _against(maps.gather(1, pixel), on, maps.gather(1, other_pixel), other_on)
+    return _against(maps.gather(1, pixel), on, maps.gather(1, other_pixel), other_on, times)
 
 
-def _against(hits: Tensor, on: Bool[Tensor, "b n"], negatives: Tensor, there: Bool[Tensor, "b m"]) -> Tensor:
+def _against(
+    hits: Tensor, on: Bool[Tensor, "b n"], negatives: Tensor, there: Bool[Tensor, "b m"], times: Tensor | None = None
+) -> Tensor:
     """Return the mean over the valid hits of the share of valid negatives that each beats, a tie counts one half."""
-    ordered = torch.where(there, negatives, math.inf).sort(dim=1).values
+    ordered, order = torch.where(there, negatives, math.inf).sort(dim=1)
     below = torch.searchsorted(ordered, hits, right=False)
     total = there.sum(1, keepdim=True)
     # padding is sorted to the end, among infinite values if there are any
     reached = torch.minimum(torch.searchsorted(ordered, hits, right=True), total)
+    if times is not None:
+        counted = pad(torch.where(there, times, 0.0).gather(1, order).cumsum(1), (1, 0))
+        below, reached, total = counted.gather(1, below), counted.gather(1, reached), counted[:, -1:]
     beaten = (below + reached).to(hits.dtype) / (2 * total)
     has_nan = (on & hits.isnan()).any(1) | (there & negatives.isnan()).any(1)
     return torch.where(has_nan, math.nan, mean_over(beaten, on))

@@ -1,0 +1,1 @@
+"""Scores of results that lie in files: folders of maps or masks, captions, answers, against any data set."""
