@@ -6,9 +6,9 @@ Run in the environment of benchmarks/requirements.txt, with haa's own requiremen
     python -m benchmarks.score OSIE FOLDER,FOLDER[,...]             all 200 photos of the test split
     python -m benchmarks.score OSIE FOLDER,FOLDER[,...] 40          the first 40
 
-pysaliency's functions are called as its own models call them (`benchmarks.peers`), on the maps as they lie in the
-files, with the fixations as published, and with haa's human map and baseline: pysaliency's own human map is a filter
-that is cut off and mirrored at the border, which the last lines measure.
+pysaliency's functions are called as its own models call them (`benchmarks.peers`), on the maps of the files, with the
+pixels of the fixations, and with haa's human map and baseline: pysaliency's own human map is a filter that is cut off
+and mirrored at the border, which the last line measures.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Peer:
 
     def __init__(self, truth: GroundTruth, indices: list[int]) -> None:
         self.dataset = truth.dataset
-        self.points = {i: truth.dataset.gaze(i).points.numpy().astype(int) for i in truth.looked}
+        # the pixel that each fixation lies in: pysaliency cuts off what is behind the point
+        self.points = {i: (truth.dataset.gaze(i).points + 0.5).floor().long().numpy() for i in truth.looked}
         self.seconds: dict[str, float] = defaultdict(float)
 
     def values(self, index: int, map_: NDArray, human: NDArray, baseline: NDArray) -> list[float]:

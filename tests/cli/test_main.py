@@ -101,6 +101,7 @@ WITHOUT_A_RUN = [
     ["predict", "--help"],
     ["show", "--help"],
     ["probe", "--help"],
+    ["score", "--help"],
     ["data", "--help"],
     ["wandb-dashboard", "--help"],
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -17,10 +17,10 @@ from haa.gaze import Gaze, Size
 _NAMES = ("kernels", "gaussian", "uniform")
 _SERIES = 2.37
 """Cosines of a kernel of width h number this much over h: what is left out is below 1e-12."""
-_WIDTHS = (0.005, 0.3)
+_WIDTHS = (0.01, 0.3)
 """Kernel widths that are searched, as shares of the width and the height."""
-_MOST = 250_000
-"""Fixations by which a width is chosen at most, of evenly spaced pictures."""
+_MOST, _TESTED = 250_000, 25_000
+"""Fixations that make the densities while a width is chosen, and fixations whose likelihood chooses it, at most."""
 _PART = 4096
 """Fixations whose cosines are computed at a time."""
 
@@ -147,20 +147,20 @@ def fit_centre_prior(
     if bandwidth is not None and not _WIDTHS[0] <= bandwidth <= 1:
         raise InputError(f"bandwidth={bandwidth} is no share of an image's side: give one of {_WIDTHS[0]} to 1")
     steps = Steps(progress, 12)
-    every = math.ceil(sum(len(gaze.points) for gaze in images) / _MOST)
-    kept = set(list(dict.fromkeys(pictures))[::every])
+    kept = set(_evenly(images, pictures, _MOST))
     some = [i for i, picture in enumerate(pictures) if picture in kept]
     narrowest = _WIDTHS[0] if bandwidth is None else bandwidth
     sums = _Sums([images[i] for i in some], [pictures[i] for i in some], narrowest)
 
-    def fitted(width: float) -> tuple[float, dict[str, float]]:
-        densities = torch.cat([sums.left_out(picture, width) for picture in sums.of_picture])
+    def fitted(width: float, left_out: Iterable[str]) -> tuple[float, dict[str, float]]:
+        densities = torch.cat([sums.left_out(picture, width) for picture in left_out])
         steps.step()
         return fit_shares(densities, _NAMES)
 
     if bandwidth is None:
-        bandwidth = likeliest_width(lambda width: fitted(width)[0], _WIDTHS)
-    prior = CentrePrior(images, pictures, bandwidth, fitted(bandwidth)[1])
+        tested = _evenly(images, pictures, _TESTED)
+        bandwidth = likeliest_width(lambda width: fitted(width, tested)[0], _WIDTHS)
+    prior = CentrePrior(images, pictures, bandwidth, fitted(bandwidth, sums.of_picture)[1])
     steps.done()
     return prior
 
@@ -259,6 +259,13 @@ def _relative(points: Float[Tensor, "n 2"], size: Size) -> Float[Tensor, "n 2"]:
 
 def _vector(shares: Mapping[str, float]) -> Tensor:
     return torch.tensor(list(shares.values()), dtype=torch.float64)
+
+
+def _evenly(images: Sequence[Gaze], pictures: Sequence[str], most: int) -> list[str]:
+    """Return evenly spaced pictures that have about so many fixations; all, where that is enough."""
+    every = math.ceil(sum(len(gaze.points) for gaze in images) / most)
+    looked_at = dict.fromkeys(p for gaze, p in zip(images, pictures, strict=True) if len(gaze.points))
+    return list(looked_at)[::every]
 
 
 def _checked(images: Sequence[Gaze], pictures: Sequence[str] | None) -> tuple[list[Gaze], list[str]]:

@@ -91,7 +91,7 @@ def fit_shares(densities: Float[Tensor, "n k"], names: Sequence[str]) -> tuple[f
         constraints={"type": "eq", "fun": lambda s: s.sum() - 1, "jac": lambda s: np.ones(k)},
         options={"ftol": 1e-12, "maxiter": 200},
     )
-    best = np.maximum(found.x, least)
+    best = np.maximum(np.where(found.x < 1e-9, 0.0, found.x), least)
     best /= best.sum()
     return -loss(best)[0], dict(zip(names, best.tolist(), strict=True))
 

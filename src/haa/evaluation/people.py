@@ -24,8 +24,8 @@ _REACH = 7.5
 """Widths from the image beyond which a mirror image of a kernel is left out: it is below 1e-12 of its top there."""
 _NARROWEST, _WIDEST = 0.5, 0.25
 """Least width of a kernel in pixels, and greatest as a share of the shorter side: wider ones reach over the mirrors."""
-_PAIRS = 2**24
-"""Pairs of fixations by which a width is chosen at most, of evenly spaced images; those of OSIE are just inside."""
+_PAIRS, _TESTED = 2**24, 2**22
+"""Pairs of fixations by which shares, and a width, are chosen at most, of evenly spaced images. OSIE has 14 million."""
 _PART = 512
 """Fixations whose distances to all others are in memory at a time."""
 
@@ -83,6 +83,8 @@ class People:
 
     def log_density_of_left_out(self, index: int) -> Float[Tensor, " n"]:
         """Return the logarithms of the density at all fixations of an image, each without the person who made it."""
+        if not len(self.images[index].points):
+            return torch.zeros(0, dtype=torch.float64)
         image = _LeftOut(self.prior, index)
         factors = None if self.pilot is None else image.factors(self.pilot)
         kernels = image.kernels(self.bandwidth, self.sensitivity, factors)
@@ -196,39 +198,43 @@ def fit_people(
         raise InputError("no image was looked at by two people: a human ceiling takes two")
     steps = Steps(progress, 24)
 
-    every = max(1, math.ceil(sum(len(prior.images[i].points) ** 2 for i in several) / _PAIRS))
     left_out = [_LeftOut(prior, i) for i in several]
+    pairs = sum(len(image.points) ** 2 for image in left_out)
+    some, tested = (left_out[:: math.ceil(pairs / most)] for most in (_PAIRS, _TESTED))
+    factors: dict[int, Tensor] = {}
 
-    def fitted(width: float, pilot: People | None = None) -> tuple[float, People]:
+    def fitted(width: float, images: list[_LeftOut], pilot: People | None = None) -> tuple[float, People]:
         power = 0.0 if pilot is None else SQUARE_ROOT
-        densities = [image.densities(width, power, factors.get(image.index)) for image in left_out[::every]]
+        for image in images if pilot is not None else ():
+            if image.index not in factors:
+                factors[image.index] = image.factors(pilot)
+        densities = [image.densities(width, power, factors.get(image.index)) for image in images]
         likelihood, shares = fit_shares(torch.cat(densities), _NAMES)
         steps.step()
         return likelihood, People(prior, width, shares, power, pilot)
 
-    factors: dict[int, Tensor] = {}
-    width = likeliest_width(lambda width: fitted(width)[0], _WIDTHS) if bandwidth is None else bandwidth
-    likelihood, fixed = fitted(width)
+    width = likeliest_width(lambda width: fitted(width, tested)[0], _WIDTHS) if bandwidth is None else bandwidth
+    likelihood, fixed = fitted(width, some)
     if adaptive is False:
+        steps.done()
         return fixed
-    factors = {image.index: image.factors(fixed) for image in left_out[::every]}
     if bandwidth is None:
-        width = likeliest_width(lambda width: fitted(width, fixed)[0], (width / 2, width * 2))
-    likelier, adapted = fitted(width, fixed)
+        width = likeliest_width(lambda width: fitted(width, tested, fixed)[0], (width / 2, width * 2))
+    likelier, adapted = fitted(width, some, fixed)
     steps.done()
     return adapted if adaptive or likelier > likelihood else fixed
 
 
 class _LeftOut:
-    """All fixations of one image, and what the fixations of people other than the one who made it say of each."""
+    """Fixations of one image, some at least, and what those of people other than the one who made it say of each."""
 
     def __init__(self, prior: CentrePrior, index: int) -> None:
         gaze = prior.images[index]
         self.index = index
         self.size = gaze.size
         self.points = gaze.points.double()
-        subject = torch.zeros(len(self.points), dtype=torch.long) if gaze.subject is None else gaze.subject
-        people, self.person = subject.unique(return_inverse=True)
+        assert gaze.subject is not None
+        people, self.person = gaze.subject.unique(return_inverse=True)
         self.by = torch.nn.functional.one_hot(self.person, len(people)).double()
         self.rest = len(self.points) - self.by.sum(0)
         """Fixations of the others, for each person."""

@@ -27,15 +27,29 @@ def run(cfg: DictConfig) -> Scores:
         InputError: If the data, a file or a key cannot be used.
     """
     scores = scored(cfg)
+    show(scores)
     folder = Path(str(cfg.output)).expanduser()
+    Console().print(f"page: {write(scores, folder, cfg.pictures)}")
+    return scores
+
+
+def write(scores: Scores, folder: Path, pictures: int = 3) -> Path:
+    """Write score.csv, samples.csv, differences.csv, score.tex and the page index.html, and return the page's path.
+
+    Args:
+        scores: The table.
+        folder: Folder to write to.
+        pictures: Number of samples of each kind that the page shows; 0 shows none.
+
+    Raises:
+        InputError: If the disk refuses a file, or a picture cannot be read.
+    """
     make_folder(folder)
     write_whole(folder / "score.csv", table_csv(scores))
     write_whole(folder / "samples.csv", samples_csv(scores))
     write_whole(folder / "differences.csv", differences_csv(scores))
     write_whole(folder / "score.tex", latex(scores))
-    show(scores)
-    Console().print(f"page: {write_page(scores, folder, cfg.pictures)}")
-    return scores
+    return write_page(scores, folder, pictures)
 
 
 def scored(cfg: DictConfig) -> Scores:

@@ -26,8 +26,8 @@ from haa.printing.progress import progress
 
 FOLDS = 10
 """Parts of the pictures, of which the other nine make the centre prior of one, where no training split does."""
-PEOPLE = 15
-"""Most people of a picture that are left out one by one; of more, so many evenly spaced."""
+PEOPLE = 5
+"""Most people of a picture that are left out one by one: of more, so many evenly spaced, others at each picture."""
 REFERENCES = {
     "centre prior": "where people look at other pictures, blurred as human maps are",
     "centre prior, mixture": "the same, its kernel and uniform share fitted to pictures left out: the baseline of IG",
@@ -192,7 +192,8 @@ class GroundTruth:
             yield "human ceiling", human_map(half, self.sigma), theirs, False
         if own.subject is None or len(people := own.subject.unique().tolist()) < 2:
             return
-        for person in evenly(people, PEOPLE):
+        turn = index % len(people)
+        for person in evenly([*people[turn:], *people[:turn]], PEOPLE):
             theirs = replace(seen, fixations=own.of(person).points.double()[None])
             yield "one person", human_map(own.of(*(p for p in people if p != person)), self.sigma), theirs, True
             if self.people is not None:

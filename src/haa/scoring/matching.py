@@ -41,7 +41,9 @@ def names_of(dataset: GazeDataset, index: int) -> list[str]:
         names = [row["id"].as_py(), row["image"].as_py().split("#")[-1]]
     else:
         names = [dataset.record(index)["id"]]
-    return list(dict.fromkeys(plain_stem(str(name)) for name in [*names, dataset.stimulus(index)]))
+    stimulus = dataset.stimulus(index)
+    named = [] if stimulus == str(index) else [stimulus]  # a data set without names counts its stimuli
+    return list(dict.fromkeys(plain_stem(str(name)) for name in [*names, *named]))
 
 
 def match(samples: Sequence[Sequence[str]], stimuli: Sequence[str], found: Mapping[str, object]) -> Matched:

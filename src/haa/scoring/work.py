@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset
 
 from haa.printing.progress import progress
@@ -33,7 +34,9 @@ def worked(work: Dataset[T], num_workers: int | None = None) -> Iterator[T]:
     total = len(work)  # type: ignore[arg-type]
     if num_workers is None:
         num_workers = 0 if cores() == 1 or total < 4 * cores() else cores()
-    loader: DataLoader[Any] = DataLoader(work, batch_size=1, collate_fn=list, num_workers=num_workers)
+    loader: DataLoader[Any] = DataLoader(
+        work, batch_size=1, collate_fn=list, num_workers=num_workers, worker_init_fn=_alone
+    )
     with one_thread(), progress() as bar:
         task = bar.add_task("scoring", total=total)
         for part in loader:
@@ -43,10 +46,16 @@ def worked(work: Dataset[T], num_workers: int | None = None) -> Iterator[T]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread in this process."""
+    """Let torch and numpy compute with one thread in this process."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(before)
+
+
+def _alone(worker: int) -> None:
+    """Let numpy compute with one thread in a process of the loader's, as torch does there."""
+    threadpool_limits(1)

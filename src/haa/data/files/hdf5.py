@@ -88,7 +88,7 @@ def parse_variables(path: str) -> list[str]:
     import scipy.io
 
     try:
-        return [name for name, shape, _ in scipy.io.whosmat(path) if len(shape) == 2]
+        return [name for name, shape, _ in scipy.io.whosmat(path) if len(shape) == 2 and max(shape) > 1]
     except Exception as error:  # of a file that is no .mat file, scipy raises any of a dozen types
         raise InputError(f"{path} is not a Matlab file that can be read ({reason(error)}): save it again") from None
 
