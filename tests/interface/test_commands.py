@@ -44,9 +44,10 @@ def results(folder: Path) -> dict:
     return summary
 
 
-def test_a_run_is_the_command_lines_bit_for_bit(tmp_path, monkeypatch):
+def test_a_run_is_the_command_lines_bit_for_bit(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run = haa.train(**WORDS, align_weight=0.5, output_dir="here", progress=False)
+    assert capsys.readouterr().out == ""
     words = ["task=finegrained", *(f"data.{key}={value}" for key, value in FEW.items()), "epochs=1", "cache=null"]
     main(["train", *words, "callbacks.pictures=null", "align_weight=0.5", "output_dir=there"])
     here, there = results(run.folder), results(Path("there"))
@@ -74,6 +75,19 @@ def test_a_run_shows_what_its_folder_holds(study):
     assert run._repr_html_().count("<img ") == 2
 
 
+def test_a_run_without_scores_shows_its_training(study, tmp_path):
+    folder = tmp_path / "cut\x1b[2Joff"
+    shutil.copytree(study.runs[0].folder, folder)
+    (folder / "metrics.json").unlink()
+    run = haa.Run(folder)
+    assert not run.finished
+    assert "no scores: it was cut off" in repr(run)
+    assert "\x1b" not in repr(run)
+    assert run._repr_html_().count("<img ") == 1
+    with pytest.raises(InputError, match="has no scores"):
+        _ = run.metrics
+
+
 def test_a_study_has_its_runs_and_goes_on(study, monkeypatch, capsys):
     assert [run.condition for run in study] == ["baseline", "human", "shuffled"]
     assert study.failed == {}
@@ -85,7 +99,7 @@ def test_a_study_has_its_runs_and_goes_on(study, monkeypatch, capsys):
 
 
 def test_a_report_has_the_answer_of_its_page(study, tmp_path):
-    report = study.report(output=tmp_path)
+    report = haa.report([study.runs[0], study.runs[1].folder, str(study.runs[2].folder)], output=tmp_path)
     assert report.page == tmp_path / "index.html"
     assert report.answer in report.page.read_text()
     assert report.verdict == "inconclusive"
@@ -94,7 +108,6 @@ def test_a_report_has_the_answer_of_its_page(study, tmp_path):
     assert report._repr_html_().count("<img ") == 2
     with pytest.raises(InputError, match="no metric nothing: there are top1"):
         report.answers[0].table("nothing")
-    haa.report([study.runs[0], study.runs[1].folder], output=str(tmp_path / "two"))  # paths, runs and lists of them
 
 
 def test_an_evaluation_scores_what_the_training_scored(study, tmp_path):
@@ -158,12 +171,10 @@ def test_a_cell_that_is_stopped_says_how_to_go_on(tmp_path, monkeypatch):
 def test_nothing_of_the_program_is_changed(study, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words, handlers, logger = list(sys.argv), list(logging.root.handlers), logging.getLogger("somebody.elses")
-    haa.train(**WORDS, output_dir="a", progress=False)
+    run = haa.train(**WORDS, output_dir="b")
     assert (sys.argv, logging.root.handlers, logger.disabled) == (words, handlers, False)
-    assert capsys.readouterr().out == ""
-    haa.train(**WORDS, output_dir="b")
     assert "finegrained align_weight=0 condition=human" in capsys.readouterr().out
-    assert haa.train(resume="b").metrics == haa.Run("a").metrics  # which is finished
+    assert haa.train(resume="b").metrics == run.metrics  # which is finished
 
 
 def test_a_text_from_elsewhere_is_a_text(study, tmp_path):

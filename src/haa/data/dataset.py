@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import torch
 from torch.utils.data import Dataset
@@ -63,7 +63,7 @@ class GazeDataset(Dataset[dict[str, Any]]):
     multilabel: bool = False
     """Whether samples have ``labels``, any number of the classes, in the place of one ``label``."""
 
-    simulated: ClassVar[bool] = False
+    simulated: bool = False
     """True where fixations come from a simulated observer; this is said wherever they are shown."""
 
     sigma: float | None = None

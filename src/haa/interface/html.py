@@ -94,9 +94,9 @@ def block(title: str, *parts: str) -> str:
 
 
 def near(path: Path) -> str:
-    """Return a path as it is read from here: below the working directory without what is above it."""
+    """Return a path as a text that does nothing; below the working directory without what is above it."""
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return plain(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _cell(tag: str, column: int, text: str) -> Markup:

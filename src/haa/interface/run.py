@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from haa.errors import InputError, reading
 from haa.interface.html import Picture, block, near, table, text_table
+from haa.printing.plain import plain
 from haa.reporting.collect import Run as Finished
 from haa.reporting.collect import read
 from haa.reporting.columns import read_curves
@@ -144,7 +145,7 @@ class Run:
         config = self.config
         data = class_name(config["data"]).lower()
         weight = f"{self.condition}, weight {config['align_weight']:g}" if config["align_weight"] else self.condition
-        return f"{config['task']['name']} on {data}, {weight}, seed {config['seed']}"
+        return plain(f"{config['task']['name']} on {data}, {weight}, seed {config['seed']}")
 
     @property
     def condition(self) -> str:
@@ -155,13 +156,13 @@ class Run:
 
     def __repr__(self) -> str:
         if not self.finished:
-            return f"{self._heading()}\nnot finished: haa.train(resume={near(self.folder)!r}) goes on with it"
+            return f"{self._heading()}\n{self._unfinished()}\n{self._place()}"
         return f"{self._heading()}\n\n{text_table(*self._cells())}\n\n{self._place()}"
 
     def _repr_html_(self) -> str:
-        if not self.finished:
-            return block(self._heading(), f"not finished: haa.train(resume={near(self.folder)!r}) goes on with it")
         pictures = [self.draw_curves()._repr_html_()] if self.curves else []
+        if not self.finished:
+            return block(self._heading(), self._unfinished(), *pictures, self._place())
         pictures += [self.draw_attention()._repr_html_()] if self.maps is not None and len(self.maps.id) else []
         return block(self._heading(), table(*self._cells()), *pictures, self._place())
 
@@ -172,7 +173,7 @@ class Run:
             if run.folder == self.folder:
                 return run
         why = next((run.error for run in lost if run.folder == self.folder and run.error), None)
-        raise InputError(why or f"{self.folder} has no results yet: haa.train(resume=...) goes on with it")
+        raise InputError(why or f"{self.folder} has {self._unfinished()}")
 
     def _heading(self) -> str:
         if not self.finished:
@@ -188,6 +189,9 @@ class Run:
             arrow = better.get(self._finished.higher_is_better(name), "")  # type: ignore[arg-type]
             rows.append([name + arrow, "undefined" if value is None else f"{value:.3f}", *beside])
         return ["metric", "value", *self.references], rows
+
+    def _unfinished(self) -> str:
+        return "no scores: it was cut off (haa.train(resume=...) goes on with it), or told not to test"
 
     def _place(self) -> str:
         return f"folder: {near(self.folder)}"

@@ -12,6 +12,7 @@ from haa.errors import InputError
 from haa.interface.html import block, near, table, text_table
 from haa.interface.report import Report, report
 from haa.interface.run import Run
+from haa.printing.plain import plain
 from haa.reporting.arms import studies
 from haa.reporting.collect import Found, read
 from haa.reporting.table import spread
@@ -23,20 +24,22 @@ class Study:
     Args:
         folder: Folder of the study, or any that holds runs.
 
+    Attributes:
+        folder: That folder.
+
     Raises:
         InputError: If there is no run in it.
 
     Example:
         >>> Study("studies/none")
         Traceback (most recent call last):
-        haa.errors.InputError: studies/none is not a folder: give a run's folder, or a sweep's
+        haa.errors.InputError: studies/none holds no runs: give the folder of a study
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder).expanduser()
-        if not any(self._found):
+        self.folder = Path(folder).expanduser().absolute()
+        if not self.folder.is_dir() or not any(self._found):
             raise InputError(f"{folder} holds no runs: give the folder of a study")
-        self.folder = self.folder.absolute()
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -84,7 +87,7 @@ class Study:
             yield title, ["metric", *(arm.label for arm in study.arms)], rows
 
     def _lost(self) -> list[str]:
-        return [f"{name} failed: {error}" for name, error in self.failed.items()]
+        return [plain(f"{name} failed: {error}") for name, error in self.failed.items()]
 
     def _next(self) -> str:
         return f"folder: {near(self.folder)}; .report() compares them, with intervals"

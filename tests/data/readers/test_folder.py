@@ -42,6 +42,13 @@ def test_fixations_come_out_at_their_pixel(tmp_path):
     assert samples["c"]["gaze"] is None
 
 
+def test_made_up_gaze_is_called_so(tmp_path):
+    images(tmp_path / "images", ["a.png"])
+    (tmp_path / "fixations.csv").write_text("image,x,y\na.png,1,1\n")
+    assert Folder(tmp_path, "train", splits=None, simulated=True).simulated
+    assert not Folder(tmp_path, "train", splits=None).simulated
+
+
 def test_pixels_that_count_from_one(tmp_path):
     images(tmp_path, ["images/a.png"])
     (tmp_path / "fixations.csv").write_text("image,x,y\na.png,8,6\na.png,1,1\n")

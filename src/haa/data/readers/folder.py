@@ -81,6 +81,7 @@ class Folder(OwnData):
             gain) count each once.
         units: ``pixels``, or ``share`` where coordinates are shares of the image's width and height, from 0 at the left
             (the top) to 1. None is pixels, but a table whose coordinates are all between 0 and 1 is refused.
+        simulated: Whether the gaze is a simulated observer's, or made up; it is called so wherever it is shown.
 
     Raises:
         InputError: If something does not fit together; the error names the file and the line.
@@ -111,7 +112,9 @@ class Folder(OwnData):
         weight: Weight | None = None,
         units: Units | None = None,
         label_pattern: str | None = None,
+        simulated: bool = False,
     ) -> None:
+        self.simulated = simulated
         names = (images, fixations, maps, masks, captions, questions, labels, splits)
         self.take(dict(zip(TABLES, names, strict=True)), outside, split_by, folds, fold, first_pixel, weight, units)
         self.label_pattern = _pattern(label_pattern)

@@ -119,7 +119,7 @@ class Shapes(GazeDataset):
         InputError: If an argument is out of its range, or a name is not known.
     """
 
-    simulated: ClassVar[bool] = True
+    simulated = True
 
     DEFAULT_QUESTIONS: ClassVar[dict[str, dict[str, float]]] = {
         "relevant": {"colour": 1.0},
