@@ -91,7 +91,7 @@ def main(root: str, folders: str, count: int | None = None) -> None:
     torch.set_num_threads(1)
     data = DataModule(partial(OSIE, root))
     truth = GroundTruth(data.dataset("test"), data.dataset("train"), data.human_sigma("test").share)
-    truth.fit()
+    truth.fit(people=False)
     indices = truth.looked[:count]
     names = {index: names_of(truth.dataset, index) for index in indices}
     models = {}

@@ -91,8 +91,12 @@ class GroundTruth:
         except InputError:  # too few stimuli to give each another one's gaze
             self._other = None
 
-    def fit(self) -> None:
-        """Make the centre priors and, where people are told apart, the mixture that predicts one by the others."""
+    def fit(self, people: bool = True) -> None:
+        """Make the centre priors and, where people are told apart, the mixture that predicts one by the others.
+
+        Args:
+            people: Whether the latter is wanted.
+        """
         if not self._places:
             return
         images = [self._gaze(index) for index in self._places]
@@ -106,8 +110,9 @@ class GroundTruth:
             with progress() as bar:
                 task = bar.add_task("fitting the centre prior", total=100)
                 self.prior = fit_centre_prior(images, pictures, progress=lambda x: bar.update(task, completed=100 * x))
-                task = bar.add_task("fitting the human ceiling", total=100)
-                self.people = fit_people(images, self.prior, progress=lambda x: bar.update(task, completed=100 * x))
+                if people:
+                    task = bar.add_task("fitting the human ceiling", total=100)
+                    self.people = fit_people(images, self.prior, progress=lambda x: bar.update(task, completed=100 * x))
         except InputError:  # one picture, or people who are not told apart: there is no such row
             pass
 
@@ -177,8 +182,8 @@ class GroundTruth:
             return
         if (blurred := self._blur(index, gaze.size)) is not None:
             yield "centre prior", blurred, seen, False
-        if (mixture := self._mixture(index, gaze.size)) is not None:
-            yield "centre prior, mixture", mixture, seen, False
+        if self.prior is not None and seen.baseline is not None:
+            yield "centre prior, mixture", seen.baseline, seen, False
         if self._other is not None and (stranger := self._other.gaze(self.dataset, index)) is not None:
             yield "another image", human_map(stranger, self.sigma), seen, False
         yield from self._people(index, gaze.inside(), seen)

@@ -68,20 +68,20 @@ def match(samples: Sequence[Sequence[str]], stimuli: Sequence[str], found: Mappi
     for name in found:
         for tail in _tails(name):
             by_tail[tail].append(name)
-    by_sample, missing = dict[int, str](), []
+    by_sample, missing = dict[int, str](), list[int]()
     owner: dict[str, int] = {}
     for number, names in enumerate(samples):
-        name = _found(names, found, by_tail)
-        if name is None:
+        own = _found(names, found, by_tail)
+        if own is None:
             missing.append(number)
             continue
-        other = owner.setdefault(name, number)
+        other = owner.setdefault(own, number)
         if stimuli[other] != stimuli[number]:
             raise InputError(
-                f"{found[name]} may be of {samples[other][0]} or of {samples[number][0]}: put it into a folder of that "
+                f"{found[own]} may be of {samples[other][0]} or of {samples[number][0]}: put it into a folder of that "
                 "name"
             )
-        by_sample[number] = name
+        by_sample[number] = own
     return Matched(by_sample, missing, [name for name in found if name not in owner])
 
 

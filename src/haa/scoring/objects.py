@@ -128,7 +128,7 @@ def read_mask_values(file: MapFile, size: tuple[int, int]) -> tuple[Tensor, bool
     values = file.numbers()
     if values.shape == size and values.dtype == np.uint8:
         return torch.from_numpy(np.ascontiguousarray(values))[None], False
-    white = np.iinfo(values.dtype).max if values.dtype in (np.uint8, np.uint16) else 1
+    white = {"uint8": 255, "uint16": 65535}.get(values.dtype.name, 1)
     numbers = values.astype(np.float64) / white
     if not np.isfinite(numbers).all():
         raise InputError(f"{file} has values that are not finite: save numbers")

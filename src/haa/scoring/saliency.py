@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +19,8 @@ from haa.scoring.ground_truth import REFERENCES, GroundTruth, Seen
 from haa.scoring.scores import Metric
 from haa.scoring.work import worked
 
-Score = Callable[[Float[Tensor, "1 h w"], Seen], Tensor]
+Score = Callable[[Float[Tensor, "1 h w"], Any], Tensor]
+"""Function of a map and of a `Seen` that has what the metric needs."""
 
 
 class Measure(NamedTuple):

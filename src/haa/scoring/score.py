@@ -17,6 +17,7 @@ from haa.scoring.files import maps_in
 from haa.scoring.ground_truth import REFERENCES, GroundTruth
 from haa.scoring.joined import Joined
 from haa.scoring.matching import Matched, listed, match, names_of
+from haa.scoring.saliency import Scored
 from haa.scoring.scores import Metric, Row, Scores
 
 Task = Literal["saliency", "sos", "captioning", "vqa"]
@@ -197,7 +198,7 @@ class _Scorer:
         found = {name: maps_in(path) for name, path in self.where.items()}
         models, indices = self._matched(found, truth.looked)
         if references or "information_gain" in self.metrics:
-            truth.fit()  # once all else is known to be usable: it takes longest
+            truth.fit(references)  # once all else is known to be usable: it takes longest
         scored = saliency.score_maps(truth, indices, models, self.metrics, references, num_workers, self.skip)
         self.sigma = sigma.share
         self.notes += truth.told(sigma)
@@ -227,12 +228,12 @@ class _Scorer:
             rows.append(Row("one person", "reference", scorer(*one), "the first caption, scored by the others"))
         return rows, indices
 
-    def _rows(self, scored: saliency.Scored, indices: Sequence[int], told: Mapping[str, str]) -> Any:
+    def _rows(self, scored: Scored, indices: Sequence[int], told: Mapping[str, str]) -> Any:
         good = [place for place, faults in enumerate(scored.faults) if not faults]
         if len(good) < len(indices):
             faults = [fault for each in scored.faults for fault in each.values()]
-            count = f"{len(indices) - len(good)} of {len(indices)} samples"
-            self.notes.append(f"left out for faulty maps, {count}: {listed(faults)}")
+            lost = f"{len(indices) - len(good)} of {len(indices)} samples"
+            self.notes.append(f"left out for faulty maps, {lost}: {listed(faults)}")
         if not good:
             raise InputError(f"no sample has a usable map: {scored.faults[0].popitem()[1]}")
         for name, count in scored.resized.items():
