@@ -18,6 +18,7 @@ _PLACES = {
     "evaluate": "haa.interface.commands",
     "measure": "haa.evaluation.measure",
     "report": "haa.interface.report",
+    "score": "haa.interface.commands",
     "train": "haa.interface.commands",
 }
 _IN_CORE = ("Alignment", "align")  # what haa-core alone runs (docs/decisions/0070-haa-core-is-haa-without-training.md)

@@ -9,6 +9,7 @@ from haa.errors import InputError as InputError
 from haa.evaluation.evaluation import Evaluation as Evaluation
 from haa.evaluation.measure import measure as measure
 from haa.interface.commands import evaluate as evaluate
+from haa.interface.commands import score as score
 from haa.interface.commands import train as train
 from haa.interface.report import Report as Report
 from haa.interface.report import report as report

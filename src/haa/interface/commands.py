@@ -1,19 +1,22 @@
-"""The commands as functions: `train` and `evaluate`, with the command line's words as keywords."""
+"""The commands as functions: `train`, `evaluate` and `score`, with the command line's words as keywords."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from haa.errors import InputError
 from haa.interface.here import run_here
 from haa.interface.run import Run
 from haa.interface.study import Study
-from haa.interface.words import command_words, completed
+from haa.interface.words import command_words, completed, value_text
 from haa.run_folder import RunFolder
+
+if TYPE_CHECKING:  # it loads torch
+    from haa.scoring.scores import Scores
 
 Folder: TypeAlias = str | os.PathLike[str]
 """A folder, by its path, or by an object that has one: `Run`, `Study`."""
@@ -139,6 +142,39 @@ def evaluate(checkpoint: Folder, *, progress: bool = True, **words: Any) -> Run:
     if file.is_dir() and RunFolder(file).config.is_file():
         file = Run(file).checkpoint
     return Run(_once("evaluate", {"checkpoint": file, **words}, progress))
+
+
+@completed("score")
+def score(maps: Folder | Sequence[Folder] | Mapping[str, Folder], *, progress: bool = True, **words: Any) -> Scores:
+    """Score maps, captions or answers that lie in files against a data set: ``haa score``.
+
+    Args:
+        maps: A folder of maps, an HDF5 file of them or a JSON file of texts; several, or by the models' names.
+        progress: Whether to print what the command line prints.
+        **words: Keys and groups of the config: ``data="osie"``, ``data__root=DIR``, ``split="all"``,
+            ``metrics=["auc_shuffled", "nss"]``, ``task="sos"``, ``output=DIR`` for the page and the tables.
+
+    Returns:
+        The table, which shows itself: a row for each model, the centre prior and the human ceiling.
+
+    Raises:
+        InputError: If a word, a file or the data are at fault.
+
+    Example:
+        >>> import haa, numpy, pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> (folder / "mine").mkdir()
+        >>> for k in range(4):
+        ...     numpy.save(folder / "mine" / f"shapes-test-{k:05d}.npy", numpy.random.default_rng(k).random((64, 64)))
+        >>> few = {"data": "shapes", "data__train": 8, "data__test": 4, "num_workers": 0, "output": folder / "page"}
+        >>> scores = haa.score(folder / "mine", metrics=["nss", "cc"], progress=False, **few)
+        >>> scores.models[0].name
+        'mine'
+    """
+    texts, sweeps = command_words(words)
+    if sweeps:
+        raise InputError("haa.score takes no list to sweep over: call it once for each value")
+    return run_here("score", [f"maps={value_text('maps', maps)}", *texts], sweeps, progress).result
 
 
 def _once(command: str, words: dict[str, Any], progress: bool) -> Path:

@@ -12,7 +12,7 @@ from haa.cli.overrides import keys
 from haa.cli.paths import understood
 from haa.errors import InputError
 
-LISTS = ("trust", "index", "targets")
+LISTS = ("trust", "index", "targets", "metrics")
 """Keys, by their last part, whose value is a list: one that is given for them is no sweep."""
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,7 +45,7 @@ def command_words(words: Mapping[str, Any]) -> tuple[list[str], bool]:
         if swept and not value:
             raise InputError(f"{key}=[] is an empty list: give the values to sweep over")
         sweeps |= swept
-        texts[key] = ",".join(_text(key, each) for each in value) if swept else _text(key, value)
+        texts[key] = ",".join(value_text(key, each) for each in value) if swept else value_text(key, value)
     return [f"{key}={text}" for key, text in texts.items()], sweeps
 
 
@@ -68,19 +68,20 @@ def completed(command: str) -> Callable[[F], F]:
     return decorate
 
 
-def _flat(words: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in words.items():
-        if not isinstance(name, str):
-            raise InputError(f"{before}{name!r} is no key: a key is a text")
-        key = before + name.replace("__", ".")
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{key}.")
-        else:
-            yield key, value
+def value_text(key: str, value: Any) -> str:
+    """Return a value as Hydra's command line takes it.
 
+    Args:
+        key: Its key, for the message.
+        value: A text, a number, None, a truth value, a path, or a list or dict of them.
 
-def _text(key: str, value: Any) -> str:
-    """Return a value as Hydra's command line takes it."""
+    Raises:
+        InputError: If no config can hold it.
+
+    Example:
+        >>> value_text("maps", {"mine": "a,b", "theirs": "c"})
+        "{mine:'a,b',theirs:c}"
+    """
     from haa.run_folder import quoted  # which loads numpy
 
     if hasattr(value, "__fspath__"):
@@ -96,7 +97,18 @@ def _text(key: str, value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Sequence):
-        return "[" + ",".join(_text(key, each) for each in value) + "]"
+        return "[" + ",".join(value_text(key, each) for each in value) + "]"
     if isinstance(value, Mapping):
-        return "{}"
+        return "{" + ",".join(f"{name}:{value_text(key, each)}" for name, each in value.items()) + "}"
     raise InputError(f"{key}={value!r}: a config holds texts, numbers, true, false, null, lists and dicts of them")
+
+
+def _flat(words: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in words.items():
+        if not isinstance(name, str):
+            raise InputError(f"{before}{name!r} is no key: a key is a text")
+        key = before + name.replace("__", ".")
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{key}.")
+        else:
+            yield key, value

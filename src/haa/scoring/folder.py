@@ -17,8 +17,8 @@ from haa.scoring.scores import Scores
 from haa.scoring.table import differences_csv, latex, samples_csv, show, table_csv
 
 
-def run(cfg: DictConfig) -> Path:
-    """Score what ``cfg.maps`` names against ``cfg.data``, and return the folder with the table and the page.
+def run(cfg: DictConfig) -> Scores:
+    """Score what ``cfg.maps`` names against ``cfg.data``, write the table and the page, and return the scores.
 
     Args:
         cfg: Config composed from ``conf/score.yaml``.
@@ -30,7 +30,7 @@ def run(cfg: DictConfig) -> Path:
     show(scores)
     folder = Path(str(cfg.output)).expanduser()
     Console().print(f"page: {write(scores, folder, cfg.pictures)}")
-    return folder
+    return scores
 
 
 def write(scores: Scores, folder: Path, pictures: int = 3) -> Path:

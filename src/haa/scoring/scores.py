@@ -198,6 +198,18 @@ class Scores:
             out.append(line)
         return out
 
+    def __repr__(self) -> str:
+        rows = [
+            [row.name, *(shown(self.estimate(row.name, metric)) for metric in self.metrics)]
+            for row in self.sorted_rows()
+        ]
+        cells = [["", *map(told, self.metrics.values())], *([plain(text) for text in row] for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = (
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        )
+        return "\n".join([self._title(), *lines])
+
     def _repr_html_(self) -> str:
         """Return the table for a notebook."""
         heads = "".join(f"<th>{html.escape(told(metric))}</th>" for metric in self.metrics.values())
@@ -205,9 +217,13 @@ class Scores:
         for row in self.sorted_rows():
             cells = "".join(f"<td>{shown(self.estimate(row.name, metric))}</td>" for metric in self.metrics)
             lines.append(f"<tr><th>{html.escape(plain(row.name))}</th>{cells}</tr>")
-        title = html.escape(plain(f"{self.task} on {self.data}, {self.split}: {len(self.ids)} samples"))
+        title = html.escape(self._title())
         body = "".join(lines)
         return f"<table><caption>{title}</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _title(self) -> str:
+        gaze = ", simulated gaze" if self.simulated else ""
+        return plain(f"{self.task} on {self.data}, {self.split} split: {len(self.ids)} samples{gaze}")
 
 
 def told(metric: Metric) -> str:
