@@ -73,7 +73,8 @@ class CentrePrior:
             size: Height and width of the image; None is image ``index``'s own.
         """
         size = self._size(index, size)
-        parts = self._sums.densities(index, *_relative(points, size).unbind(1), self.bandwidth)
+        u, v = _relative(points, size).unbind(1)
+        parts = self._sums.densities(index, u, v, self.bandwidth)
         return (parts @ _vector(self.shares)).log() - math.log(size[0] * size[1])
 
     def map(self, index: int | None = None, size: Size | None = None) -> Float[Tensor, "h w"]:

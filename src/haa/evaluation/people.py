@@ -205,8 +205,8 @@ def fit_people(
 
     def fitted(width: float, images: list[_LeftOut], pilot: People | None = None) -> tuple[float, People]:
         power = 0.0 if pilot is None else SQUARE_ROOT
-        for image in images if pilot is not None else ():
-            if image.index not in factors:
+        for image in images:
+            if pilot is not None and image.index not in factors:
                 factors[image.index] = image.factors(pilot)
         densities = [image.densities(width, power, factors.get(image.index)) for image in images]
         likelihood, shares = fit_shares(torch.cat(densities), _NAMES)

@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from haa.printing.plain import short
-from haa.reporting.figures import COLOURS, STYLE
 from haa.reporting.gallery import opened
+from haa.reporting.style import COLOURS, STYLE
 from haa.run_folder import Maps
 
 NAME = 40

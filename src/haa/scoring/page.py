@@ -15,7 +15,7 @@ import haa
 from haa.disk import make_folder, write_whole
 from haa.printing.plain import plain, short
 from haa.reporting.answer import interval, p_value, signed
-from haa.reporting.figures import COLOURS, STYLE, inline
+from haa.reporting.style import COLOURS, STYLE, inline
 from haa.scoring.extremes import sections
 from haa.scoring.scores import Scores, shown, told
 from haa.scoring.table import answer

@@ -305,7 +305,7 @@ def _margin(claims: Sequence[Claim]) -> Text:
 
 
 def _software(study: Study, asked: Asked) -> Text:
-    versions = next(
+    versions: dict[str, Any] = next(
         (run.summary["versions"] for run in study.runs if isinstance(run.summary.get("versions"), dict)), {}
     )
     said = {plain(str(name)): short(str(version), 40) for name, version in versions.items()}
