@@ -62,7 +62,7 @@ def test_runs_that_differ_in_more_than_their_arm_have_a_table_of_their_own(tmp_p
     out = io.StringIO()
     show([tmp_path], Console(file=out, width=120))
     text = out.getvalue()
-    assert text.count("backbone=Tiny") == text.count("backbone=Timm") == 1
+    assert text.count("(relevant world), small CNN, ") == text.count("(relevant world), a network of timm, ") == 1
     for runs in (tiny, timm):
         baseline = [run.summary["metrics"]["accuracy"] for run in runs if run.weight == 0]
         assert f"{np.mean(baseline):.3f} ± {np.std(baseline, ddof=1):.3f}" in text

@@ -238,7 +238,7 @@ def backbone(node: Mapping[str, Any]) -> Name:
         for pattern, text, cite in FAMILIES:
             if found := re.fullmatch(pattern, name.split(".")[0]):
                 return Name(found.expand(text), cite)
-        return Name(f"{name} of {'timm' if kind == 'Timm' else 'torchvision'}")
+        return Name(f"{name or 'a network'} of {'timm' if kind == 'Timm' else 'torchvision'}")
     if kind == "HuggingFace":
         return Name(plain(str(node.get("name", "")).rstrip("/").rsplit("/", 1)[-1]), ("wolf2020",))
     return Name(plain(kind), (), False)

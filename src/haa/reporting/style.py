@@ -135,7 +135,7 @@ def _font(found: re.Match[str]) -> str:
     return f"font-size: {found.group(2).strip()}" if found.group(2) else "font-family: inherit"
 
 
-def legend(figure: Figure, axis: Axes, where: str = "outside upper left") -> None:
+def legend(figure: Figure, axis: Axes, where: Any = "outside upper left") -> None:
     """Write the legend of an axis beyond all axes, in as many columns as there is room for."""
     handles, texts = axis.get_legend_handles_labels()
     for columns in (3, 2, 1):
