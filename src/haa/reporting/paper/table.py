@@ -166,7 +166,7 @@ def _sign(letter: str) -> str:
         return _SIGNS[letter]
     if letter.isascii():
         return letter
-    base, *marks = unicodedata.normalize("NFD", letter)
+    base, *marks = list(unicodedata.normalize("NFD", letter))
     if base.isascii() and base.isalpha() and len(marks) == 1 and marks[0] in _ACCENTS:
         return f"\\{_ACCENTS[marks[0]]}{{{base}}}"
     return f"(U+{ord(letter):04X})"
