@@ -72,10 +72,12 @@ def test_haa_core_alone_is_no_fault(installed):
     for name in ("haa", "hydra-core", "pytorch-lightning", "wandb"):
         del installed[name]
     installed["haa-core"] = haa.__version__
+    del installed["pot"]
     found = examine()
     assert found["faults"] == []
     assert set(found["packages"]) == {"torch", "torchmetrics", "numpy", "scipy", "jaxtyping", "packaging"}
     assert "commands        none, since haa-core is here alone: pip install haa" in text(found)
+    assert "emd           missing: pip install 'haa-core[emd]'" in text(found)
 
 
 def test_a_torch_that_cannot_be_imported_is_told(installed, monkeypatch):

@@ -52,12 +52,13 @@ def extras(asked: Iterable[Requirement]) -> dict[str, dict[str, Any]]:
     """
     asked = list(asked)
     needed = {each.name for each in asked if _name(each) is None}
+    own_name = CORE if version(FULL) is None and version(CORE) is not None else FULL
     names = sorted({_name(each) for each in asked} - {*_NO_FEATURE}, key=str)
     result = {}
     for name in names:
         own = {each.name: _state(each) for each in asked if _name(each) == name and each.name not in needed}
         wrong = any(state["wrong"] for state in own.values())
-        result[str(name)] = {"packages": own, "install": f"pip install '{FULL}[{name}]'" if wrong else None}
+        result[str(name)] = {"packages": own, "install": f"pip install '{own_name}[{name}]'" if wrong else None}
     return result
 
 
