@@ -20,15 +20,12 @@ from docs.builder.links import relinked
 from docs.builder.pages import expanded, readable
 from docs.builder.public import documented, public
 from docs.builder.words import choices_of, groups, keys_of
-from tests.reporting import conftest
 
 from haa.cli.main import COMPOSED, USAGE
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 REFERENCE = {page.stem: page.read_text() for page in (DOCS / "reference").glob("*.md")}
-
-browser, opened = conftest.browser, conftest.opened
 
 
 def test_the_reference_has_every_public_name_once():

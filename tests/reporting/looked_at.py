@@ -1,4 +1,4 @@
-"""What is asked of every page that a report writes, in a tab of tests/reporting/conftest.py."""
+"""What is asked of every page that a report writes, in a tab of tests/conftest.py."""
 
 from __future__ import annotations
 
