@@ -49,6 +49,7 @@ def test_a_table_a_page_and_files(haa, maps, capsys, tmp_path):
         (("maps=absent", *SMALL, "task=sso"), "task=sso: did you mean sos"),
         (("maps=absent", *SMALL, "metrics=ns"), "metrics=ns: did you mean nss"),
         (("maps=absent", *SMALL, "on_error=go"), "on_error=go: there are: stop, skip"),
+        (("maps={one person: absent}", *SMALL), "maps=absent are called 'one person', as a row that needs no model is"),
         (("maps=absent", *SMALL, "split=tests"), "split=tests: did you mean test"),
         (("maps=absent", *SMALL, "map=x"), "there is no key map in score: did you mean maps"),
     ],

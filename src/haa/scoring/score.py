@@ -92,7 +92,10 @@ def score(
         raise InputError(f"split={split}: {suggest(str(split), [*get_args(Split), 'all'])}")
     chosen = _metrics(task, metrics)
     dataset = Joined(data) if split == "all" else data.dataset(split)
-    scorer = _Scorer(places(maps), data, dataset, task, split, list(chosen), on_error == "skip")
+    where = places(maps)
+    if task == "saliency" and references:
+        _check_names(where)
+    scorer = _Scorer(where, data, dataset, task, split, list(chosen), on_error == "skip")
     if task == "saliency":
         rows, indices = scorer.saliency(references, num_workers, seed)
     elif task == "sos":
@@ -143,6 +146,16 @@ def places(maps: Maps) -> dict[str, Path]:
         if len(set(names)) == len(names):
             return dict(zip(names, paths, strict=True))
     raise InputError(f"two of maps={','.join(map(str, paths))} have one name: give maps={{a: DIR, b: DIR}}")
+
+
+def _check_names(where: Mapping[str, Path]) -> None:
+    """Refuse a model that is called as a row that needs no model, which stand in one table."""
+    if both := [name for name in where if name in REFERENCES]:
+        path = where[both[0]]
+        raise InputError(
+            f"maps={path} are called {both[0]!r}, as a row that needs no model is: give them another name, "
+            f"maps={{mine: {path}}}, or references=false"
+        )
 
 
 def _name(path: Path, depth: int) -> str:
