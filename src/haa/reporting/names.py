@@ -148,7 +148,6 @@ CONDITIONS: Mapping[str, str] = {
 """What conditions and the baseline are called, by the first word of their label."""
 
 METRICS: Mapping[str, str] = {
-    "accuracy": "VQA accuracy",
     "auc_borji": "AUC-Borji",
     "auc_judd": "AUC-Judd",
     "auroc": "AUROC",
