@@ -237,3 +237,39 @@ def test_the_bibliography_is_whole():
 def test_what_is_not_in_the_bibliography_is_not_cited():
     text = ["A thing", Cite(("nobody2020",)), "."]
     assert (latex(text), markdown(text), cited([text])) == ("A thing.", "A thing.", [])
+
+
+def own_loop(run: Drawn, alignment: dict) -> Drawn:
+    """Return a run whose config is as `haa.Evaluation` writes it."""
+    config = {key: run.config[key] for key in ("align_weight", "seed", "condition")} | {
+        "task": {"name": "light or dark", "monitor": "val/accuracy", "mode": "max"},
+        "data": {"_target_": "own.noise"},
+        "alignment": {"_target_": "haa.alignment.Alignment", "weight": run.weight, **alignment},
+        "own": {"epochs": 6},
+    }
+    return replace(run, config=config)
+
+
+@pytest.mark.parametrize(
+    ("alignment", "loss"),
+    [
+        ({"loss": "correlation", "sigma": 0.05, "schedule": "constant"}, "is the negative correlation (1 − CC); it"),
+        ({}, "is the loss that is to be told by hand; it"),
+    ],
+)
+def test_of_a_loop_of_ones_own_it_says_what_is_known(alignment, loss):
+    runs = study_runs(np.random.default_rng(0), ARMS, 3, samples=60, pictures=30)
+    (found,) = studies([own_loop(run, alignment) for run in runs])
+    texts = methods([found], family([found]))
+    text = re.sub(r" \[[\d, –]+\]", "", "\n".join(numbered(one, cited(texts)) for one in texts))
+    for words in (
+        "The task is light or dark on noise",
+        "The model, where its attention is read, and its training are the authors' own: to be told by hand.",
+        loss,
+        "trained from 3 seeds (0 to 2).",
+        "The score is accuracy.",
+        "to be told by hand: own.epochs = 6.",
+    ):
+        assert words in text, words
+    for word in ("None", "VQA", "The model is", "the model's own attention", "The checkpoint", "schedule ="):
+        assert word not in text, word

@@ -40,7 +40,7 @@ def test_the_answer_comes_first_with_its_interval(opened, page):
     first = tab.locator(".answer").inner_text()
     assert first.startswith("Simulated human gaze helps.")
     assert re.search(
-        r"Human gaze: \+0\.\d{3} in VQA accuracy .*95 % interval 0\.\d{3} to 0\.\d{3}, over 6 seeds and 200 pictures",
+        r"Human gaze: \+0\.\d{3} in accuracy .*95 % interval 0\.\d{3} to 0\.\d{3}, over 6 seeds and 200 pictures",
         first,
     )
     assert re.search(r"Control, another image's gaze: .* beaten \(difference \+0\.\d{3}", first)

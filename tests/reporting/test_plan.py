@@ -185,9 +185,9 @@ def test_a_pilot_that_says_nothing_of_its_spread_is_refused(tmp_path):
     apart = [run for run in apart if not (run.condition == "shuffled" and run.seed < 2)]
     for name, chosen, message in (
         ("a", [run for run in runs if run.weight], "needs runs of weight 0"),
-        ("b", runs, "1 seed(s) in common"),
+        ("b", runs, "baseline have 1 seed(s) in common: a pilot needs two; run both with the same seeds, as seed=0,1"),
         ("c", equal, "run more seeds"),
-        ("d", apart, "1 seed(s) in common: a pilot needs two; run more, or leave the runs of shuffled"),
+        ("d", apart, "seed=0,1 of one study does, or leave the runs of shuffled"),
     ):
         with pytest.raises(SystemExit) as stop:
             cli.main(["study-plan", str(write(chosen, tmp_path / name, maps=0)), "difference=0.1"])

@@ -24,18 +24,18 @@ from haa.run.stopping import rank, stoppable
 USAGE = """\
 haa: train vision models to look where people look, and measure honestly whether it helped.
 
-  haa train     train a model, with or without human attention    haa train task=vqa align_weight=0.5
-  haa evaluate  score a checkpoint on a test split, or other data haa evaluate checkpoint=outputs/.../best.ckpt
-  haa predict   write the maps of a folder of images              haa predict checkpoint=... images=DIR output=DIR
-  haa export    a model for others: weights, a graph, a card      haa export checkpoint=.../best.ckpt format=onnx
-  haa probe     which stage of a network looks like people       haa probe data=osie data.root=DIR backbone=resnet18
-  haa score     a table of metrics from maps, captions, answers  haa score maps=DIR,DIR data=osie data.root=DIR
-  haa report    compare finished runs: a table and a page         haa report studies/...
-  haa study-plan  how many seeds a study needs                    haa study-plan studies/... difference=0.05
-  haa data      check a data set, fetch one, import recordings    haa data check data=osie data.root=DIR
-  haa show      draw samples: who looked where                    haa show data=shapes index=0,1,2
-  haa wandb-dashboard  save the report's panels in W&B            haa wandb-dashboard ENTITY/PROJECT task=vqa
-  haa doctor    what is installed here, for a report of a fault   haa doctor
+  haa train           train a model, with or without human attention haa train task=vqa align_weight=0.5
+  haa evaluate        score a checkpoint on a split, or other data   haa evaluate checkpoint=outputs/.../best.ckpt
+  haa predict         write the maps of a folder of images           haa predict checkpoint=... images=DIR output=DIR
+  haa export          a model for others: weights, a graph, a card   haa export checkpoint=.../best.ckpt format=onnx
+  haa probe           which stage of a network looks like people     haa probe data=osie data.root=DIR backbone=resnet18
+  haa score           a table of metrics of maps, captions, answers  haa score maps=DIR,DIR data=osie data.root=DIR
+  haa report          compare finished runs: a table and a page      haa report studies/...
+  haa study-plan      how many seeds a study needs                   haa study-plan studies/... difference=0.05
+  haa data            check a data set, fetch one, import recordings haa data check data=osie data.root=DIR
+  haa show            draw samples: who looked where                 haa show data=shapes index=0,1,2
+  haa wandb-dashboard save the report's panels in W&B                haa wandb-dashboard ENTITY/PROJECT task=vqa
+  haa doctor          what is installed, for a report of a fault     haa doctor
 
 `haa COMMAND --help` says more. Arguments are key=value everywhere; `haa train -m` sweeps over lists, key=a,b.\
 """

@@ -148,7 +148,7 @@ CONDITIONS: Mapping[str, str] = {
 """What conditions and the baseline are called, by the first word of their label."""
 
 METRICS: Mapping[str, str] = {
-    "accuracy": "VQA accuracy",
+    "accuracy": "accuracy",
     "auc_borji": "AUC-Borji",
     "auc_judd": "AUC-Judd",
     "auroc": "AUROC",

@@ -127,8 +127,9 @@ def pilot(study: Study, arm: Arm) -> Pilot:
         paired = [own[seed] - value for seed, value in values[id(other)].items() if seed in own]
         if len(paired) < 2:
             raise InputError(
-                f"{arm.label} and {other.label} have {len(paired)} seed(s) in common: a pilot needs two; run more, or "
-                f"leave the runs of {other.label} out"
+                f"{arm.label} and {other.label} have {len(paired)} seed(s) in common: a pilot needs two; run both with "
+                "the same seeds, as seed=0,1 of one study does"
+                + ("" if other is study.baseline else f", or leave the runs of {other.label} out")
             )
         power.spread(paired)
     needed = [study.baseline, arm, *others[1:]]

@@ -37,10 +37,14 @@ class Asked:
 
     Args:
         config: The run's resolved config.
+
+    Attributes:
+        own: Whether `haa.Evaluation` wrote the config, which has nothing of the model and the training loop.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.values = flat(config)
+        self.own = "own" in config
         self._asked: set[str] = set()
 
     def __call__(self, key: str, default: Any = None) -> Any:
@@ -51,6 +55,11 @@ class Asked:
     def node(self, group: str) -> dict[str, Any]:
         """Return a group's keys without its name; they do not count as told by that."""
         return {key[len(group) + 1 :]: value for key, value in self.values.items() if key.startswith(f"{group}.")}
+
+    def function(self, group: str, module: str) -> dict[str, Any]:
+        """Return a function's node; a run of a loop of one's own has no more of it than its name."""
+        name = self(group)
+        return {"_target_": f"{module}.{name}"} if isinstance(name, str) else self.node(group)
 
     def left(self, group: str = "") -> dict[str, Any]:
         """Return what nobody has asked for in a group, or anywhere; from then on it counts as told."""

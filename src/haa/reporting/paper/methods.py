@@ -115,6 +115,8 @@ _SPLITS = {"train": "training", "val": "validation", "test": "testing"}
 
 
 def _model(run: Run, asked: Asked) -> Text:
+    if asked.own:
+        return ["The model, where its attention is read, and its training are the authors' own: to be told by hand."]
     model = names.named(names.MODELS, asked.node("model"))
     asked("model._target_")
     text: list[str | Cite] = [f"The model is {model.text}", Cite(model.cite), f"{asked.told('model')}."]
@@ -147,6 +149,8 @@ def _backbone(run: Run, asked: Asked) -> Text:
 
 
 def _attention(asked: Asked) -> Text:
+    if asked.own:
+        return []
     node = asked.node("attention")
     asked("attention")
     asked("attention._target_")
@@ -168,13 +172,14 @@ def _alignment(study: Study, asked: Asked) -> Text:
     losses = {arm.loss: arm for arm in arms}
     for place, arm in enumerate(losses.values()):
         own = Asked(next(iter(arm.runs.values())).config)
-        node = own.node("alignment.loss")
-        loss = names.loss(node)
+        node = own.function("alignment.loss", "haa.losses")
+        loss = names.loss(node) if node or not own.own else names.Name("loss that is to be told by hand")
         rest = {key: value for key, value in own.left("alignment.loss").items() if key not in ("_target_", "reverse")}
         values = listed(rest)
         text += [", or " if place else "", f"the {loss.text}", Cite(loss.cite), f" ({values})" if values else ""]
+    asked("alignment.loss")
     asked.left("alignment.loss")
-    schedule = asked.node("alignment.schedule")
+    schedule = asked.function("alignment.schedule", "haa.alignment.schedule")
     kind = names.named(names.WEIGHT_SCHEDULES, schedule) if schedule else names.WEIGHT_SCHEDULES["constant"]
     asked("alignment.schedule._target_")
     weights = sorted({arm.weight for arm in study.arms})
@@ -221,6 +226,8 @@ def _explained(label: str) -> str:
 def _training(study: Study, run: Run, asked: Asked) -> Text:
     seeds = sorted({seed for arm in study.arms for seed in arm.runs})
     asked("seed")
+    if asked.own:
+        return [f"Every condition is trained from {_number(len(seeds))} ({_seeds(seeds)})."]
     asked("lr")
     optimizer, schedule = asked.node("optimizer"), asked.node("scheduler")
     asked("optimizer._target_")
@@ -252,7 +259,8 @@ def _training(study: Study, run: Run, asked: Asked) -> Text:
 
 
 def _scores(study: Study, run: Run, asked: Asked) -> Text:
-    text: list[str | Cite] = [f"The score is {names.metric(study.metric)}."]
+    vqa = study.metric == "accuracy" and asked("task.name") == "vqa"
+    text: list[str | Cite] = [f"The score is {'VQA accuracy' if vqa else names.metric(study.metric)}."]
     looks = [name for name in study.metrics if name.startswith("attention_")]
     human = [names.metric(name).removeprefix("attention ") for name in looks if name not in FAITHFULNESS]
     if human:
