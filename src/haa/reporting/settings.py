@@ -77,6 +77,23 @@ def settings(config: Mapping[str, Any], summary: Mapping[str, Any], recorded: Ma
     return found | dict(recorded)
 
 
+def handed_on(configs: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the keys that hold the run's own seed in every run; where all runs have one seed nothing tells, so none.
+
+    Args:
+        configs: Resolved configs of a study's runs.
+
+    Example:
+        >>> sorted(handed_on([{"seed": 0, "a_seed": 0, "b_seed": 0}, {"seed": 1, "a_seed": 1, "b_seed": 0}]))
+        ['a_seed']
+    """
+    listed = [(flat(config), config["seed"]) for config in configs]
+    if len({seed for _, seed in listed}) < 2:
+        return set()
+    own = [{key for key, value in values.items() if _is_the_seed(key, value, seed)} for values, seed in listed]
+    return set.intersection(*own) - {"seed"}
+
+
 def differing(many: Iterable[Mapping[str, str]]) -> list[str]:
     """Return the keys in which some settings differ.
 
