@@ -181,7 +181,7 @@ def test_what_is_of_another_kind_is_told_as_it_is(key):
 
 def test_whose_gaze_it_was():
     assert "simulated observer, and says nothing about people" in said(simulated_gaze=True)
-    assert "a number of people that was not recorded for each test image" in said(people=None)
+    assert "an unrecorded number of people for each test image" in said(people=None)
     assert "The version" not in said()
 
 
