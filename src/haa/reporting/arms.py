@@ -227,7 +227,7 @@ def studies(runs: Sequence[Run], metric: str | None = None, unfinished: Sequence
 
 
 def _settings_of(run: Run, known: Mapping[_Settings, Mapping[str, str]]) -> _Settings:
-    """Return the settings that a run is grouped by: another run's where a seed of both is equal to its own by chance."""
+    """Return the settings that a run is grouped by: another run's where a fixed seed of both is its own by chance."""
     for key, other in known.items():
         if len(other) > len(run.settings) and as_in(other, run.settings, run.seeded) == other:
             return key
