@@ -40,6 +40,26 @@ def test_the_command_line_says_so(monkeypatch, capsys):
     assert stopped.value.code == f"haa: {missing}: run `pip install 'haa[ray]'`"
 
 
+@pytest.mark.parametrize("flags", [("-m", "--cfg", "job"), ("--cfg=job", "--multirun"), ("-c", "job", "-m")])
+def test_a_sweep_has_no_one_config_to_show(flags, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "task=vqa", *flags])
+    assert "shows the config of one run" in str(stopped.value.code)
+    assert "leave out -" in str(stopped.value.code)
+
+
+def test_where_there_is_no_slurm(monkeypatch, tmp_path):
+    monkeypatch.setattr("haa.cli.plugins.needs", lambda *_: None)  # the plugin is there
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="hydra/launcher=slurm: there is no srun here"):
+        check_plugins(["-m", "task=vqa", "hydra/launcher=slurm"])
+    check_plugins(["task=vqa", "hydra/launcher=slurm", "--cfg", "hydra"])  # only shows it
+    check_plugins(["-m", "task=vqa", "hydra/launcher=submitit_local"])
+    (tmp_path / "srun").write_text("#!/bin/sh\n")
+    (tmp_path / "srun").chmod(0o755)
+    check_plugins(["-m", "task=vqa", "hydra/launcher=slurm"])
+
+
 @pytest.mark.parametrize("command", ["train", "report", "data", "wandb-dashboard"])
 def test_haa_core_alone_has_no_commands(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "hydra", None)

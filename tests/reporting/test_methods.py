@@ -143,6 +143,22 @@ def test_a_changed_key_changes_it(key, value, words):
     assert (text != said()) == (words is not None)
 
 
+def test_a_setting_that_is_the_runs_seed_is_told_as_a_seed():
+    runs = study_runs(np.random.default_rng(0), ARMS, 3, samples=60, pictures=30)
+    handed_on = [
+        made(run, {"loader.per_class": 5, "loader.per_class_seed": run.seed, "model.mask_seed": run.seed}, {})
+        for run in runs
+    ]
+    (found,) = studies(handed_on)
+    text = "".join(map(str, methods([found], family([found]))))
+    assert "Training uses 5 samples of each class, which each seed draws anew, the same in all conditions." in text
+    assert "mask_seed = the run's seed" in text
+    assert "per_class_seed" not in text
+    fixed = said({"loader.per_class": 5, "loader.per_class_seed": 7})
+    assert "5 samples of each class, the same in every run (per_class_seed = 7)." in fixed
+    assert "the same in every run (per_class_seed = 0)." in said({"loader.per_class": 5})
+
+
 @pytest.mark.parametrize("key", ["teacher.temperature", "callbacks.mine.every", "note"])
 def test_what_it_does_not_know_is_told(key):
     text = said({key: 2.5})
@@ -165,7 +181,7 @@ def test_what_is_of_another_kind_is_told_as_it_is(key):
 
 def test_whose_gaze_it_was():
     assert "simulated observer, and says nothing about people" in said(simulated_gaze=True)
-    assert "a number of people that was not recorded for each test image" in said(people=None)
+    assert "an unrecorded number of people for each test image" in said(people=None)
     assert "The version" not in said()
 
 

@@ -177,6 +177,21 @@ def test_the_seed_handed_on_does_not(runs):
     assert len(studies(baselines_with(runs, "loader.per_class_seed", 77))) == 2
 
 
+def test_a_fixed_seed_that_is_one_runs_own_by_chance_does_not_set_that_run_apart(runs):
+    runs = [with_config(run, "loader.per_class_seed", 0) for run in runs]
+    assert {run.seed for run in runs} == {0, 1, 2}
+    (study,) = studies(runs)
+    assert len(study.runs) == len(runs)
+    (other,) = studies([with_config(run, "loader.seed", run.seed) for run in runs])
+    assert len(other.runs) == len(runs)
+    begun = next(run for run in runs if run.seed == 0 and run.role == "treatment")
+    begun = Drawn(Path("gone"), begun.config, {"role": "treatment", "label": "human"}, {})
+    rest = [run for run in runs if run.seed != 0 or run.role != "treatment"]
+    (cut_off,) = studies(rest, unfinished=[Unfinished(Path("gone"), "CUDA out of memory", begun)])
+    assert cut_off.of("treatment")[0].lost == {0: "CUDA out of memory"}
+    assert len(studies([*runs, *(with_config(run, "loader.per_class_seed", 77) for run in runs)])) == 2
+
+
 def test_a_run_that_did_not_finish_is_told_of_in_its_own_study_alone(runs):
     run = with_config(with_config(runs[3], "seed", 9), "loader.seed", 9)
     begun = Drawn(Path("gone"), run.config, {"role": "treatment", "label": "human"}, {})

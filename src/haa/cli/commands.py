@@ -52,7 +52,8 @@ def report(argv: list[str]) -> None:
     if wants_help(argv):
         summary = (
             "Compares finished runs, by condition and weight: a table here, and a page with the answer, its\n"
-            "intervals, figures and caveats (index.html, which needs no network; summary.csv; figures/).\n"
+            "intervals, figures and caveats (index.html, which needs no network; summary.csv; for a paper tables/,\n"
+            "figures/, text/ with methods and references, and paper.tex, which has them all).\n"
             "RUNS are run folders, or folders that hold some, such as a study's."
         )
         line = "haa report RUNS... [metric=NAME] [difference=NUMBER] [output=DIR]"

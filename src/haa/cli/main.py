@@ -16,7 +16,7 @@ from typing import Any
 from haa.cli.commands import data, doctor, report, study_plan, wandb_dashboard
 from haa.cli.overrides import conf, open_signatures, scored, shown, stop
 from haa.cli.paths import taken_literally
-from haa.cli.plugins import check_plugins
+from haa.cli.plugins import check_flags, check_plugins
 from haa.cli.resume import resumed
 from haa.errors import InputError, needs, suggest
 from haa.run.stopping import rank, stoppable
@@ -108,6 +108,7 @@ def composed(name: str, argv: list[str]) -> None:
         return work(name, program, cfg)
 
     try:
+        check_flags(argv)
         words = translated(name, argv)
         check_plugins(words)
     except InputError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
@@ -14,13 +14,14 @@ from haa.errors import InputError, suggest
 from haa.printing.plain import plain
 from haa.reporting import names
 from haa.reporting.collect import Run, Unfinished
-from haa.reporting.settings import could_be
+from haa.reporting.settings import as_in, could_be
 from haa.reporting.title import subject, title
 from haa.reporting.whole import ROLES
 
 FAITHFULNESS = tuple(f"attention_{name}" for name in ("deletion", "insertion", "comprehensiveness", "sufficiency"))
 """Metrics of attention that ask the model, and no gaze."""
 _Key = tuple[float, str, str, str]
+_Settings = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -206,9 +207,10 @@ def studies(runs: Sequence[Run], metric: str | None = None, unfinished: Sequence
     Raises:
         InputError: If no run has the metric, or nothing says which way it is better.
     """
-    groups: dict[tuple[tuple[str, str], ...], list[Run]] = {}
+    groups: dict[_Settings, list[Run]] = {}
+    known = {tuple(sorted(run.settings.items())): run.settings for run in runs}
     for run in runs:
-        groups.setdefault(tuple(sorted(run.settings.items())), []).append(run)
+        groups.setdefault(_settings_of(run, known), []).append(run)
     # what sets a study apart from the others of its task and data, which its title names anyhow
     alike: dict[str, list[dict[str, str]]] = {}
     for key, members in groups.items():
@@ -224,8 +226,16 @@ def studies(runs: Sequence[Run], metric: str | None = None, unfinished: Sequence
     ]
 
 
+def _settings_of(run: Run, known: Mapping[_Settings, Mapping[str, str]]) -> _Settings:
+    """Return the settings that a run is grouped by: another run's where a fixed seed of both is its own by chance."""
+    for key, other in known.items():
+        if len(other) > len(run.settings) and as_in(other, run.settings, run.seeded) == other:
+            return key
+    return tuple(sorted(run.settings.items()))
+
+
 def _could_be(broken: Unfinished, settings: dict[str, str]) -> bool:
-    return broken.run is not None and could_be(broken.run.settings, settings)
+    return broken.run is not None and could_be(as_in(settings, broken.run.settings, broken.run.seeded), settings)
 
 
 def _study(
@@ -274,7 +284,8 @@ def _study(
         )
     given = [run.config.get("difference") for run in runs]
     difference = given[0] if all(value == given[0] for value in given) else None
-    return Study(title(runs[0], alike), settings, made, chosen, repeated, difference, astray)
+    typical = next((run for run in runs if run.settings == settings), runs[0])
+    return Study(title(typical, alike), settings, made, chosen, repeated, difference, astray)
 
 
 def _arm_of(run: Run) -> _Key:

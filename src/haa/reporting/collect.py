@@ -19,7 +19,7 @@ from haa.errors import InputError, reading
 from haa.printing.plain import plain
 from haa.reporting import version_0_1
 from haa.reporting.columns import read_curves, read_samples
-from haa.reporting.settings import NOT_RECORDED, SCORES_SIGMA, TEST_SAMPLES, flat, settings
+from haa.reporting.settings import NOT_RECORDED, SCORES_SIGMA, TEST_SAMPLES, flat, seeded, settings
 from haa.reporting.whole import check_config, check_made, check_summary
 from haa.run_folder import AGAIN, RunFolder, modern, read_config
 
@@ -115,6 +115,11 @@ class Run:
     def settings(self) -> dict[str, str]:
         """All else: what has to be the same in runs that are compared, by dotted key."""
         return settings(self.config, self.summary, {TEST_SAMPLES: self._tested, SCORES_SIGMA: self._sigma})
+
+    @cached_property
+    def seeded(self) -> dict[str, str]:
+        """Settings that hold its own seed, by dotted key, which `settings` leaves out."""
+        return seeded(self.config)
 
     @property
     def _tested(self) -> str:

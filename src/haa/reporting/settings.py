@@ -77,6 +77,54 @@ def settings(config: Mapping[str, Any], summary: Mapping[str, Any], recorded: Ma
     return found | dict(recorded)
 
 
+def seeded(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that hold the run's own seed, which `settings` leaves out, by dotted key.
+
+    Example:
+        >>> seeded({"seed": 3, "loader": {"per_class": 3, "per_class_seed": 3}})
+        {'loader.per_class_seed': '3'}
+    """
+    values, seed = flat(config), config["seed"]
+    return {
+        key: str(value)
+        for key, value in values.items()
+        if key != "seed" and not _harmless(key) and _is_the_seed(key, value, seed)
+    }
+
+
+def as_in(study: Mapping[str, str], own: Mapping[str, str], seeds: Mapping[str, str]) -> dict[str, str]:
+    """Return a run's settings as a study has them: with its `seeded` ones where the study's runs all have one value.
+
+    A study of ``loader.per_class_seed=0`` has a run of seed 0, in which the two are equal by chance.
+
+    Args:
+        study: Settings of the study.
+        own: Settings of the run.
+        seeds: Its settings that hold its seed.
+
+    Example:
+        >>> as_in({"lr": "1", "a_seed": "0"}, {"lr": "1"}, {"a_seed": "0", "b_seed": "0"})
+        {'lr': '1', 'a_seed': '0'}
+    """
+    return {**own, **{key: value for key, value in seeds.items() if key in study}}
+
+
+def handed_on(configs: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the keys that hold the run's own seed in every run; where all runs have one seed nothing tells, so none.
+
+    Args:
+        configs: Resolved configs of a study's runs.
+
+    Example:
+        >>> sorted(handed_on([{"seed": 0, "a_seed": 0, "b_seed": 0}, {"seed": 1, "a_seed": 1, "b_seed": 0}]))
+        ['a_seed']
+    """
+    listed = list(configs)
+    if len({config["seed"] for config in listed}) < 2:
+        return set()
+    return set.intersection(*(set(seeded(config)) for config in listed))
+
+
 def differing(many: Iterable[Mapping[str, str]]) -> list[str]:
     """Return the keys in which some settings differ.
 

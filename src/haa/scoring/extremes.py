@@ -130,7 +130,7 @@ class _Drawn:
     def _result(self, model: str, place: int, picture: Image.Image) -> Cell:
         result = self.scores.results[model][place]
         value = self.scores.row(model).values[self.metric][place]
-        number = f"{self.scores.metrics[self.metric].label} {value:.3f}"
+        number = f"{self.scores.metrics[self.metric].label} {value:.3f}".replace("-", "\N{MINUS SIGN}")
         if isinstance(result, MapFile):
             drawn = overlay(picture, result.numbers().astype(np.float64))
             return _cell(short(model, LABEL), drawn, f"{model} at {self.scores.ids[place]}", number)

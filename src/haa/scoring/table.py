@@ -43,7 +43,8 @@ def show(scores: Scores, console: Console | None = None) -> None:
     console.print(_table(scores, names[: room + 1]))
     if names[room + 1 :]:
         console.print(f"in score.csv also {', '.join(names[room + 1 :])}", style="dim")
-    console.print("mean over samples, ± half of the 95 % interval over pictures; ↓ less is better", style="dim")
+    arrow = "" if all(scores.metrics[name].higher_is_better for name in names[: room + 1]) else "; ↓ less is better"
+    console.print(f"mean over samples, ± half of the 95 % interval over pictures{arrow}", style="dim")
     for note in scores.notes:
         console.print(note, style="dim")
     console.print(answer(scores))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from haa.printing.plain import plain, short
@@ -28,6 +28,8 @@ QUIET = (
     *("condition.control.seed", "scheduler._partial_", "evaluate", "split", "checkpoint"),
 )
 """Keys that are no part of a method, or repeat what another key says."""
+SEEDED = "the run's seed"
+"""What a setting is told as whose values are the runs' own seeds."""
 MOST = 12
 """Settings that are listed at most."""
 
@@ -37,13 +39,14 @@ class Asked:
 
     Args:
         config: The run's resolved config.
+        seeded: Keys that hold the run's own seed in every run of the study; their value is `SEEDED`.
 
     Attributes:
         own: Whether `haa.Evaluation` wrote the config, which has nothing of the model and the training loop.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.values = flat(config)
+    def __init__(self, config: Mapping[str, Any], seeded: Iterable[str] = ()) -> None:
+        self.values = flat(config) | dict.fromkeys(seeded, SEEDED)
         self.own = "own" in config
         self._asked: set[str] = set()
 

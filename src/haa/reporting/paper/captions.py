@@ -51,13 +51,13 @@ def people(study: Study) -> str:
     Example:
         >>> from types import SimpleNamespace as Of
         >>> people(Of(runs=[Of(summary={"people": [15, 15]})])), people(Of(runs=[Of(summary={})]))
-        ('15 people', 'a number of people that was not recorded')
+        ('15 people', 'an unrecorded number of people')
     """
     found = {
         tuple(said) for run in study.runs if isinstance(said := run.summary.get("people"), list) and len(said) == 2
     }
     if not found:
-        return "a number of people that was not recorded"
+        return "an unrecorded number of people"
     least, most = min(low for low, _ in found), max(high for _, high in found)
     return _range([least, most], "person", "people")
 

@@ -10,8 +10,9 @@ from haa.reporting import names
 from haa.reporting.arms import FAITHFULNESS, Study
 from haa.reporting.collect import Run
 from haa.reporting.paper import captions
-from haa.reporting.paper.asked import MOST, Asked, listed, shown
+from haa.reporting.paper.asked import MOST, SEEDED, Asked, listed, shown
 from haa.reporting.paper.citations import Cite, Text
+from haa.reporting.settings import handed_on
 from haa.reporting.verdict import LEVEL, Claim
 from haa.reporting.whole import number
 
@@ -57,7 +58,7 @@ def sentences(study: Study, claims: Sequence[Claim], count: int = 1) -> dict[str
         count: Number of claims on the page, which are corrected together.
     """
     run = _example(study, claims)
-    asked = Asked(run.config)
+    asked = Asked(run.config, handed_on(run.config for run in study.runs))
     made: dict[str, Callable[[], Text]] = {
         "data": lambda: _data(study, run, asked),
         "model": lambda: _model(run, asked),
@@ -95,7 +96,12 @@ def _data(study: Study, run: Run, asked: Asked) -> Text:
     unit, images, samples = captions.units(study), captions.images(study), captions.samples(study)
     told = f": {names.joined(splits)}" if splits else ""
     several = f" The test samples show {images:,} {unit}." if images is not None and images < samples else ""
-    few = asked("loader.per_class")
+    few, draw = asked("loader.per_class"), asked("loader.per_class_seed", 0)
+    drawn = (
+        "which each seed draws anew, the same in all conditions"
+        if draw == SEEDED
+        else f"the same in every run (per_class_seed = {shown(draw)})"
+    )
     how = names.recorded(run.config["data"])
     where = {
         "simulated": "Gaze is that of a simulated observer, and says nothing about people.",
@@ -106,7 +112,7 @@ def _data(study: Study, run: Run, asked: Asked) -> Text:
         f"The task is {names.task(plain(str(asked('task.name'))))} on {data.text}",
         Cite(data.cite),
         f"{asked.told('data')}{told}.{several}",
-        f" Training uses {shown(few)} samples of each class." if few is not None else "",
+        f" Training uses {shown(few)} samples of each class, {drawn}." if few is not None else "",
         f" {where}",
     ]
 

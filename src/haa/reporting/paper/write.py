@@ -115,6 +115,7 @@ def _paper(tables: Sequence[Item], figures: Sequence[Item]) -> str:
         "\\documentclass[10pt,twocolumn]{article}",
         "\\usepackage[letterpaper,margin=0.8in,columnsep=0.2in]{geometry}",
         "\\usepackage{booktabs,graphicx}",
+        "\\setlength{\\belowcaptionskip}{6pt} % between a table and its caption above",
         "\\begin{document}",
         "\\section{Methods}",
         "\\input{text/methods}",
