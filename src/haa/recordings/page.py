@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageDraw
 
 import haa
 from haa.data.files.image import read_image
-from haa.printing.plain import plain
+from haa.printing.pages import template
 from haa.recordings.clean import outside
 from haa.recordings.gather import Imported
 from haa.recordings.mapping import Points
@@ -42,19 +41,11 @@ class Overlay:
 
 def page(imported: Imported, options: Options) -> str:
     """Return the page, which needs no network."""
-    environment = Environment(
-        loader=PackageLoader("haa.recordings", "."),
-        autoescape=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     kept = imported.kept
     images = sorted(set(imported.before.image.tolist()))
     shown = [images[int(i)] for i in np.linspace(0, len(images) - 1, min(len(images), MANY))]
     sigma = f" data.sigma={imported.sigma:.4f}" if imported.sigma is not None else ""
-    return environment.get_template("page.html.jinja").render(
+    return template("haa.recordings").render(
         title=f"haa data import: {options.output.name}",
         points=len(kept),
         all=len(imported.before),

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import haa
 from haa.disk import make_folder, write_whole
-from haa.printing.plain import cell, plain
+from haa.printing.pages import template
+from haa.printing.plain import cell
 from haa.reporting import figures, names, style
 from haa.reporting.answer import answer, interval, number, p_value, signed
 from haa.reporting.arms import Arm, Study, studies
@@ -114,23 +114,19 @@ def write(
     paper = write_paper(study_list, claim_lists, standard, folders, output, drawn)
     heading = "haa report" if len(study_list) <= 1 else f"haa report: {len(study_list)} studies"
     title = f"haa report: {study_list[0].title}" if len(study_list) == 1 else heading
-    page = (
-        _environment()
-        .get_template("page.html.jinja")
-        .render(
-            title=title,
-            heading=heading,
-            runs=_count(study_list),
-            caveats=overall(study_list, lost),
-            studies=views,
-            standard=[cells(row) for row in standard],
-            paper=paper,
-            colours=[*enumerate(zip(style.COLOURS, style.DARK, strict=True))],
-            headings=HEADINGS,
-            caption=CAPTION,
-            version=haa.__version__,
-            harmless=", ".join(HARMLESS),
-        )
+    page = template("haa.reporting").render(
+        title=title,
+        heading=heading,
+        runs=_count(study_list),
+        caveats=overall(study_list, lost),
+        studies=views,
+        standard=[cells(row) for row in standard],
+        paper=paper,
+        colours=[*enumerate(zip(style.COLOURS, style.DARK, strict=True))],
+        headings=HEADINGS,
+        caption=CAPTION,
+        version=haa.__version__,
+        harmless=", ".join(HARMLESS),
     )
     write_whole(output / "summary.csv", _csv(csv_lines))
     path = output / "index.html"
@@ -322,14 +318,3 @@ def _count(found: Sequence[Study]) -> str:
     runs = sum(len(study.runs) for study in found)
     seeds = {seed for study in found for arm in study.arms for seed in arm.runs}
     return f"{runs} runs, 1 seed" if len(seeds) == 1 else f"{runs} runs, {len(seeds)} seeds"
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("haa.reporting", "."),
-        autoescape=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import haa
 from haa.disk import make_folder, write_whole
-from haa.printing.plain import plain, short
+from haa.printing.pages import template
+from haa.printing.plain import short
 from haa.reporting.answer import interval, p_value, signed
 from haa.reporting.style import COLOURS, STYLE, inline
 from haa.scoring.extremes import sections
@@ -39,17 +39,9 @@ def write_page(scores: Scores, folder: Path, pictures: int = 3) -> Path:
     Raises:
         InputError: If the disk refuses the page, or a picture cannot be read.
     """
-    environment = Environment(
-        loader=PackageLoader("haa.scoring", "."),
-        autoescape=True,
-        finalize=lambda value: plain(value) if type(value) is str else value,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     first = next(iter(scores.metrics))
     count = f"{len(scores.ids)} samples of {len(set(scores.stimuli))} pictures"
-    page = environment.get_template("page.html.jinja").render(
+    page = template("haa.scoring").render(
         title=f"haa score: {scores.task} on {scores.data}",
         about=f"{scores.data}, {scores.split} split, {count}" + (", simulated gaze" if scores.simulated else ""),
         answer=answer(scores),
