@@ -62,6 +62,7 @@ import sys
 import torch, torchmetrics  # which load what they find
 sys.modules.update(dict.fromkeys(sys.argv[1:]))  # a module that is None is not there
 import haa, haa.attention, haa.gaze, haa.geometry, haa.losses, haa.metrics.functional
+from haa import InputError
 from haa.metrics import NSS
 nss = NSS()
 nss.update(torch.tensor([[[0.0, 0.0, 3.0, 1.0]]]), torch.tensor([[[2.0, 0.0]]]))

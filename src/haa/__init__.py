@@ -21,7 +21,8 @@ _PLACES = {
     "score": "haa.interface.commands",
     "train": "haa.interface.commands",
 }
-_IN_CORE = ("Alignment", "align")  # what haa-core alone runs (docs/decisions/0070-haa-core-is-haa-without-training.md)
+_IN_CORE = ("Alignment", "InputError", "align")
+"""What haa-core alone runs (docs/decisions/0070-haa-core-is-haa-without-training.md)."""
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import haa
 from haa.cli.main import main
 from haa.cli.plugins import PLUGINS, check_plugins
 from haa.errors import InputError
@@ -38,6 +39,12 @@ def test_the_command_line_says_so(monkeypatch, capsys):
         main(["train", "-m", "task=vqa", "hydra/launcher=ray_local"])
     missing = "hydra/launcher=ray_local needs hydra_plugins.hydra_ray_launcher"
     assert stopped.value.code == f"haa: {missing}: run `pip install 'haa[ray]'`"
+
+
+def test_so_does_python(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hydra_plugins.hydra_joblib_launcher", None)
+    with pytest.raises(InputError, match=r"hydra/launcher=joblib needs .*pip install 'haa\[sweep\]'"):
+        haa.train(task="vqa", seed=[0, 1], progress=False, **{"hydra/launcher": "joblib"})
 
 
 @pytest.mark.parametrize("flags", [("-m", "--cfg", "job"), ("--cfg=job", "--multirun"), ("-c", "job", "-m")])

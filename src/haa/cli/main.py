@@ -110,7 +110,6 @@ def composed(name: str, argv: list[str]) -> None:
     try:
         check_flags(argv)
         words = translated(name, argv)
-        check_plugins(words)
     except InputError as error:
         stop(error)
     # Hydra takes flags before the first override only
@@ -131,7 +130,7 @@ def translated(name: str, words: list[str]) -> list[str]:
         words: Its words of the command line.
 
     Raises:
-        InputError: If a word cannot be used.
+        InputError: If a word cannot be used, or asks for a plugin of Hydra's that is not installed.
 
     Example:
         >>> translated("show", ["task=vqa", "data.root=a(1)", "index=0,1"])
@@ -139,7 +138,9 @@ def translated(name: str, words: list[str]) -> list[str]:
     """
     words = taken_literally(words)
     words = TRANSLATED[name](words) if name in TRANSLATED else words
-    return open_signatures(name, words)
+    words = open_signatures(name, words)
+    check_plugins(words)
+    return words
 
 
 def work(name: str, program: str, cfg: Any) -> Any:
