@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import struct
@@ -11,8 +12,11 @@ from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+import torch
 import wandb as service
 import yaml
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.demos.boring_classes import BoringModel
 from wandb.proto.wandb_internal_pb2 import Record
 
 from haa.cli import main as cli
@@ -32,6 +36,55 @@ def test_csv_keeps_what_a_resumed_run_had_written(tmp_path):
     second.save()
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [(row["step"], row["a"], row["b"]) for row in rows] == [("0", "1.0", ""), ("1", "2.0", "3.0")]
+
+
+class Off(Exception):
+    """What cuts a run off."""
+
+
+def curves_of(run: Path, stop_after: int | None = None) -> list[dict[str, str]]:
+    """The rows of a run of two epochs, cut off after the checkpoint of an epoch or never."""
+
+    class CutOff(ModelCheckpoint):
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            super().on_train_epoch_end(trainer, pl_module)
+            if trainer.current_epoch == stop_after:
+                raise Off
+
+    class Module(BoringModel):
+        def training_step(self, batch: torch.Tensor, batch_idx: int) -> Any:
+            loss = super().training_step(batch, batch_idx)
+            self.log("train/loss", loss["loss"].detach(), on_step=False, on_epoch=True)
+            return loss
+
+    checkpoints = CutOff(run, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    last = run / "last.ckpt"
+    torch.manual_seed(0)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=2,
+        limit_train_batches=3,
+        limit_val_batches=1,
+        logger=loggers.csv(str(run)),
+        callbacks=[loggers.LastRow(), checkpoints],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    with contextlib.nullcontext() if stop_after is None else pytest.raises(Off):
+        trainer.fit(Module(), ckpt_path=last if last.exists() else None, weights_only=True)
+    table = run / "metrics.csv"
+    return [row for row in csv.DictReader(table.open()) if row["train/loss"]] if table.exists() else []
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_run_cut_off_between_its_checkpoint_and_its_row_does_not_lose_the_row(tmp_path, epoch):
+    expected = curves_of(tmp_path / "undisturbed")
+    assert [row["epoch"] for row in expected] == ["0", "1"]
+    assert len(curves_of(tmp_path / "disturbed", stop_after=epoch)) == epoch  # it is lost, for now
+    after = curves_of(tmp_path / "disturbed")
+    assert [(row["epoch"], row["step"]) for row in after] == [(row["epoch"], row["step"]) for row in expected]
+    assert after[epoch]["train/loss"] == expected[epoch]["train/loss"]
+    assert curves_of(tmp_path / "disturbed") == after  # and is written once
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
@@ -58,6 +59,39 @@ class _Writer(ExperimentWriter):
         writer.writerows(self.metrics)
         write_whole(Path(self.metrics_file_path), table.getvalue())
         self.written = len(self.metrics)
+
+
+class LastRow(pl.Callback):
+    """Keeps, in every checkpoint, the training scores of its epoch, which Lightning gives to the loggers afterwards.
+
+    A run that is cut off between the two goes on with the next epoch; it first writes the row that it had lost.
+    """
+
+    def __init__(self) -> None:
+        self.row: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"row": self.row}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.row = dict(state_dict["row"])
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        scores = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped - 1  # Lightning's, of this row
+        self.row = {**scores, "epoch": trainer.current_epoch, "step": step}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        curves = [logger for logger in trainer.loggers if isinstance(logger, Curves)]
+        if not (self.row and curves and trainer.is_global_zero):
+            return
+        epoch = str(self.row["epoch"])
+        rows = [row for row in curves[0].experiment.metrics if str(row.get("epoch")) == epoch]
+        if any(row.get(name) for row in rows for name in self.row if name.startswith("train/")):
+            return
+        for logger in trainer.loggers:
+            logger.log_metrics({name: value for name, value in self.row.items() if name != "step"}, self.row["step"])
+            logger.save()
 
 
 def csv(folder: str) -> CSVLogger:

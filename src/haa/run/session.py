@@ -21,6 +21,7 @@ from haa.errors import not_written
 from haa.printing.progress import are_shown
 from haa.run.callbacks import Signals
 from haa.run.checkpoints import keep_whole
+from haa.run.loggers import LastRow
 from haa.run.stopping import Stopped
 from haa.run_folder import RunFolder
 from haa.tasks.aligned_module import AlignedModule
@@ -50,11 +51,11 @@ def session(cfg: DictConfig) -> Iterator[None]:
 
 
 def equip(trainer: pl.Trainer) -> None:
-    """Give a Trainer what every run has: checkpoints that are whole, and signals that stop it."""
+    """Give a Trainer what every run has: checkpoints that are whole and lose no row, and signals that stop it."""
     keep_whole(trainer)
     if trainer.progress_bar_callback is not None and not are_shown():
         trainer.progress_bar_callback.disable()
-    trainer.callbacks.insert(0, Signals())  # type: ignore[attr-defined]
+    trainer.callbacks[:0] = [Signals(), LastRow()]  # type: ignore[attr-defined]
 
 
 @contextmanager
