@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
+import numpy as np
 from jaxtyping import Bool, Float
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -23,6 +26,9 @@ from haa.printing.plain import short
 
 COLUMNS = 8
 """Number of words in a row of a strip."""
+WIDTH, LABEL, HEAD, NOTE, GAP, MARGIN = 9, 2.0, 0.27, 0.25, 0.06, 0.08
+"""Inches of a figure's width, of its widest label, of its headings, of a note below a row, between panels, at the edges."""
+DPI = 110
 TEXT, WORD = 300, 24
 """Characters of the longest text, and of the longest word, that is drawn."""
 
@@ -57,12 +63,11 @@ def side_by_side(
     """
     rows = min(rows, len(batch["image"]))
     shapes = [shape(batch, i) for i in range(rows)]
-    figure = Figure(figsize=(9, 1.95 * sum(shapes) + 0.4), layout="constrained")
-    axes = figure.subplots(rows, 4, squeeze=False, gridspec_kw={"height_ratios": shapes})
+    without_gaze = [not has_human[i] for i in range(rows)]
+    figure, axes = _grid(shapes, [wrapped(caption(batch, i), 34) for i in range(rows)], without_gaze)
     for i, line in enumerate(axes):
         points = batch["fixations"][i] if "fixations" in batch else None
         _row(line, batch["image"][i], human[i] if has_human[i] else None, machine[i], points, shapes[i])
-        line[0].set_ylabel(wrapped(caption(batch, i), 34), fontsize=7, rotation=0, ha="right", va="center")
     _headings(axes[0], origin or ("simulated" if simulated else ""), "density" in batch, whose)
     return figure
 
@@ -142,6 +147,33 @@ def in_shape(axis: Any, image: Tensor, shape: float) -> None:
     axis.set_aspect(shape * image.shape[-1] / image.shape[-2])
 
 
+def _grid(shapes: Sequence[float], labels: Sequence[str], without_gaze: Sequence[bool]) -> tuple[Figure, Any]:
+    """Return a figure with four panels a row, of these heights over their widths, and a label beside each row.
+
+    All sizes are known, in inches, so that nothing has to be drawn to find a layout, which takes longer than drawing.
+    """
+    figure = Figure(dpi=DPI)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    texts = [figure.text(0, 0, label, fontsize=7, ha="right", va="center") for label in labels]
+    widest = max((text.get_window_extent(renderer).width for text in texts), default=0) / DPI
+    for text in texts:
+        text.set_fontsize(7 * LABEL / max(widest, LABEL))  # of wide scripts
+    left = min(widest, LABEL) + 2 * MARGIN
+    width = (WIDTH - left - MARGIN - 3 * GAP) / 4
+    below = [NOTE if note else GAP for note in without_gaze]
+    height = HEAD + sum(width * shape for shape in shapes) + sum(below)
+    figure.set_size_inches(WIDTH, height)
+    axes, top = np.empty((len(shapes), 4), dtype=object), height - HEAD
+    for row, (shape, text) in enumerate(zip(shapes, texts, strict=True)):
+        bottom = top - width * shape
+        text.set_position(((left - MARGIN) / WIDTH, (top + bottom) / 2 / height))
+        for column in range(4):
+            x = left + column * (width + GAP)
+            axes[row, column] = figure.add_axes((x / WIDTH, bottom / height, width / WIDTH, width * shape / height))
+        top = bottom - below[row]
+    return figure, axes
+
+
 def _row(
     axes: Any, image: Tensor, human: Tensor | None, machine: Tensor, fixations: Tensor | None, shape: float
 ) -> None:
@@ -195,13 +227,13 @@ def _headings(axes: Any, origin: str, published: bool = False, whose: str = "mac
     image = "image" if published else "image, fixations"
     names = (image, human, whose, "machine (red) \N{MINUS SIGN} human (blue)")
     for axis, name in zip(axes, names, strict=True):
-        axis.set_title(name, fontsize=9)
+        axis.set_title(name, fontsize=8)
 
 
 def _show(axis: Any, image: Tensor) -> None:
     axis.imshow(image.detach().permute(1, 2, 0).float().cpu().clamp(0, 1).numpy(), interpolation="nearest")
-    axis.set_xticks([])
-    axis.set_yticks([])
+    for side in (axis.xaxis, axis.yaxis):
+        side.set_major_locator(NullLocator())  # no ticks at all, in place of ticks that are taken away
 
 
 def _density(values: Tensor, size: tuple[int, int]) -> Tensor:

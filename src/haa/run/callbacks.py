@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
-from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from haa.batch import human_maps, image_size, middle
 from haa.disk import make_folder, write_whole
 from haa.geometry.extent import over_picture
-from haa.pictures.draw import side_by_side, word_strips
 from haa.run.stopping import check_stopped, hold_signals
 from haa.tasks.aligned_module import AlignedModule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Signals(pl.Callback):
@@ -77,6 +78,8 @@ class Pictures(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not isinstance(pl_module, AlignedModule):
             return
+        from haa.pictures.draw import side_by_side, word_strips  # here: what draws takes longer to import than to draw
+
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         drawn: Any = defaultdict(list)  # lists, because pictures may differ in size
         pictures: Any = defaultdict(list)
@@ -111,7 +114,7 @@ class Pictures(pl.Callback):
     def _keep(self, trainer: pl.Trainer, name: str, figure: Figure) -> None:
         make_folder(self.folder)
         path = self.folder / f"{name}.png"
-        write_whole(path, lambda file: figure.savefig(file, format="png", dpi=110, bbox_inches="tight"))
+        write_whole(path, lambda file: figure.savefig(file, format="png", dpi=110))
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_figure(f"pictures/{name}", figure, trainer.global_step)

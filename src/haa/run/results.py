@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytorch_lightning as pl
@@ -190,9 +191,22 @@ def _directions(module: AlignedModule, metrics: Iterable[str]) -> dict[str, bool
 
 
 def _table(rows: list[Row], columns: list[str], stimuli: list[str]) -> pa.Table:
-    named = {"id": pa.array([row["id"] for row in rows], pa.string())}
-    named["stimulus"] = pa.array(stimuli, pa.string()).dictionary_encode()
-    return pa.table(named | {key: pa.array([row[key] for row in rows], pa.float64()) for key in columns})
+    named = {"id": _texts([str(row["id"]) for row in rows]), "stimulus": _texts(stimuli).dictionary_encode()}
+    return pa.table(named | {key: _numbers([row[key] for row in rows]) for key in columns})
+
+
+# pa.array imports pandas where there is one, which takes as long as all that a run writes
+
+
+def _texts(values: list[str]) -> pa.StringArray:
+    texts = [value.encode() for value in values]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    whole = pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
+    return whole.cast(pa.string())
+
+
+def _numbers(values: list[Any]) -> pa.DoubleArray:
+    return pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(np.array(values, np.float64))])
 
 
 def _all_rows(rows: list[Row], places: list[int]) -> tuple[list[int], list[Row]]:
