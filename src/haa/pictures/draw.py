@@ -27,8 +27,9 @@ from haa.printing.plain import short
 COLUMNS = 8
 """Number of words in a row of a strip."""
 WIDTH, LABEL, HEAD, NOTE, GAP, MARGIN = 9, 2.0, 0.27, 0.25, 0.06, 0.08
-"""Inches of a figure's width, of its widest label, of its headings, of a note below a row, between panels, at the edges."""
+"""Inches: the figure's width, its widest label, its headings, a note below a row, between panels, at the edges."""
 DPI = 110
+"""Pixels an inch."""
 TEXT, WORD = 300, 24
 """Characters of the longest text, and of the longest word, that is drawn."""
 
@@ -161,15 +162,15 @@ def _grid(shapes: Sequence[float], labels: Sequence[str], without_gaze: Sequence
     left = min(widest, LABEL) + 2 * MARGIN
     width = (WIDTH - left - MARGIN - 3 * GAP) / 4
     below = [NOTE if note else GAP for note in without_gaze]
-    height = HEAD + sum(width * shape for shape in shapes) + sum(below)
+    height = HEAD + width * sum(shapes) + sum(below)
     figure.set_size_inches(WIDTH, height)
     axes, top = np.empty((len(shapes), 4), dtype=object), height - HEAD
-    for row, (shape, text) in enumerate(zip(shapes, texts, strict=True)):
-        bottom = top - width * shape
+    for row, (tall, text) in enumerate(zip(shapes, texts, strict=True)):
+        bottom = top - width * tall
         text.set_position(((left - MARGIN) / WIDTH, (top + bottom) / 2 / height))
         for column in range(4):
             x = left + column * (width + GAP)
-            axes[row, column] = figure.add_axes((x / WIDTH, bottom / height, width / WIDTH, width * shape / height))
+            axes[row, column] = figure.add_axes((x / WIDTH, bottom / height, width / WIDTH, width * tall / height))
         top = bottom - below[row]
     return figure, axes
 
