@@ -3,7 +3,7 @@
     python -m benchmarks.start [--before SRC] [--repeats N] [overrides ...]
 
 The floor is torch: its import and one step of AdamW, which imports torch's compiler. ``--before`` is the ``src`` of
-another checkout, which takes turns with this one. A training of one epoch on the embedded data, whose gaze is simulated.
+another checkout; the two take turns. A training of one epoch on the embedded data, whose gaze is simulated.
 """
 
 from __future__ import annotations
