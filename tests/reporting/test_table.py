@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from tests.reporting.simulated import Drawn, study_runs, write
 
+from haa.cli import commands
 from haa.reporting.arms import studies
 from haa.reporting.collect import collect
 from haa.reporting.table import show
@@ -67,3 +68,14 @@ def test_runs_that_differ_in_more_than_their_arm_have_a_table_of_their_own(tmp_p
         baseline = [run.summary["metrics"]["accuracy"] for run in runs if run.weight == 0]
         assert f"{np.mean(baseline):.3f} ± {np.std(baseline, ddof=1):.3f}" in text
     assert [line.split() for line in text.splitlines() if "seeds " in line] == [["seeds", "2", "2", "2"]] * 2
+
+
+def test_the_console_ends_with_the_answer_of_every_study(tmp_path, capsys):
+    effects = {(0.5, "human"): 0.3, (0.5, "shuffled"): 0.0}
+    write(study_runs(np.random.default_rng(0), effects, 5, samples=200), tmp_path)
+    commands.report([str(tmp_path)])
+    *_, headline, sentence, page = capsys.readouterr().out.rstrip().splitlines()
+    assert headline == "Simulated human gaze helps"  # 0.3 of 200 pictures, and nothing of shuffled
+    assert sentence.startswith("Human gaze: +0.")
+    assert " in accuracy against the baseline (95 % interval" in sentence
+    assert page == f"page: {tmp_path}/report/index.html"

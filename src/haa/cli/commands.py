@@ -62,8 +62,9 @@ def report(argv: list[str]) -> None:
     words, values = parse("report", argv, REPORT)
     folders = _folders(words)
     from haa.reporting.collect import read
+    from haa.reporting.judged import judge
     from haa.reporting.page import write
-    from haa.reporting.table import show
+    from haa.reporting.table import show, show_answers
 
     difference = _number("difference", values["difference"]) if "difference" in values else None
     if difference is not None and difference <= 0:
@@ -71,7 +72,10 @@ def report(argv: list[str]) -> None:
     found = read(folders, none_finished=True)
     show(folders, found=found)
     output = Path(values["output"]) if "output" in values else folders[0] / "report"
-    print(plain(f"page: {write(folders, output, values.get('metric'), difference, found)}"))
+    judged = judge(found, values.get("metric"), difference)
+    page = write(folders, output, judged=judged)
+    show_answers(judged)
+    print(plain(f"page: {page}"))
 
 
 def study_plan(argv: list[str]) -> None:

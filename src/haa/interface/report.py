@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from haa.errors import InputError
 from haa.interface.html import Picture, block, near, table, text_table
 from haa.reporting import figures
-from haa.reporting.answer import answer, interval, number, p_value, signed
+from haa.reporting.answer import interval, number, p_value, signed
 from haa.reporting.arms import Study as Compared
-from haa.reporting.arms import studies
 from haa.reporting.collect import read
 from haa.reporting.compare import Row, rows
+from haa.reporting.judged import judge
 from haa.reporting.page import write
-from haa.reporting.verdict import Claim, family
+from haa.reporting.verdict import Claim
 
 HEADINGS = ["arm", "runs", "mean", "difference to baseline", "95 % interval", "p (Holm)"]
 
@@ -162,15 +162,9 @@ def report(
         raise InputError("no folder is given: give runs, a study, or folders that hold some")
     if difference is not None and difference <= 0:
         raise InputError(f"difference={difference}: give a positive number, in units of the metric")
-    found = read(paths, none_finished=True)
-    page = write(paths, paths[0] / "report" if output is None else Path(output), metric, difference, found)
-    runs, lost = found
-    compared = studies(runs, metric, lost)
-    if difference is not None:
-        compared = [replace(study, difference=difference) for study in compared]
-    claims = family(compared)
-    told = [answer(study, own, len(compared)) for study, own in zip(compared, claims, strict=True)]
-    parts = zip(compared, claims, told, strict=True)
+    judged = judge(read(paths, none_finished=True), metric, difference)
+    page = write(paths, paths[0] / "report" if output is None else Path(output), judged=judged)
+    parts = zip(judged.studies, judged.claims, judged.answers, strict=True)
     return Report(page, [Answer(study, own, headline, sentences) for study, own, (headline, sentences) in parts])
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,19 @@ from haa.disk import make_folder, write_whole
 from haa.printing.pages import template
 from haa.printing.plain import cell
 from haa.reporting import figures, names, style
-from haa.reporting.answer import answer, interval, number, p_value, signed
-from haa.reporting.arms import Arm, Study, studies
+from haa.reporting.answer import interval, number, p_value, signed
+from haa.reporting.arms import Arm, Study
 from haa.reporting.caveats import caveats, overall
-from haa.reporting.collect import Found, nothing, read
+from haa.reporting.collect import nothing, read
 from haa.reporting.compare import Row, rows
 from haa.reporting.gallery import gallery
+from haa.reporting.judged import Judged, judge
 from haa.reporting.paper import captions
 from haa.reporting.paper.write import write as write_paper
 from haa.reporting.pays.answer import CAPTION, HEADINGS, SAMPLE_HEADINGS, cells, pays, sample_cells, sentences
 from haa.reporting.pays.standard import standardise
 from haa.reporting.settings import HARMLESS
-from haa.reporting.verdict import Claim, family
+from haa.reporting.verdict import Claim
 
 COLUMNS = [
     "study",
@@ -77,7 +78,7 @@ def write(
     output: Path,
     metric: str | None = None,
     difference: float | None = None,
-    found: Found | None = None,
+    judged: Judged | None = None,
 ) -> Path:
     """Write index.html, summary.csv, and a paper's figures/, tables/ and text/ for the runs in some folders.
 
@@ -86,7 +87,7 @@ def write(
         output: Folder to write to; the files of an earlier report in it are replaced.
         metric: Metric that the verdict is about; None is the one by which each task selects its checkpoint.
         difference: Smallest difference worth having, in units of the metric; None is what the runs were given.
-        found: What is in the folders, where it has been read already.
+        judged: What is claimed of the runs, where they have been read and judged already, by this metric.
 
     Returns:
         Path of the page.
@@ -95,18 +96,15 @@ def write(
         InputError: If there is no finished run, in which case a page tells of damaged ones; if none has the metric; or
             if the disk refuses the page.
     """
-    runs, lost = found or read(folders, none_finished=True)
-    if not runs and not any(run.damaged for run in lost):
+    judged = judged or judge(read(folders, none_finished=True), metric, difference)
+    study_list, claim_lists, lost = judged.studies, judged.claims, judged.lost
+    if not study_list and not any(run.damaged for run in lost):
         raise nothing(folders, lost)
-    study_list = studies(runs, metric, lost)
-    if difference is not None:
-        study_list = [replace(study, difference=difference) for study in study_list]
-    claim_lists = family(study_list)
     make_folder(output)
     views, csv_lines = [], []
-    for k, (study, study_claims) in enumerate(zip(study_list, claim_lists, strict=True)):
+    for k, (study, study_claims, told) in enumerate(zip(study_list, claim_lists, judged.answers, strict=True)):
         prefix = "" if len(study_list) == 1 else f"study{k + 1}_"
-        view, study_lines = _study(study, study_claims, len(study_list), output, f"study{k + 1}", prefix)
+        view, study_lines = _study(study, study_claims, told, output, f"study{k + 1}", prefix)
         views.append(view)
         csv_lines += study_lines
     standard = standardise(study_list, claim_lists)
@@ -131,16 +129,16 @@ def write(
     write_whole(output / "summary.csv", _csv(csv_lines))
     path = output / "index.html"
     write_whole(path, page)
-    if not runs:
+    if not study_list:
         raise nothing(folders, lost)
     return path
 
 
 def _study(
-    study: Study, study_claims: list[Claim], number_of_studies: int, output: Path, name: str, prefix: str
+    study: Study, study_claims: list[Claim], told: tuple[str, list[str]], output: Path, name: str, prefix: str
 ) -> tuple[dict[str, Any], list[list[Any]]]:
     by_metric = {metric: rows(study, metric) for metric in study.metrics}
-    headline, sentences = answer(study, study_claims, number_of_studies)
+    headline, sentences = told
     treatment = study_claims[0].arm if study_claims else None
     drawn_arms = _told(study, treatment)
     claim_by_label = {claim.arm.label: claim for claim in study_claims}

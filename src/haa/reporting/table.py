@@ -15,6 +15,7 @@ from haa.printing.plain import plain, short
 from haa.reporting.arms import Arm, Study, studies
 from haa.reporting.caveats import damaged
 from haa.reporting.collect import Found, read
+from haa.reporting.judged import Judged
 
 LABEL = 80
 """Characters of the longest name in a table."""
@@ -45,6 +46,20 @@ def show(folders: Sequence[Path], console: Console | None = None, found: Found |
             console.print("predicted gaze: a saliency model's, where nobody's was recorded", style="dim")
     for line in damaged(lost):
         console.print(line, soft_wrap=True)
+
+
+def show_answers(judged: Judged, console: Console | None = None) -> None:
+    """Print the answer of every study: in a few words, and the sentence with its interval.
+
+    Args:
+        judged: Studies and their claims.
+        console: Where to print.
+    """
+    console = console or Console()
+    for study, (headline, sentences) in zip(judged.studies, judged.answers, strict=True):
+        about = f"{plain(study.title)}: " if len(judged.studies) > 1 else ""
+        console.print(Text.assemble(("\n" + about + plain(headline), "bold")), soft_wrap=True)
+        console.print(Text(plain(" ".join(sentences[:2]))), soft_wrap=True)
 
 
 def _all_metrics(study: Study) -> list[str]:
