@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
@@ -120,7 +121,7 @@ def beside(figure: Figure, labels: Sequence[tuple[Axes, Sequence[Label]]]) -> No
         for axis, own in labels
         for label in own
     ]
-    _lay_out(figure)
+    lay_out(figure)
     for text in held:
         text.remove()
     scale = figure.dpi / 72
@@ -148,7 +149,7 @@ def around(figure: Figure, axis: Axes, labels: Sequence[Label], lines: Sequence[
     Returns:
         Whether there was a place for every label; where there was none, nothing is written.
     """
-    _lay_out(figure)
+    lay_out(figure)
     scale, inside = figure.dpi / 72, axis.get_window_extent()
     points = axis.transData.transform([(label.x, label.y) for label in labels])
     taken = [Bbox.from_bounds(x - 4 * scale, y - 4 * scale, 8 * scale, 8 * scale) for x, y in points]
@@ -191,9 +192,15 @@ def _write(
     )
 
 
-def _lay_out(figure: Figure) -> None:
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+def lay_out(figure: Figure) -> None:
+    """Lay a figure out, once: it stays so, however often it is drawn afterwards.
+
+    Args:
+        figure: Figure with a layout engine; one that is laid out already stays as it is.
+    """
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def _size(figure: Figure, text: str) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from haa.disk import make_folder
 from haa.errors import writing
 from haa.printing.plain import plain
-from haa.reporting.labels import SIZE
+from haa.reporting.labels import SIZE, lay_out
 
 COLUMN, PAGE = 3.35, 6.9
 """Widths in inches of a column and of the text of a paper in two columns."""
@@ -86,6 +86,8 @@ def save(draw: Callable[[float], Figure | None], folder: Path, name: str) -> Fig
         return None
     make_folder(folder)
     with writing(folder), matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+        for each in (figure, wide):  # or it is laid out anew for every file
+            lay_out(each)
         figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", facecolor="white", dpi=200)
         figure.savefig(folder / f"{name}.pdf", facecolor="white", metadata={"CreationDate": None})
