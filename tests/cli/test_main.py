@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -153,3 +155,13 @@ def test_a_checkpoint_that_cannot_be_used_is_named(haa, tmp_path, kind):
     }
     assert str(path) in str(stop.value)
     assert message[kind] in str(stop.value)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["report", "--help"]])
+def test_who_reads_the_first_line_alone_gets_no_traceback(words):
+    run = [sys.executable, "-m", "haa", *words]
+    reading, writing = os.pipe()
+    os.close(reading)  # as head does, when it has what it wants
+    done = subprocess.run(run, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")

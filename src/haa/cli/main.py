@@ -19,7 +19,7 @@ from haa.cli.paths import taken_literally
 from haa.cli.plugins import check_flags, check_plugins
 from haa.cli.resume import resumed
 from haa.errors import InputError, needs, suggest
-from haa.run.stopping import rank, stoppable
+from haa.run.stopping import printing, rank, stoppable
 
 USAGE = """\
 haa: train vision models to look where people look, and measure honestly whether it helped.
@@ -63,7 +63,11 @@ TRANSLATED: dict[str, Callable[[list[str]], list[str]]] = {
 def main(argv: list[str] | None = None) -> None:
     """Run one command; exit with a message and status 1 where the input is at fault."""
     argv = sys.argv[1:] if argv is None else argv
-    command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    with printing():
+        _run(*((argv[0], argv[1:]) if argv else ("--help", [])))
+
+
+def _run(command: str, rest: list[str]) -> None:
     commands: dict[str, Callable[[list[str]], None]] = {
         **{name: partial(composed, name) for name in COMPOSED},
         "report": report,

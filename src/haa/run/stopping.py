@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 _PATIENCE = 5
 """Seconds after which a second signal ends the program at once; before, it is the first one, sent to a group, too."""
@@ -81,6 +82,20 @@ def stoppable(end: bool = True) -> Iterator[None]:
             del _held[number]
 
 
+@contextmanager
+def printing() -> Iterator[None]:
+    """End quietly, by a shell's convention, where nobody reads any more what is printed, as of ``haa --help | head``."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _unread(sys.stdout):  # another pipe, such as a worker's
+            raise
+        # or the rest of what was printed would be written, and fail, when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
 def hold_signals() -> None:
     """Take back the signals that a Trainer has taken: its handler waits for other processes, which may wait for it."""
     if threading.current_thread() is threading.main_thread():
@@ -111,6 +126,17 @@ class _Handler:
 
 
 _held: dict[int, _Handler] = {}
+
+
+def _unread(stream: TextIO) -> bool:
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    try:
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):  # it is no file
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _end(stopped: Stopped) -> NoReturn:
