@@ -84,7 +84,7 @@ def stoppable(end: bool = True) -> Iterator[None]:
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """End quietly, by a shell's convention, where nobody reads any more what is printed, as of ``haa --help | head``."""
+    """End quietly, by a shell's convention, where nobody reads what is printed any more: ``haa --help | head``."""
     try:
         yield
         sys.stdout.flush()
