@@ -13,6 +13,7 @@ from torch import nn
 
 from haa.data.dataset import GazeDataset
 from haa.data.loading import feature_cache as module
+from haa.data.loading import inference
 from haa.data.loading.datamodule import DataModule
 from haa.data.loading.feature_cache import backbone_hash, cached_features
 from haa.data.loading.inference import Inference
@@ -158,6 +159,7 @@ def test_features_are_those_of_the_backbone_however_they_are_computed(tmp_path, 
         return found
 
     monkeypatch.setattr(Inference, "__call__", noted)
+    monkeypatch.setattr(inference, "FEW", 4)
     torch.manual_seed(0)
     network = Timm("resnet18", stages=(1, 2), stride=16, frozen=True)
     cache = cached_features(Questions(), network, Transform((48, 64)), tmp_path, flip=flip, batch_size=3)

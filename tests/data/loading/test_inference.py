@@ -85,7 +85,12 @@ def test_a_graph_gives_the_same(monkeypatch):
     found = inference(IMAGES, count=3)
     assert inference.way == "graph"
     assert (found - exact).norm() <= 1e-5 * exact.norm()
+    monkeypatch.setattr(module, "FEW", 2)
     inference(IMAGES, count=2)  # too few to make one
+    assert inference.way == "folded"
+    inference(IMAGES, count=1)  # and to fold
+    assert inference.way == "plain"
+    inference(IMAGES[..., 1:], count=2)
     assert inference.way == "folded"
 
 
@@ -93,7 +98,7 @@ def test_without_onnxruntime_there_is_no_graph(monkeypatch):
     monkeypatch.setattr(module, "GRAPH_PIXELS", 0)
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     inference = Inference(trained(NETWORKS["timm resnet18"]()))
-    inference(IMAGES, count=9)
+    inference(IMAGES, count=99)
     assert inference.way == "folded"
 
 
@@ -102,7 +107,7 @@ def test_a_graph_of_other_values_is_not_taken(monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: name)
     monkeypatch.setattr(module, "graph", lambda network, image: lambda images: network(images) * 1.001)
     inference = Inference(trained(NETWORKS["timm resnet18"]()))
-    inference(IMAGES, count=9)
+    inference(IMAGES, count=99)
     assert inference.way == "folded"
 
 

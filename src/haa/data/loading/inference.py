@@ -6,7 +6,7 @@ import copy
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -28,6 +28,9 @@ LARGEST = 1e-4
 PIXELS = 200_000
 """Pixels that a processor is given at a time: memory for more is fetched anew from the system for every layer."""
 
+FEW = 10
+"""Pictures from which on it pays to fold and to try, which takes four forward passes."""
+
 GRAPH_PIXELS = 20_000_000
 """Pixels of pictures from which on making a graph, which takes several seconds, saves more than it costs."""
 
@@ -48,8 +51,8 @@ class Inference:
     A processor is given few pictures at a time (`PIXELS`).
 
     A way is tried with the first pictures of a size, and not taken where it raises anything or differs by more than
-    `NORM` or `LARGEST`. The network stays as it is, its mode included. What is made is kept for each size of pictures,
-    and is of the weights that the network had then.
+    `NORM` or `LARGEST`. The network stays as it is, its mode included. What is made is kept until pictures of another
+    size come, and is of the weights that the network had then.
 
     Args:
         module: A network, pictures ``(b, 3, h, w)`` in [0, 1] to ``(b, c, i, j)``, in evaluation mode.
@@ -66,7 +69,8 @@ class Inference:
         self.module = module
         self.way: str | None = None
         """How the last pictures were computed: ``graph``, ``folded`` or ``plain``."""
-        self._made: dict[Any, tuple[str, Forward]] = {}
+        self._size: Any = None
+        self._made: dict[tuple[str, ...], tuple[str, Forward]] = {}
 
     @torch.inference_mode()
     def __call__(self, images: Float[Tensor, "b 3 h w"], count: int = 0) -> Float[Tensor, "b c i j"]:
@@ -75,14 +79,18 @@ class Inference:
         Args:
             images: Pictures on the network's device, all of one size.
             count: Number of pictures that wait, these among them; the way depends on it and on their size alone.
+                0 is not known.
         """
-        pixels = images[0, 0].numel()
-        many = images.device.type == "cpu" and count * pixels >= GRAPH_PIXELS
-        key = (*images.shape[1:], many)
-        if key not in self._made:
-            self._made[key] = _first_that_agrees(self.module, images[:1], many)
-        self.way, forward = self._made[key]
-        at_once = max(1, PIXELS // pixels) if images.device.type == "cpu" else len(images)
+        pixels, on_processor = images[0, 0].numel(), images.device.type == "cpu"
+        if images.shape[1:] != self._size:
+            self._made, self._size = {}, images.shape[1:]
+        ways: tuple[str, ...] = () if 0 < count < FEW else ("folded",)
+        if on_processor and count * pixels >= GRAPH_PIXELS and all(find_spec(name) is not None for name in RUNTIME):
+            ways = ("graph", *ways)
+        if ways not in self._made:
+            self._made[ways] = _first_that_agrees(self.module, images[:1], ways)
+        self.way, forward = self._made[ways]
+        at_once = max(1, PIXELS // pixels) if on_processor else len(images)
         return torch.cat([forward(some) for some in images.split(at_once)])
 
 
@@ -135,6 +143,24 @@ def folded(module: nn.Module, image: Float[Tensor, "1 3 h w"]) -> nn.Module:
                 if child in behind:
                     setattr(parent, name, behind[child])
     return copied.requires_grad_(False)
+
+
+def channels_last(module: nn.Module, image: Float[Tensor, "1 3 h w"]) -> Forward | None:
+    """Return the forward pass of a network that is `folded`, in the memory order channels last.
+
+    Args:
+        module: A network in evaluation mode.
+        image: A picture to run it with.
+
+    Returns:
+        None where there is no batch normalisation: this order alone gains nothing that is sure.
+    """
+    if not any(isinstance(part, nn.BatchNorm2d) for part in module.modules()):
+        return None
+    order = torch.channels_last
+    quick: Any = folded(module, image)
+    quick.to(memory_format=order)
+    return lambda images: quick(images.contiguous(memory_format=order)).contiguous()
 
 
 def graph(module: nn.Module, image: Float[Tensor, "1 3 h w"]) -> Forward:
@@ -195,30 +221,16 @@ def agree(found: Tensor, plain: Tensor) -> bool:
 
 
 @torch.inference_mode()
-def _first_that_agrees(module: nn.Module, image: Tensor, many: bool) -> tuple[str, Forward]:
+def _first_that_agrees(module: nn.Module, image: Tensor, ways: Sequence[str]) -> tuple[str, Forward]:
     parts = list(module.modules())
     if sum(isinstance(part, nn.Conv2d) for part in parts) < 2 or any(part.training for part in parts):
         return "plain", module
-    plain = module(image)
-    makers = {"graph": _graph} if many and all(find_spec(name) is not None for name in RUNTIME) else {}
-    for way, make in {**makers, "folded": _channels_last}.items():
+    plain = module(image) if ways else image
+    for way in ways:
         try:
-            forward = make(module, image)
+            forward = graph(folded(module, image), image) if way == "graph" else channels_last(module, image)
             if forward is not None and agree(forward(image), plain):
                 return way, forward
         except Exception:  # whatever a network from elsewhere, or an exporter, does not bear: it runs as it is
             _LOG.debug("%s: no way %s", type(module).__name__, way, exc_info=True)
     return "plain", module
-
-
-def _graph(module: nn.Module, image: Tensor) -> Forward | None:
-    return graph(folded(module, image), image)
-
-
-def _channels_last(module: nn.Module, image: Tensor) -> Forward | None:
-    if not any(isinstance(part, nn.BatchNorm2d) for part in module.modules()):
-        return None  # this order alone gains nothing that is sure
-    order = torch.channels_last
-    quick: Any = folded(module, image)
-    quick.to(memory_format=order)
-    return lambda images: quick(images.contiguous(memory_format=order)).contiguous()
