@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from haa.data.loading.inference import quietly
 from haa.disk import write_whole
 from haa.errors import InputError, needs, reason
 from haa.gaze import Size
@@ -122,7 +120,7 @@ def export(module: AlignedModule, form: str, shape: Shape, path: Path, step: Cal
     check(module, form)
     inputs = shape.example(module, 2)
     graph = Graph(module, list(inputs)).eval()
-    with module.evaluation(), _quietly():
+    with module.evaluation(), quietly():
         step("tracing")
         # first as it is, which finds where cells look; it notes that on its tensors, and the graph's own stay plain
         outputs = graph(*(tensor.clone() for tensor in inputs.values()))
@@ -203,18 +201,3 @@ def _write_traced(traced: Any, path: Path, inputs: list[str], outputs: Sequence[
     torch.export.save(traced, path)
     module = torch.export.load(path).module()  # written a moment ago, by this process
     return lambda tensors: module(*tensors)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep the exporters' remarks to themselves, which are about their own code."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

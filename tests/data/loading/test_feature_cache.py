@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import shutil
 
@@ -12,11 +13,14 @@ from torch import nn
 
 from haa.data.dataset import GazeDataset
 from haa.data.loading import feature_cache as module
+from haa.data.loading import inference
 from haa.data.loading.datamodule import DataModule
 from haa.data.loading.feature_cache import backbone_hash, cached_features
+from haa.data.loading.inference import Inference
 from haa.data.loading.transforms import Transform
 from haa.errors import InputError
 from haa.gaze import Gaze
+from haa.models.backbone import Timm
 
 
 class Questions(GazeDataset):
@@ -138,8 +142,33 @@ def test_anything_that_changes_makes_another_cache(tmp_path, backbone, monkeypat
     seen.append(make())
     backbone.convolution.weight[0, 0, 0, 0] += 1e-6
     seen.append(make())
+    monkeypatch.setattr(module, "FORMAT", module.FORMAT + 1)
+    seen.append(make())
     assert len(set(seen)) == len(seen)
     assert make() == seen[-1]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_features_are_those_of_the_backbone_however_they_are_computed(tmp_path, flip, monkeypatch):
+    ways = []
+    call = Inference.__call__
+
+    def noted(self, images, count=0):
+        found = call(self, images, count)
+        ways.append((self.way, count))
+        return found
+
+    monkeypatch.setattr(Inference, "__call__", noted)
+    monkeypatch.setattr(inference, "FEW", 4)
+    torch.manual_seed(0)
+    network = Timm("resnet18", stages=(1, 2), stride=16, frozen=True)
+    cache = cached_features(Questions(), network, Transform((48, 64)), tmp_path, flip=flip, batch_size=3)
+    assert set(ways) == {("folded", 4 * (1 + flip))}
+    exact = copy.deepcopy(network).double()
+    for index in range(8):
+        image = cache.image(index)[None].double() / 255
+        for flipped, view in enumerate([image, image.flip(-1)][: 1 + flip]):
+            torch.testing.assert_close(cache.features(index, bool(flipped)), exact(view)[0].float())
 
 
 def test_changed_code_is_noticed(tmp_path, backbone, monkeypatch):

@@ -16,6 +16,7 @@ from haa.data.dataset import SIGMA, GazeDataset, Split, size_of
 from haa.data.loading.collate import collate
 from haa.data.loading.feature_cache import FeatureCache, cached_features
 from haa.data.loading.few import FewOfEachClass
+from haa.data.loading.inference import Inference
 from haa.data.loading.order import (
     EvaluationBatches,
     EvaluationBatchesBySize,
@@ -187,6 +188,7 @@ class DataModule(pl.LightningDataModule):
                 f"transform.crop={self.transform.crop} shows another part of the picture every time, whose features "
                 "cannot be cached: set transform.crop=1, or cache=null"
             )
+        inference = Inference(backbone)
         for split in splits:
             self._features[split] = cached_features(
                 self.dataset(split),
@@ -197,6 +199,7 @@ class DataModule(pl.LightningDataModule):
                 dtype=dtype,
                 num_workers=self.num_workers,
                 description=f"features of {split}",
+                inference=inference,
             )
 
     def batch_sizes(self, processes: int) -> tuple[int, int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from haa.data.dataset import GazeDataset
 from haa.data.files.picture import RULES
+from haa.data.loading.inference import Forward, Inference
 from haa.data.loading.transforms import Transform
 from haa.disk import built_once
 from haa.disk.stored import Rows, RowWriter
@@ -25,8 +27,8 @@ from haa.errors import InputError
 from haa.gaze import Size
 from haa.printing.progress import progress
 
-FORMAT = 2
-"""Raised whenever the files of a cache are laid out anew, so that an old one is not read."""
+FORMAT = 3
+"""Raised whenever caches are laid out or computed anew, so that an old one is not read."""
 
 PLAIN = (bool, int, float, str, type(None))
 
@@ -100,6 +102,7 @@ def cached_features(
     batch_size: int = 8,
     num_workers: int = 0,
     description: str = "features",
+    inference: Inference | None = None,
 ) -> FeatureCache:
     """Return the features of every picture of a dataset; compute them, with a progress bar, if the cache lacks them.
 
@@ -124,6 +127,7 @@ def cached_features(
         batch_size: Number of pictures per forward pass.
         num_workers: Number of processes that decode.
         description: Text beside the progress bar.
+        inference: How the backbone computes, where another split has found it out already.
 
     Raises:
         InputError: If the backbone is trained, the disk is too small, a feature exceeds float16, or the cache that is
@@ -150,7 +154,8 @@ def cached_features(
         "flip": flip,
         "dtype": dtype,
     }
-    forward = _forward(backbone, flip)
+    plain = _forward(backbone, flip, backbone)
+    inference = Inference(backbone) if inference is None else inference
     caches: list[tuple[Path, dict[int, int]]] = []
     for size in dict.fromkeys(sizes):
         those = [index for index in indices if sizes[index] == size]
@@ -160,10 +165,12 @@ def cached_features(
         folder = Path(directory).expanduser() / name
         row_of = {index: row for row, index in enumerate(pictures.indices)}
         own = {index: row_of[indices[rows[index]]] for index in every if sizes[index] == size}
-        stale = partial(_disagrees, rows=own, pictures=pictures, forward=forward)
+        stale = partial(_disagrees, rows=own, pictures=pictures, forward=plain)
         with built_once(folder, stale=stale) as unfinished:
             if unfinished is not None:
                 said = f"{description}, {size[0]} x {size[1]}" if transform.varies and size else description
+                count = len(pictures) * pictures.first[..., 0, 0, 0].numel() * (1 + flip)
+                forward = _forward(backbone, flip, partial(inference, count=count))
                 _compute(unfinished, pictures, forward, np.dtype(dtype), batch_size, num_workers, said)
         caches.append((folder, own))
     first, *others = caches
@@ -225,10 +232,7 @@ class _Pictures(Dataset[tuple[Tensor, Tensor]]):
         return self.transform({key: sample[key]})[key], torch.tensor(sample[key].shape[-2:])
 
 
-Forward = Callable[[Tensor], Tensor]
-
-
-def _forward(backbone: nn.Module, flip: bool) -> Forward:
+def _forward(backbone: nn.Module, flip: bool, run: Forward) -> Forward:
     some_tensor = next(iter([*backbone.parameters(), *backbone.buffers()]), torch.empty(0))
 
     @torch.inference_mode()
@@ -239,7 +243,7 @@ def _forward(backbone: nn.Module, flip: bool) -> Forward:
             images = images.to(some_tensor.device).float() / 255
             views = [images, images.flip(-1)] if flip else [images]
             leading = images.shape[:-3]  # of clips, every frame is an image
-            found = [backbone(view.flatten(0, -4)).unflatten(0, leading) for view in views]
+            found = [run(view.flatten(0, -4)).unflatten(0, leading) for view in views]
             return torch.stack(found, dim=1).float().cpu()
         finally:
             for part, training in modes:
@@ -288,7 +292,7 @@ def _compute(
         progress() as bar,
     ):
         task = bar.add_task(description, total=count)
-        for batch, native in DataLoader(pictures, batch_size=batch_size, num_workers=num_workers):
+        for batch, native in _ahead(DataLoader(pictures, batch_size=batch_size, num_workers=num_workers)):
             values = forward(batch)
             largest = float(values.abs().max())
             if not largest <= float(np.finfo(dtype).max):
@@ -300,3 +304,13 @@ def _compute(
             features.append(values.flatten(0, 1).numpy())
             sizes.append(native.numpy())
             bar.update(task, advance=len(batch))
+
+
+def _ahead(batches: Iterable[Any]) -> Iterator[Any]:
+    """Read the next batch in a thread, while this one is worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        reader = iter(batches)
+        coming = thread.submit(next, reader, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, reader, None)
+            yield batch
