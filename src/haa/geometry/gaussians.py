@@ -9,11 +9,11 @@ after the other, and the integral between them is a sum over nodes at equal dist
     exp(-(x - y)^2 / 2 s^2) = d / (s sqrt(pi / 2)) sum_t exp(-(x - t)^2 / s^2) exp(-(t - y)^2 / s^2)  (1 + e)
 
 The summands are samples of a Gaussian in t around (x + y) / 2, of standard deviation c = s / 2. By Poisson's summation
-formula a sum over all t has ``|e| <= 2 sum_k exp(-2 (pi k c / d)^2)``; leaving out the nodes that lie more than r beyond
-the image adds at most the Gaussian's mass there, ``erfc(r / (c sqrt(2)))``, as (x + y) / 2 lies in the image. With
-d = 0.4 s and r = 3.75 s these are 8.2e-14 and 6.4e-14, of every single value, however small; in float32, d = s / 2 and
-r = 3 s give 5.4e-9 and 2.0e-9, a tenth of its rounding. So a map of 480 x 640 with s = 24 needs 69 x 86 nodes (float32:
-54 x 67) instead of its pixels, and a point costs a fiftieth.
+formula a sum over all t has ``|e| <= 2 sum_k exp(-2 (pi k c / d)^2)``. Leaving out the nodes that lie more than r
+beyond the image adds at most the Gaussian's mass there, ``erfc(r / (c sqrt(2)))``, as (x + y) / 2 lies in the image.
+With d = 0.4 s and r = 3.75 s these are 8.2e-14 and 6.4e-14, of every single value, however small; in float32, d = s / 2
+and r = 3 s give 5.4e-9 and 2.0e-9, a tenth of its rounding. So a map of 480 x 640 with s = 24 needs 69 x 86 nodes
+(float32: 54 x 67) instead of its pixels, and a point costs a fiftieth.
 """
 
 from __future__ import annotations
