@@ -6,6 +6,8 @@ quadrant, and every sum but the weighted ones follows from the counts.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Shaped
@@ -61,10 +63,6 @@ def _after_centre(counts: NDArray[np.int64]) -> int:
     return min(round(centre) + 1, len(counts))
 
 
-def _stretched(values: Floats, low: float, high: float) -> Floats:
-    return (values - low) / (high - low) if high > low else values
-
-
 def _at_least(counts: Floats) -> Floats:
     """Return how many pixels reach each level."""
     return np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1]
@@ -81,9 +79,9 @@ def _sums_of_levels(levels: NDArray[np.uint8], mask: NDArray[np.bool_], centre: 
     others, objects = counts.sum(0)
 
     level = np.arange(LEVELS) / 255
-    present = level[others + objects > 0]
+    low, high = level[np.flatnonzero(others + objects)[[0, -1]]]
     # levels that do not occur may lie outside
-    p = np.clip(_stretched(level, present[0], present[-1]), 0.0, 1.0)
+    p = ((level - low) / (high - low)).clip(0.0, 1.0) if high > low else level
     by_level = np.zeros((2, LEVELS))
     for total, pixels in zip(by_level, (others, objects), strict=True):
         np.add.at(total, (p * (LEVELS - 1)).astype(np.intp), pixels)
@@ -98,27 +96,37 @@ def _sums_of_levels(levels: NDArray[np.uint8], mask: NDArray[np.bool_], centre: 
 
 
 def _sums_of_values(prediction: NDArray, mask: NDArray[np.bool_], centre: list[int]) -> _Found | None:
-    p = prediction.astype(np.float64)
-    low, high = p.min(), p.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
+    low, high = float(prediction.min()), float(prediction.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
         return None
-    p = _stretched(p, low, high)
-    code = (p * (LEVELS - 1)).astype(np.intp)
-    code += np.multiply(mask, np.intp(LEVELS), dtype=np.intp)
-    others, objects = np.bincount(code.ravel(), minlength=2 * LEVELS).reshape(2, LEVELS).astype(np.float64)
+    p = prediction.astype(np.float64)
+    if high > low:
+        p -= low
+        p /= high - low
+    index = (p * (LEVELS - 1)).astype(np.intp)
+    index[mask] += LEVELS
+    others, objects = np.bincount(index.ravel(), minlength=2 * LEVELS).reshape(2, LEVELS).astype(np.float64)
     alarms, hits = _at_least(np.stack([others, objects]))
     chosen = p >= min(2 * p.mean(), 1.0)
     hit = np.count_nonzero(chosen & mask)
 
     t = mask.astype(np.float64)
-    pt, pp = p * t, p * p
-    quadrants = np.stack([_over_quadrants(values, centre) for values in (np.ones_like(t), t, p, pt, pp, pp * t)])
-    error = np.abs(t - p)
+    pt = p * t
+    (row, column), (h, w) = centre, mask.shape
+    n = np.outer([row, h - row], [column, w - column]).ravel()
+    quadrants = np.stack(
+        [n, *(_over_quadrants(*pair, centre) for pair in ((t, t), (p, None), (pt, None), (p, p), (pt, pt)))]
+    )
+    error = np.subtract(p, t, out=t)
+    np.abs(error, out=error)
     return (objects.sum(), error.sum(), hit, np.count_nonzero(chosen) - hit, hits, alarms, quadrants), error
 
 
-def _over_quadrants(values: Floats, centre: list[int]) -> Floats:
-    """Return the sums above left, above right, below left and below right of the centre."""
+def _over_quadrants(values: Floats, times: Floats | None, centre: list[int]) -> Floats:
+    """Return the sums of values (times others) above left, above right, below left and below right of the centre."""
     row, column = centre
-    halves = values[:row].sum(0), values[row:].sum(0)
-    return np.array([part.sum() for half in halves for part in (half[:column], half[column:])])
+    above, below = (
+        values[half].sum(0) if times is None else np.einsum("ij,ij->j", values[half], times[half])
+        for half in (slice(row), slice(row, None))
+    )
+    return np.array([part.sum() for half in (above, below) for part in (half[:column], half[column:])])

@@ -127,7 +127,7 @@ def weighted_sums(error: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]
     distance, carried = np.full(shape, _NEAR + 1, dtype=np.uint8), np.zeros(shape)
     distance[box], carried[box] = np.minimum(part, _NEAR + 1), error[y : top + shape[0], x : left + shape[1]]
     own = slice(_REACH, -_REACH)
-    object_error = np.where(distance[own, own] == 0, carried[own, own], 0.0)
+    object_error = carried[own, own] * (distance[own, own] == 0)
     _carry(carried.ravel(), distance.ravel(), shape[1])
     inside = np.minimum(_smooth(carried), object_error, out=object_error).sum()
     return float(np.count_nonzero(mask)), float(inside), outside
