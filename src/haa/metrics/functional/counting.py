@@ -99,6 +99,7 @@ def _bins(values: NDArray) -> tuple[NDArray[np.int64], bool]:
 def _count_pairs(classes: NDArray[np.uint8], many: int) -> NDArray[np.int64]:
     """Count the pixels of each class below ``many`` (at most 127), two neighbours in one step."""
     whole = len(classes) // 2 * 2
-    pairs = torch.bincount(torch.from_numpy(classes[:whole].view(np.int16)), minlength=256 * many)
-    square = pairs.numpy()[: 256 * many].reshape(many, 256)[:, :many]
+    # not torch's, which is quicker but may start threads of its own in each of ours
+    pairs = np.bincount(classes[:whole].view(np.uint16), minlength=256 * many)
+    square = pairs[: 256 * many].reshape(many, 256)[:, :many]
     return square.sum(0) + square.sum(1) + np.bincount(classes[whole:], minlength=many)
