@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from haa.metrics.functional.passes import CHUNK, chunks
+from haa.metrics.functional.passes import chunks
 
 BINS = 16384
 SORTED = 32768
@@ -46,54 +46,54 @@ def reaching(values: NDArray, pixel: NDArray) -> tuple[NDArray, NDArray, bool]:
     A histogram counts whole bins, and only the pixels that share a bin with one in ``pixel`` are compared.
     """
     thresholds = values[pixel]
-    if len(values) <= SORTED:
-        rivals, higher, nan = np.sort(values), np.zeros(1, dtype=np.int64), False
-        nan = bool(np.isnan(rivals[-1]))  # a NaN is sorted to the end
+    low, high = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))
+    scale = (BINS - 2) / (high - low) if high > low else math.inf
+    # constant, not finite, or so far from 0 that float32 has no fraction left: a histogram would not tell values apart
+    if len(values) <= SORTED or not (scale < 1e30 and abs(low) * scale < 1e5):
+        rivals, higher = np.sort(values), np.zeros(1, dtype=np.int64)
     else:
-        rivals, higher, nan = _rivals(values, pixel)
+        rivals, higher = _rivals(values, pixel, scale, 1 - low * scale)
     left, right = (np.searchsorted(rivals, thresholds, side) for side in ("left", "right"))
-    return higher + (len(rivals) - left), higher + (len(rivals) - right), nan
+    return higher + (len(rivals) - left), higher + (len(rivals) - right), math.isnan(low)
 
 
-def _rivals(values: NDArray, pixel: NDArray) -> tuple[NDArray, NDArray, bool]:
+def _rivals(values: NDArray, pixel: NDArray, scale: float, shift: float) -> tuple[NDArray, NDArray]:
     """Return the pixels that share a bin with one in ``pixel``, sorted, and how many others are in bins above each."""
-    bins, nan = _bins(values)
-    asked_bins = np.unique(bins[pixel])
+    asked = _bins(values[pixel], scale, shift)
+    asked_bins = np.unique(asked)
     # class of a bin: 2 k + 1 for the k-th bin that holds a pixel of `pixel`, 2 k for the bins between the one before
     # and this one
     number_of_classes = 2 * len(asked_bins) + 1
     is_asked = np.zeros(BINS + 1, dtype=np.uint8 if number_of_classes < 128 else np.int64)
     is_asked[asked_bins] = 1
     table = 2 * np.cumsum(is_asked, dtype=is_asked.dtype) - is_asked
+    # bins are as large as two maps: they are made part by part, and never leave the cache
+    classes = np.empty(len(values), dtype=np.uint8)
     if number_of_classes < 128:
-        classes = table.take(bins, mode="clip")
+        for part, out in chunks(values, classes):
+            table.take(_bins(part, scale, shift), out=out, mode="clip")
         counts = _count_pairs(classes, number_of_classes)
-        is_rival = (classes & 1).view(bool)
+        classes &= 1
     else:
+        pixels = np.zeros(BINS + 1, dtype=np.int64)
+        for part, out in chunks(values, classes):
+            bins = _bins(part, scale, shift)
+            pixels += np.bincount(bins, minlength=BINS + 1)
+            is_asked.astype(np.uint8).take(bins, out=out, mode="clip")
         counts = np.zeros(number_of_classes, dtype=np.int64)
-        np.add.at(counts, table, np.bincount(bins, minlength=BINS + 1))
-        is_rival = is_asked.astype(bool).take(bins, mode="clip")
-    rivals = np.sort(values[np.flatnonzero(is_rival)])
+        np.add.at(counts, table, pixels)
+    rivals = np.sort(values[np.flatnonzero(classes.view(bool))])
     # only the higher bins without such a pixel: the search counts the rivals of higher bins
     counts[1::2] = 0
-    return rivals, (counts.sum() - counts.cumsum())[table[bins[pixel]]], nan
+    return rivals, (counts.sum() - counts.cumsum())[table[asked]]
 
 
-def _bins(values: NDArray) -> tuple[NDArray[np.int64], bool]:
-    """Return a bin from 0 to BINS for each value, never lower for a greater value; and whether there is a NaN."""
-    low, high = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))
-    span = high - low
-    scale = (BINS - 2) / span if span > 0 else math.inf
-    if not (scale < 1e30 and abs(low) * scale < 1e5):
-        # constant, not finite, or so far from 0 that float32 has no fraction left
-        return np.ones(len(values), dtype=np.int64), math.isnan(low)
+def _bins(values: NDArray, scale: float, shift: float) -> NDArray[np.int64]:
+    """Return a bin from 0 to BINS for each value, never lower for a greater value."""
     # rounding is monotone, so a smaller value never gets a higher bin; its error stays within the spare bins
-    bins, buffer = np.empty(len(values), dtype=np.int64), np.empty(min(CHUNK, len(values)), values.dtype)
-    real = values.dtype.type
-    for part, out in chunks(values, bins):
-        scaled = np.multiply(part, real(scale), out=buffer[: len(part)])
-        out[:] = np.add(scaled, real(1 - low * scale), out=scaled)
-    return bins, False
+    scaled = values * values.dtype.type(scale)
+    scaled += values.dtype.type(shift)
+    return scaled.astype(np.int64)
 
 
 def _count_pairs(classes: NDArray[np.uint8], many: int) -> NDArray[np.int64]:
