@@ -32,7 +32,7 @@ from multiprocessing.connection import Connection
 from statistics import median
 
 ROUNDS = 5
-LEAST = 5e-3
+LEAST = 2e-2
 """Seconds that a measurement takes at least: quick calls are repeated."""
 
 Call = Callable[[], object]

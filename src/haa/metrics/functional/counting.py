@@ -13,7 +13,7 @@ from torch import Tensor
 from haa.metrics.functional.passes import chunks
 
 BINS = 16384
-SORTED = 32768
+SORTED = 65536
 """Number of pixels up to which a sort is the quickest."""
 
 
