@@ -7,12 +7,9 @@ Run in the environment of benchmarks/requirements.txt:
     python -m benchmarks.metrics --before ~/old/src  also haa as it is in the src folder of another checkout
 
 First one thread: medians of rounds in which all sides take turns, in milliseconds of processor time per image (caption
-set, question). Each haa has a process of its own; peers and floors run in that of haa now. Then all cores: by the
-clock.
+set, question). Each haa has a process of its own, peers and floors have another. Then all cores: by the clock.
 
-A floor is what any implementation has to do, measured beside it: mostly one read of each map. Peers make several arrays
-of a map's size per image, for which the system hands out fresh pages until somebody in the process has freed a larger
-array; haa in the same process does that.
+A floor is what any implementation has to do, measured beside it: mostly one read of each map.
 """
 
 from __future__ import annotations
@@ -80,7 +77,14 @@ def rows(alone: bool) -> Iterator[Row]:
         x = maps.in_numpy()
         where = f"{n} images" if n > 1 else "one"
         yield from (
-            row(f"{name}, {where}", own, peer, lambda m=read_maps: read(*m), f"{len(read_maps)} map(s) read", n)
+            row(
+                f"{name}, {where}",
+                own,
+                peer,
+                lambda m=read_maps: read(*m),
+                "map read" if len(read_maps) == 1 else "maps read",
+                n,
+            )
             for name, own, peer, read_maps in (
                 ("AUC-Judd", lambda: haa.auc_judd(p, f), lambda: peers.auc_judd(x), (p,)),
                 ("AUC-uniform", lambda: haa.auc_uniform(p, f), lambda: peers.auc_uniform(x), (p,)),
@@ -108,16 +112,14 @@ def rows(alone: bool) -> Iterator[Row]:
     p, f = large.prediction, large.fixations
     s, t = small.prediction, small.fixations
     metric = classes.NSS()
-    yield row(
-        "NSS().update, one", lambda: metric.update(p, f), lambda: peers.nss(x), lambda: read(p), "1 map(s) read", 1
-    )
+    yield row("NSS().update, one", lambda: metric.update(p, f), lambda: peers.nss(x), lambda: read(p), "map read", 1)
     for name, own, peer in (("NSS", haa.nss, "nss"), ("AUC-Judd", haa.auc_judd, "auc_judd")):
         yield row(
             f"{name}, one of 224",
             lambda own=own: own(s, t),
             lambda peer=peer: getattr(peers, peer)(y),
             lambda: s.sum(),
-            "1 map(s) read",
+            "map read",
             1,
         )
 
@@ -166,7 +168,7 @@ def rows(alone: bool) -> Iterator[Row]:
     )
 
 
-def serve(connection: Connection, source: str | None, threads: int, words: list[str]) -> None:
+def serve(connection: Connection, source: str | None, alone: bool, threads: int, words: list[str]) -> None:
     """The rows one by one, in a process of its own: a row's description, then the seconds of each call asked for."""
     warnings.simplefilter("ignore")
     if source:
@@ -176,7 +178,7 @@ def serve(connection: Connection, source: str | None, threads: int, words: list[
 
     torch.set_num_threads(threads)
     np.seterr(all="ignore")
-    for row in rows(alone=source is not None or threads > 1):
+    for row in rows(alone):
         if words and not any(word.lower() in row.name.lower() for word in words):
             continue
         calls = {"own": row.own, "peer": row.peer, "floor": row.floor}
@@ -197,13 +199,13 @@ def serve(connection: Connection, source: str | None, threads: int, words: list[
     connection.send(None)
 
 
-def start(source: str | None, threads: int, words: list[str]) -> Connection:
+def start(words: list[str], source: str | None = None, alone: bool = True, threads: int = 1) -> Connection:
     """A process that serves the rows."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)
     spawn = multiprocessing.get_context("spawn")
     mine, theirs = spawn.Pipe()
-    spawn.Process(target=serve, args=(theirs, source, threads, words), daemon=True).start()
+    spawn.Process(target=serve, args=(theirs, source, alone, threads, words), daemon=True).start()
     return mine
 
 
@@ -233,17 +235,18 @@ def main() -> None:
     parser.add_argument("--before", metavar="SRC", help="src folder of another checkout")
     given = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    now, before = start(None, 1, given.words), given.before and start(given.before, 1, given.words)
-    every = start(None, cores, given.words)
+    now, every, others = start(given.words), start(given.words, threads=cores), start(given.words, alone=False)
+    before = start(given.words, given.before) if given.before else None
     print(
         f"{platform.machine()}, {cores} cores, load {os.getloadavg()[0]:.1f}; ms per sample, one thread, processor time"
     )
     names, ratios = ["before", "now", "peer", "floor"], [("before", "now"), ("peer", "now"), ("now", "floor")]
     print(f"{'':28}" + "".join(f"{name:>10}" for name in names) + "".join(f"{f'{a}/{b}':>12}" for a, b in ratios))
     clocks = []
-    while (described := now.recv()) is not None:
+    while (described := others.recv()) is not None:
         name, samples, bound, own_sides = described
-        sides = {"now": (now, "own")} | {side: (now, side) for side in own_sides if side != "own"}
+        now.recv()
+        sides = {"now": (now, "own")} | {side: (others, side) for side in own_sides if side != "own"}
         if before:
             before.recv()
             sides = {"before": (before, "own")} | sides
@@ -252,7 +255,7 @@ def main() -> None:
         if samples > 1:
             found = measure({"one": (now, "own"), "all": (every, "own")}, time.perf_counter)
             clocks.append(f"{name:28}{tell(found, ['one', 'all'], [('one', 'all')])}")
-        for connection in filter(None, (now, before, every)):
+        for connection in filter(None, (now, before, every, others)):
             connection.send("next row")
     print(f"\nms per sample, by the clock\n{'':28}{'one thread':>10}{'all cores':>10}{'ratio':>12}", *clocks, sep="\n")
 

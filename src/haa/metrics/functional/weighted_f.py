@@ -8,11 +8,11 @@ from itertools import product
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
 from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 
-from haa.metrics.functional.passes import dot
+from haa.metrics.functional.passes import CHUNK, chunks, dot
 
 # a 7 x 7 window reaches background pixels whose nearest object pixel is at most this far, squared
 _NEAR = 18
@@ -116,7 +116,9 @@ def weighted_sums(error: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]
     if not len(rows):
         return 0.0, 0.0, float(error.sum())
     squared = _squared_distances(mask)
-    outside = dot(error.ravel(), _WEIGHT.take(squared.ravel(), mode="clip"))
+    # part by part: arrays as large as the image would leave the cache
+    parts = chunks(error.ravel(), squared.ravel(), size=CHUNK // 4)
+    outside = sum(dot(e, _WEIGHT.take(d.astype(np.intp), mode="clip")) for e, d in parts)
 
     # all that follows concerns the box around the objects: whole tiles with a margin, error 0 beyond the image
     top, left = rows[0] - _REACH, columns[0] - _REACH
@@ -153,16 +155,16 @@ def _carry(error: np.ndarray, distance: np.ndarray, width: int) -> None:
     error[near] = error[near + steps[np.arange(len(near)), first_object]]
 
 
-def _squared_distances(mask: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "h w"]:
+def _squared_distances(mask: Bool[np.ndarray, "h w"]) -> Shaped[np.ndarray, "h w"]:
     """Return each pixel's squared distance to the nearest object pixel: by mahotas, or by scipy in twice the time."""
     try:  # here and not above: neither is imported by a run without salient objects
         import mahotas
     except ImportError:
         from scipy.ndimage import distance_transform_edt
     else:
-        return mahotas.distance(~mask).astype(np.intp)
+        return mahotas.distance(~mask)  # whole numbers in float64
     # the distances are cheaper to compute from the indices than to ask scipy for
     dy, dx = distance_transform_edt(~mask, return_distances=False, return_indices=True)
     dy -= np.arange(mask.shape[0], dtype=np.int32)[:, None]
     dx -= np.arange(mask.shape[1], dtype=np.int32)
-    return (dy * dy + dx * dx).astype(np.intp)
+    return dy * dy + dx * dx
