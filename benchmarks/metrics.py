@@ -178,6 +178,7 @@ def serve(connection: Connection, source: str | None, alone: bool, threads: int,
 
     torch.set_num_threads(threads)
     np.seterr(all="ignore")
+    np.ones(31 << 20, dtype=np.uint8)  # once an array of this size is freed, the process keeps pages for the next ones
     for row in rows(alone):
         if words and not any(word.lower() in row.name.lower() for word in words):
             continue

@@ -39,9 +39,7 @@ def test_thousands_of_points_are_the_sum_of_their_gaussians(whole, gradient, h, 
     maps = density(given, (h, w), sigma, weights=torch.from_numpy(weights))
     for mine, xy, each in zip(maps.detach(), points, weights, strict=True):
         xy, each = xy[~np.isnan(xy[:, 0])], each[~np.isnan(xy[:, 0])]
-        rows, columns = (
-            np.exp(-((np.arange(n) - xy[:, i, None]) ** 2) / (2 * sigma**2)) for n, i in ((h, 1), (w, 0))
-        )
+        rows, columns = (np.exp(-((np.arange(n) - xy[:, i, None]) ** 2) / (2 * sigma**2)) for n, i in ((h, 1), (w, 0)))
         theirs = (each[:, None] * rows).T @ columns
         np.testing.assert_allclose(mine, theirs / theirs.sum(), rtol=1e-12)
     if gradient:
@@ -55,7 +53,9 @@ def test_values_far_from_all_points_keep_their_digits_through_nodes():
     points = torch.rand(1, 2000, 2, dtype=torch.float64) * 40
     maps = density(points, (80, 200), 20.0)[0]
     x, y = points[0].T.numpy()
-    theirs = np.exp(-((199 - x) ** 2 + (79 - y) ** 2) / 800).sum() / np.exp(-((20 - x) ** 2 + (20 - y) ** 2) / 800).sum()
+    theirs = (
+        np.exp(-((199 - x) ** 2 + (79 - y) ** 2) / 800).sum() / np.exp(-((20 - x) ** 2 + (20 - y) ** 2) / 800).sum()
+    )
     assert (maps[79, 199] / maps[20, 20]).item() == pytest.approx(theirs, rel=1e-12, abs=0)
 
 

@@ -51,9 +51,9 @@ def locate(
         )
     h, w = maps.shape[-2:]
     if eager_cpu(fixations):  # numpy's calls take a tenth of the time of torch's, and there are a dozen
-        x, y = _sides(fixations)
-        inside = _inside(x, y, (h, w))
-        column, row = np.where(inside, x + 0.5, 0.0).astype(np.int64), np.where(inside, y + 0.5, 0.0).astype(np.int64)
+        across, down = _sides(fixations)
+        inside = _inside(across, down, (h, w))
+        column, row = (np.where(inside, side + 0.5, 0.0).astype(np.int64) for side in (across, down))
         return torch.from_numpy(row * w + column), torch.from_numpy(inside)
     on = valid(fixations, (h, w))
     x, y = torch.where(on[..., None], fixations + 0.5, 0.0).floor().long().unbind(-1)

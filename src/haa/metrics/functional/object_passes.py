@@ -31,7 +31,7 @@ def sums_of_images(
     if prediction.dtype == torch.bfloat16:  # which numpy does not have
         prediction = prediction.float()
     pairs = zip(prediction.detach().numpy(), truth.numpy(), strict=True)
-    rows = torch.from_numpy(np.stack(each(_sums_of_one, pairs, truth.numel())))
+    rows = torch.from_numpy(np.stack(each(_sums_of_one, pairs, 8 * truth.numel())))
     one, curves, quadrants = rows.split([7, 2 * LEVELS, 6 * 4], dim=1)
     objects, error, hit, alarm, area, inside, outside = one.unbind(1)
     hits, alarms = curves.split(LEVELS, dim=1)
@@ -108,18 +108,18 @@ def _sums_of_values(prediction: NDArray, mask: NDArray[np.bool_], centre: list[i
     others, objects = np.bincount(index.ravel(), minlength=2 * LEVELS).reshape(2, LEVELS).astype(np.float64)
     alarms, hits = _at_least(np.stack([others, objects]))
     chosen = p >= min(2 * p.mean(), 1.0)
-    hit = np.count_nonzero(chosen & mask)
+    hit = int(np.count_nonzero(chosen & mask))
 
     t = mask.astype(np.float64)
     pt = p * t
     (row, column), (h, w) = centre, mask.shape
     n = np.outer([row, h - row], [column, w - column]).ravel()
-    quadrants = np.stack(
-        [n, *(_over_quadrants(*pair, centre) for pair in ((t, t), (p, None), (pt, None), (p, p), (pt, pt)))]
-    )
+    parts: list[tuple[Floats, Floats | None]] = [(t, None), (p, None), (pt, None), (p, p), (pt, pt)]
+    quadrants = np.stack([n, *(_over_quadrants(values, times, centre) for values, times in parts)])
     error = np.subtract(p, t, out=t)
     np.abs(error, out=error)
-    return (objects.sum(), error.sum(), hit, np.count_nonzero(chosen) - hit, hits, alarms, quadrants), error
+    alarm = int(np.count_nonzero(chosen)) - hit
+    return (float(objects.sum()), float(error.sum()), hit, alarm, hits, alarms, quadrants), error
 
 
 def _over_quadrants(values: Floats, times: Floats | None, centre: list[int]) -> Floats:

@@ -56,7 +56,7 @@ def chunks(*images: NDArray, size: int = CHUNK) -> Iterator[tuple[NDArray, ...]]
         yield tuple(image[start : start + size] for image in images)
 
 
-LARGE = 4 * 480 * 640
+LARGE = 16 * 480 * 640
 """Number of pixels from which a batch is shared out among threads, whose start costs as much as a few maps."""
 
 _Image = TypeVar("_Image")
@@ -64,7 +64,13 @@ _Score = TypeVar("_Score")
 
 
 def each(score: Callable[[_Image], _Score], images: Iterable[_Image], pixels: int) -> list[_Score]:
-    """Return the score of each image, by as many threads as torch uses where there are many pixels in all."""
+    """Return the score of each image, by as many threads as torch uses where there are many pixels in all.
+
+    Args:
+        score: Function of one image, which may run in several threads.
+        images: The images.
+        pixels: Number of their pixels; more where a pixel costs more than a few sums.
+    """
     images = list(images)
     threads = min(torch.get_num_threads(), len(images))
     if threads < 2 or pixels < LARGE:
