@@ -28,23 +28,35 @@ def test_density_is_scipys_filter_of_the_counts(h, w, sigma, n):
 
 @pytest.mark.parametrize("whole", [True, False], ids=["on pixels", "between pixels"])
 @pytest.mark.parametrize("gradient", [False, True])
-def test_thousands_of_points_are_the_sum_of_their_gaussians(whole, gradient):
+@pytest.mark.parametrize(("h", "w", "sigma"), [(30, 40, 2.5), (60, 80, 8.0)], ids=["at once", "through nodes"])
+def test_thousands_of_points_are_the_sum_of_their_gaussians(whole, gradient, h, w, sigma):
     generator = np.random.default_rng(0)
-    points = generator.random((2, 2000, 2)) * [39, 29]
+    points = generator.random((2, 2000, 2)) * [w - 1, h - 1]
     points = np.floor(points) if whole else points
     points[1, 700:] = math.nan
     weights = generator.random((2, 2000))
     given = torch.from_numpy(points).requires_grad_(gradient)
-    maps = density(given, (30, 40), 2.5, weights=torch.from_numpy(weights))
+    maps = density(given, (h, w), sigma, weights=torch.from_numpy(weights))
     for mine, xy, each in zip(maps.detach(), points, weights, strict=True):
         xy, each = xy[~np.isnan(xy[:, 0])], each[~np.isnan(xy[:, 0])]
-        rows, columns = (np.exp(-((np.arange(n) - xy[:, i, None]) ** 2) / 12.5) for n, i in ((30, 1), (40, 0)))
-        theirs = np.einsum("n,nh,nw->hw", each, rows, columns)
-        np.testing.assert_allclose(mine, theirs / theirs.sum(), atol=1e-12)
+        rows, columns = (np.exp(-((np.arange(n) - xy[:, i, None]) ** 2) / (2 * sigma**2)) for n, i in ((h, 1), (w, 0)))
+        theirs = (each[:, None] * rows).T @ columns
+        np.testing.assert_allclose(mine, theirs / theirs.sum(), rtol=1e-12)
     if gradient:
         maps[0, 3, 3].backward()
         assert given.grad[0].isfinite().all()
         assert given.grad[0].any()
+
+
+def test_values_far_from_all_points_keep_their_digits_through_nodes():
+    # eight standard deviations away, where the log-likelihood of a fixation still counts
+    points = torch.rand(1, 2000, 2, dtype=torch.float64) * 40
+    maps = density(points, (80, 200), 20.0)[0]
+    x, y = points[0].T.numpy()
+    theirs = (
+        np.exp(-((199 - x) ** 2 + (79 - y) ** 2) / 800).sum() / np.exp(-((20 - x) ** 2 + (20 - y) ** 2) / 800).sum()
+    )
+    assert (maps[79, 199] / maps[20, 20]).item() == pytest.approx(theirs, rel=1e-12, abs=0)
 
 
 def test_mass_per_cell_is_the_integral_of_the_gaussians():

@@ -12,7 +12,7 @@ holds a coordinate of 1,000 pixels to half a pixel (float16) or to four (bfloat1
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,14 +21,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from haa.errors import InputError
+from haa.geometry import gaussians
 from haa.geometry.extent import WHOLE, Extent, Size, edges, in_full
 
 Weight = Literal["duration", "subject"]
 
 _COLUMNS = ("subject", "duration", "frame", "weight")
-
-MANY = 512
-"""Largest number of points that are rasterised in one product; the profiles of more would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -211,8 +209,8 @@ def density(
 
     A Gaussian is separable, so the sum over n fixations is one product of two thin matrices, ``rows.T @ columns``. It
     takes O(n (h + w)) exponentials instead of a filter over the whole image, and is exact at fractional positions.
-    Thousands of points, as mouse traces have, are taken in parts or by their distinct coordinates, with the same
-    result.
+    Many points, as mouse traces have, are gathered at fewer nodes first, with the same result up to rounding
+    (`haa.geometry.gaussians`).
 
     Args:
         points: Fixations, x and y in pixels of the image. NaN pads; points outside are dropped.
@@ -243,75 +241,11 @@ def _density(
     is_inside = valid(points, size)
     x, y = torch.where(is_inside[..., None], points, 0.0).unbind(-1)
     share = (is_inside if weights is None else torch.where(is_inside, weights, 0.0)).to(points.dtype)
-    profile: Callable[[Tensor, Tensor, float], Tensor] = _sampled if grid is None else _integrated
     if grid is None:
-        rows, columns = _centres(size[0], points), _centres(size[1], points)
-    else:
-        rows = _borders(size[0], grid[0], extent.top, extent.bottom, points)
-        columns = _borders(size[1], grid[1], extent.left, extent.right, points)
-    if points.shape[1] <= MANY:
-        return _product(profile(y, rows, sigma) * share[..., None], profile(x, columns, sigma))
-
-    def profiles(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        return profile(x, columns, sigma), profile(y, rows, sigma)
-
-    # a table of distinct coordinates has a size that depends on values, which compiled code and a GPU do not take well
-    allows_table = points.device.type == "cpu" and not torch.compiler.is_compiling()
-    if allows_table and not (points.requires_grad or share.requires_grad):
-        images = zip(x.split(1), y.split(1), share.split(1), strict=True)
-        return torch.cat([_one_of_many(x, y, share, profiles) for x, y, share in images])
-    return _in_parts(x, y, share, profiles)
-
-
-def _product(rows: Float[Tensor, "b n h"], columns: Float[Tensor, "b n w"]) -> Float[Tensor, "b h w"]:
-    """Return ``rows.T @ columns``, normalised to sum 1."""
-    # the product's sum follows from its factors: normalising these spares two passes over the map
-    mass = (rows.sum(2) * columns.sum(2)).sum(1)[:, None, None].clamp_min(torch.finfo(rows.dtype).tiny).sqrt()
-    return torch.bmm(_normal(rows / mass).mT, _normal(columns / mass))
-
-
-def _normal(profiles: Tensor) -> Tensor:
-    """Return profiles with values set to 0 that may underflow in a product, which takes a hundred times as long."""
-    return torch.threshold(profiles, math.sqrt(torch.finfo(profiles.dtype).tiny), 0.0)
-
-
-Profiles = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-def _in_parts(x: Tensor, y: Tensor, share: Tensor, profiles: Profiles) -> Float[Tensor, "b h w"]:
-    """Return the density of many points, part by part: the profiles of all at once would fill the memory."""
-
-    def part(x: Tensor, y: Tensor, share: Tensor) -> Tensor:
-        columns, rows = profiles(x, y)
-        return torch.bmm(_normal(rows * share[..., None]).mT, _normal(columns))
-
-    first_points, *other_points = zip(*(t.split(MANY, dim=1) for t in (x, y, share)), strict=True)
-    total = part(*first_points)
-    for points in other_points:
-        total = total + part(*points)
-    return total / total.sum((1, 2), keepdim=True).clamp_min(torch.finfo(total.dtype).tiny)
-
-
-def _one_of_many(
-    x: Float[Tensor, "1 n"], y: Float[Tensor, "1 n"], share: Float[Tensor, "1 n"], profiles: Profiles
-) -> Float[Tensor, "1 h w"]:
-    """Return the density of one image's many points, from a table of their distinct coordinates where it is smaller.
-
-    Thousands of points of a mouse trace have a few hundred different x and y. The sum over points is then
-    ``rows.T @ table @ columns`` over the distinct ones, exactly.
-    """
-    distinct_x, column = x.unique(return_inverse=True)
-    distinct_y, row = y.unique(return_inverse=True)
-    if 4 * len(distinct_x) * len(distinct_y) > x.shape[1] ** 2:
-        return _in_parts(x, y, share, profiles)
-    table = share.new_zeros(1, len(distinct_y), len(distinct_x))
-    table[0].index_put_((row[0], column[0]), share[0], accumulate=True)
-    columns, rows = profiles(distinct_x[None], distinct_y[None])
-    return _product(rows, table @ columns)
-
-
-def _centres(length: int, like: Tensor) -> Tensor:
-    return torch.arange(length, dtype=like.dtype, device=like.device)
+        return gaussians.at_centres(x, y, share, size, sigma)
+    rows = _borders(size[0], grid[0], extent.top, extent.bottom, points)
+    columns = _borders(size[1], grid[1], extent.left, extent.right, points)
+    return gaussians.in_cells(x, y, share, rows, columns, sigma)
 
 
 def _borders(length: int, cells: int, low: float, high: float, like: Tensor) -> Tensor:
@@ -319,18 +253,3 @@ def _borders(length: int, cells: int, low: float, high: float, like: Tensor) -> 
     if (low, high) == (0.0, 1.0):
         return torch.arange(cells + 1, dtype=like.dtype, device=like.device) * (length / cells) - 0.5
     return edges(cells, low, high, like) * length - 0.5
-
-
-def _sampled(x: Tensor, centres: Tensor, sigma: float) -> Tensor:
-    distance = centres - x[..., None]
-    # close to underflow, exp takes twenty times as long
-    return torch.exp((distance * distance * (-0.5 / sigma**2)).clamp_min(0.9 * math.log(torch.finfo(x.dtype).tiny)))
-
-
-def _integrated(x: Tensor, borders: Tensor, sigma: float) -> Tensor:
-    # a difference of two upper tails, taken on the side where they are small, keeps its digits in float32
-    z = (borders - x[..., None]) / (sigma * math.sqrt(2))
-    left, right = z[..., :-1], z[..., 1:]
-    flip = left > 0
-    low, high = torch.where(flip, -right, left), torch.where(flip, -left, right)
-    return 0.5 * (torch.erfc(-high) - torch.erfc(-low))

@@ -59,9 +59,11 @@ class SampleMean(Metric):
         values = values.detach()
         defined = ~values.isnan()
         self.values = values
-        self.sum += torch.where(defined, values, 0.0).sum(dtype=self.sum.dtype)
-        self.count += defined.sum()
-        self.undefined += (~defined).sum()
+        known = defined.sum()
+        # in place: an assignment to a module's attribute takes longer than the sum
+        self.sum.add_(torch.where(defined, values, 0.0).sum(dtype=self.sum.dtype))
+        self.count.add_(known)
+        self.undefined.add_(values.numel() - known)
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the mean over the defined samples, NaN if there was none."""
@@ -98,4 +100,4 @@ class FixationMetric(SampleMean):
     def locate(self, prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> None:
         """Count the points that lie outside the map; the metric ignores them as it ignores padding."""
         if prediction.ndim == 3 and fixations.ndim == 3:
-            self.outside += outside(fixations, prediction)
+            self.outside.add_(outside(fixations, prediction))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from haa.metrics.functional.counting import count_reaching
+from haa.metrics.functional.counting import count_reaching, reaching
+from haa.metrics.functional.eager import eager_cpu
 from haa.metrics.functional.flat_maps import flat, locate, mean_over
+from haa.metrics.functional.passes import scores_of_each
 
 
 def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> Float[Tensor, " b"]:
@@ -42,8 +46,15 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
     maps = flat(prediction)
     if pixel.shape[1] == 0:
         return maps.new_full((len(maps),), math.nan)
-    at_least, _, nan = count_reaching(maps, pixel)
+    if eager_cpu(maps.detach()):
+        return maps.new_tensor(scores_of_each(_area_under_steps_of_one, maps, pixel, on))
+    return _area_under_steps(maps, pixel, on)
 
+
+def _area_under_steps(
+    maps: Float[Tensor, "b p"], pixel: Int[Tensor, "b n"], on: Bool[Tensor, "b n"]
+) -> Float[Tensor, " b"]:
+    at_least, _, nan = count_reaching(maps, pixel)
     # sort the fixated values in falling order; padding goes to the end
     values = torch.where(on, maps.gather(1, pixel), -math.inf)
     order = values.argsort(dim=1, descending=True)
@@ -61,6 +72,24 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
     area = (alarm_rate.diff(dim=1) * (hit_rate[:, 1:] + hit_rate[:, :-1])).sum(1) / 2
     defined = on.any(1) & (negatives[:, 0] > 0) & ~nan
     return torch.where(defined, area, math.nan)
+
+
+def _area_under_steps_of_one(values: NDArray, pixel: NDArray, on: NDArray) -> float:
+    """Return AUC-Judd of one image; NaN where it has none."""
+    pixel = pixel[on]
+    at_pixels = np.unique(pixel)
+    if not len(pixel) or len(at_pixels) == len(values):
+        return math.nan
+    thresholds, where = np.unique(values[pixel], return_index=True)
+    at_least, _, nan = reaching(values, pixel[where])
+    if nan:
+        return math.nan
+    hits = len(pixel) - np.searchsorted(np.sort(values[pixel]), thresholds)
+    # a pixel that is fixated twice is taken out of the negatives once
+    alarms = at_least - (len(at_pixels) - np.searchsorted(np.sort(values[at_pixels]), thresholds))
+    hit_rate = np.concatenate([[1.0], hits / len(pixel), [0.0]])
+    alarm_rate = np.concatenate([[1.0], alarms / (len(values) - len(at_pixels)), [0.0]])
+    return float(((alarm_rate[:-1] - alarm_rate[1:]) * (hit_rate[1:] + hit_rate[:-1])).sum()) / 2
 
 
 def auc_uniform(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 2"]) -> Float[Tensor, " b"]:
@@ -89,10 +118,27 @@ def auc_uniform(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b
     maps = flat(prediction)
     if pixel.shape[1] == 0:
         return maps.new_full((len(maps),), math.nan)
+    if eager_cpu(maps.detach()):
+        return maps.new_tensor(scores_of_each(_share_beaten_of_one, maps, pixel, on))
+    return _share_beaten(maps, pixel, on)
+
+
+def _share_beaten(
+    maps: Float[Tensor, "b p"], pixel: Int[Tensor, "b n"], on: Bool[Tensor, "b n"]
+) -> Float[Tensor, " b"]:
     at_least, more, nan = count_reaching(maps, pixel)
     beaten = maps.shape[1] - (at_least + more).to(maps.dtype) / 2
     area = mean_over(beaten / maps.shape[1], on)
     return torch.where(nan, math.nan, area)
+
+
+def _share_beaten_of_one(values: NDArray, pixel: NDArray, on: NDArray) -> float:
+    """Return the exact AUC of one image; NaN where it has none."""
+    pixel = pixel[on]
+    if not len(pixel):
+        return math.nan
+    at_least, more, nan = reaching(values, pixel)
+    return math.nan if nan else 1 - float((at_least + more).sum()) / 2 / len(pixel) / len(values)
 
 
 def _last_of_run(counts: Tensor, values: Tensor) -> Tensor:

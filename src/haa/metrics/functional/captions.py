@@ -162,8 +162,9 @@ def _cider(text: Corpus, tables: list[Ngrams]) -> Floats:
         documents = np.bincount(table.gram[table.starts], ~is_candidate[ends])
         weight = table.times * (np.log(images) - np.log(np.maximum(documents, 1)))[table.gram]
         norm = np.sqrt(np.bincount(table.caption, weight * weight, captions))
-        pair = np.flatnonzero(is_candidate[table.first] & ~is_candidate)
-        candidate_weight, reference_weight = weight[table.first[pair]], weight[pair]
+        first = table.first
+        pair = np.flatnonzero(is_candidate[first] & ~is_candidate)
+        candidate_weight, reference_weight = weight[first[pair]], weight[pair]
         clipped = np.minimum(candidate_weight, reference_weight) * reference_weight
         product = np.bincount(table.caption[pair], clipped, captions)
         scale = norm * norm[candidate]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 
 from haa.errors import InputError
 from haa.gaze import valid
+from haa.geometry.extent import in_full
 from haa.metrics.functional.eager import eager_cpu
 
 
@@ -47,6 +50,11 @@ def locate(
             f"fixations have shape {tuple(fixations.shape)} for {len(maps)} maps: give (batch, n, 2), NaN pads"
         )
     h, w = maps.shape[-2:]
+    if eager_cpu(fixations):  # numpy's calls take a tenth of the time of torch's, and there are a dozen
+        across, down = _sides(fixations)
+        inside = _inside(across, down, (h, w))
+        column, row = (np.where(inside, side + 0.5, 0.0).astype(np.int64) for side in (across, down))
+        return torch.from_numpy(row * w + column), torch.from_numpy(inside)
     on = valid(fixations, (h, w))
     x, y = torch.where(on[..., None], fixations + 0.5, 0.0).floor().long().unbind(-1)
     return y * w + x, on
@@ -54,7 +62,21 @@ def locate(
 
 def outside(fixations: Float[Tensor, "b n 2"], maps: Shaped[Tensor, "b h w"]) -> Int[Tensor, ""]:
     """Count the points that are neither padding nor on the map."""
+    if eager_cpu(fixations):
+        x, y = _sides(fixations)
+        given = (x == x) & (y == y)  # NaN equals nothing
+        return torch.tensor(np.count_nonzero(given) - np.count_nonzero(_inside(x, y, (maps.shape[1], maps.shape[2]))))
     return (~fixations.isnan().any(-1) & ~valid(fixations, (maps.shape[1], maps.shape[2]))).sum()
+
+
+def _sides(fixations: Float[Tensor, "b n 2"]) -> tuple[NDArray, NDArray]:
+    points = in_full(fixations).detach().numpy()
+    return points[..., 0], points[..., 1]
+
+
+def _inside(x: NDArray, y: NDArray, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return what `haa.gaze.valid` does."""
+    return (x >= -0.5) & (x < size[1] - 0.5) & (y >= -0.5) & (y < size[0] - 0.5)
 
 
 def widest(values: Tensor) -> Tensor:

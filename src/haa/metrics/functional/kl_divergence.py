@@ -42,7 +42,6 @@ def kl_divergence(
     """
     p = flat(prediction)
     q = flat(density, like=prediction).to(p.dtype)
-    buffers = np.empty((2, CHUNK), np.float64 if p.dtype == torch.float64 else np.float32)
 
     def divergence(p: Tensor, q: Tensor) -> Tensor:
         (p, p_sum), (q, q_sum) = density_parts(p), density_parts(q)
@@ -52,16 +51,17 @@ def kl_divergence(
         total = (weight / (p + minimum) * (p_sum / q_sum)).log().mul(weight).sum(1)
         return (total / q_sum[:, 0]).clamp_min(0.0)
 
-    return image_by_image(divergence, lambda p, q: _divergence_of_one(p, q, minimum, buffers), p, q)
+    return image_by_image(divergence, lambda p, q: _divergence_of_one(p, q, minimum), p, q)
 
 
-def _divergence_of_one(p: NDArray, q: NDArray, minimum: float, buffers: NDArray) -> float:
+def _divergence_of_one(p: NDArray, q: NDArray, minimum: float) -> float:
     """Return the divergence of one image without negative values; NaN for any other."""
     (p_sum, p_low), (q_sum, q_low) = ((total(m), float(np.minimum.reduce(m))) for m in (p, q))
     if not (p_low >= 0 and q_low >= 0 and p_sum > 0 and q_sum > 0):
         return math.nan
     p_sum, q_sum = p_sum + minimum * len(p), q_sum + minimum * len(q)
     real = p.dtype.type
+    buffers = np.empty((2, min(CHUNK, len(p))), p.dtype)
     scale, least, gain = real(q_sum / p_sum), real(minimum), 0.0
     for a, b in chunks(p, q):
         weight, ratio = np.add(b, least, out=buffers[0, : len(b)]), buffers[1, : len(a)]

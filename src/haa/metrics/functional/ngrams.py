@@ -45,15 +45,18 @@ class Ngrams:
         caption: Caption that each entry belongs to.
         times: Number of times that this caption has the n-gram.
         gram: Number that stands for the n-gram.
-        first: First entry of the (n-gram, image) group that each entry belongs to.
         starts: First entry of each (n-gram, image) group.
     """
 
     caption: Ints
     times: Ints
     gram: Ints
-    first: Ints
     starts: Ints
+
+    @property
+    def first(self) -> Ints:
+        """First entry of the (n-gram, image) group that each entry belongs to."""
+        return np.repeat(self.starts, np.diff(self.starts, append=len(self.caption)))
 
 
 def check(candidates: Sequence[object], references: Sequence[Sequence[object]]) -> None:
@@ -112,7 +115,7 @@ def ngrams(text: Corpus, longest: int = 4) -> Iterator[Ngrams]:
         begins_group = _changes(entry_gram) | _changes(text.image[caption])
         starts = np.flatnonzero(begins_group)
         times = np.diff(entry, append=len(code))
-        yield Ngrams(caption, times, entry_gram, starts[np.cumsum(begins_group) - 1], starts)
+        yield Ngrams(caption, times, entry_gram, starts)
         # numbers without gaps keep the next code small
         code = np.zeros(total, dtype=np.int64)
         code[position] = gram

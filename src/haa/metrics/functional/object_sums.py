@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 LEVELS = 256
@@ -105,71 +104,3 @@ def sums_of_values(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h
         ppt=quadrants(pp * t),
     )
     return sums, error
-
-
-def sums_of_levels(
-    prediction: UInt8[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]
-) -> tuple[Sums, Iterator[Float[Tensor, "h w"]]]:
-    """Return the sums of uint8 predictions, from one histogram per image, and the maps ``abs(p - t)`` one by one.
-
-    A histogram counts pixels by level, mask and quadrant. This is for a CPU: each image's pixels are read while they
-    are in the cache, and all histograms are worked on at once. A map of errors is valid until the next one is asked
-    for, which overwrites its memory.
-    """
-    h, w = truth.shape[1:]
-    rows, columns = torch.empty(len(truth), h), torch.empty(len(truth), w)
-    for t, across, down in zip(truth, rows, columns, strict=True):
-        t = t.float()
-        torch.mv(t, t.new_ones(w), out=across)
-        torch.mv(t.mT, t.new_ones(h), out=down)
-    below, right = (half.to(torch.int16) * (2 * LEVELS) for half in _halves(rows, columns, torch.float64))
-    histograms = []
-    for levels, t, bottom, east in zip(prediction, truth.view(torch.uint8), 2 * below, right, strict=True):
-        # level + 256 mask + 512 quadrant
-        code = levels.to(torch.int16).add_(t, alpha=LEVELS).add_(bottom[:, None]).add_(east)
-        histograms.append(torch.bincount(code.flatten(), minlength=8 * LEVELS))
-    counts = torch.stack(histograms).view(-1, 4, 2, LEVELS).double()
-
-    level = torch.arange(LEVELS, dtype=torch.float64) / 255
-    present = counts.sum((1, 2)) > 0
-    low = torch.where(present, level, 1.0).amin(1, keepdim=True)
-    high = torch.where(present, level, 0.0).amax(1, keepdim=True)
-    varies = high > low
-    p = (level - torch.where(varies, low, 0.0)) / torch.where(varies, high - low, 1.0)
-    p = p.clamp(0.0, 1.0)  # levels that do not occur may lie outside
-    others, objects = counts.sum(1).unbind(1)
-    stretched_level = (p * (LEVELS - 1)).long()
-    alarms, hits = (
-        torch.zeros_like(p).scatter_add_(1, stretched_level, pixels).flip(1).cumsum(1).flip(1)
-        for pixels in (others, objects)
-    )
-
-    def over(many: Tensor, values: Tensor) -> Float[Tensor, "b n"]:
-        return (many @ values[:, :, None])[..., 0]
-
-    mean = ((others + objects) * p).sum(1, keepdim=True) / (h * w)
-    chosen = (p >= (2 * mean).clamp_max(1.0)).double()
-    n, t = counts.sum(2), counts[:, :, 1]
-    sums = Sums(
-        objects=objects.sum(1, keepdim=True),
-        error=(others * p + objects * (1 - p)).sum(1),
-        hits=hits,
-        alarms=alarms,
-        hit=(objects * chosen).sum(1, keepdim=True),
-        alarm=(others * chosen).sum(1, keepdim=True),
-        n=n.sum(2),
-        t=t.sum(2),
-        p=over(n, p),
-        pt=over(t, p),
-        pp=over(n, p * p),
-        ppt=over(t, p * p),
-    )
-    tables = torch.cat([p, 1 - p], 1)
-
-    def errors() -> Iterator[Float[Tensor, "h w"]]:
-        error = torch.empty(h * w, dtype=torch.float64)
-        for table, levels, t in zip(tables, prediction, truth.view(torch.uint8), strict=True):
-            pair = levels.to(torch.int32).add_(t, alpha=LEVELS)
-            yield torch.index_select(table, 0, pair.flatten(), out=error).view(h, w)
-
-    return sums, errors()

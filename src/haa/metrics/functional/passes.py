@@ -2,15 +2,21 @@
 
 A map of 480 x 640 takes 0.05 ms to read from memory, and half of that if it is in the cache. So all steps of one image
 run before those of the next, instead of each step for the whole batch. Longer chains of steps run chunk by chunk
-through buffers that are kept. Sums are dot products of short rows: no pass is faster, and it keeps float32's digits.
+through small buffers. Sums are dot products of short rows: no pass is faster, and it keeps float32's digits.
+
+Images of a large batch are shared out among threads: numpy lets others run while it works. No step is large enough for
+a library to use threads of its own, so a value does not depend on their number.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+import torch
 from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,15 +25,16 @@ from haa.metrics.functional.eager import eager_cpu
 
 CHUNK = 120 * 640
 _ROW = 640
+_ROWS = 8  # of a sum: BLAS shares out more among threads
 _ONES = {dtype: np.ones(_ROW, dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
 
 
 def total(pixels: NDArray) -> float:
     """Return the sum, computed in rows: float32 loses digits in one long sum."""
-    whole = len(pixels) // _ROW * _ROW
-    if whole < len(pixels):
-        return total(pixels[:whole]) + float(pixels[whole:].sum(dtype=np.float64))
-    return float(np.matmul(pixels.reshape(-1, _ROW), _ONES[pixels.dtype]).sum(dtype=np.float64))
+    whole = len(pixels) // (_ROWS * _ROW) * (_ROWS * _ROW)
+    rest = float(pixels[whole:].sum(dtype=np.float64)) if whole < len(pixels) else 0.0
+    rows = np.matmul(pixels[:whole].reshape(-1, _ROWS, _ROW), _ONES[pixels.dtype])
+    return float(rows.sum(dtype=np.float64)) + rest
 
 
 def dot(a: NDArray, b: NDArray) -> float:
@@ -49,6 +56,39 @@ def chunks(*images: NDArray, size: int = CHUNK) -> Iterator[tuple[NDArray, ...]]
         yield tuple(image[start : start + size] for image in images)
 
 
+LARGE = 16 * 480 * 640
+"""Number of pixels from which a batch is shared out among threads, whose start costs as much as a few maps."""
+
+_Image = TypeVar("_Image")
+_Score = TypeVar("_Score")
+
+
+def each(score: Callable[[_Image], _Score], images: Iterable[_Image], pixels: int) -> list[_Score]:
+    """Return the score of each image, by as many threads as torch uses where there are many pixels in all.
+
+    Args:
+        score: Function of one image, which may run in several threads.
+        images: The images.
+        pixels: Number of their pixels; more where a pixel costs more than a few sums.
+    """
+    images = list(images)
+    threads = min(torch.get_num_threads(), len(images))
+    if threads < 2 or pixels < LARGE:
+        return [score(image) for image in images]
+    with ThreadPoolExecutor(threads) as pool:  # of this call alone: a process that forks later inherits no thread
+        return list(pool.map(score, images))
+
+
+def scores_of_each(quick: Callable[..., float], *rows: Shaped[Tensor, "b p"]) -> list[float]:
+    """Return ``quick`` of each image: of one row of each argument, as numpy arrays. It may run in several threads."""
+
+    def score(images: tuple[NDArray, ...]) -> float:
+        with np.errstate(all="ignore"):
+            return quick(*images)
+
+    return each(score, zip(*(r.detach().numpy() for r in rows), strict=True), rows[0].numel())
+
+
 def image_by_image(
     general: Callable[..., Tensor], quick: Callable[..., float], *rows: Shaped[Tensor, "b p"]
 ) -> Float[Tensor, " b"]:
@@ -56,13 +96,12 @@ def image_by_image(
 
     Args:
         general: Function of rows ``(b, p)`` that handles every case and device.
-        quick: Function of one row of each argument, as numpy arrays; if it returns NaN, ``general`` scores the image.
+        quick: Function as `scores_of_each` takes it; if it returns NaN, ``general`` scores the image.
         rows: Arguments of the functions. The first are the maps; the result has their dtype.
     """
     if not len(rows[0]) or not eager_cpu(*rows):
         return general(*rows)
-    with np.errstate(all="ignore"):
-        values = [quick(*images) for images in zip(*(r.detach().numpy() for r in rows), strict=True)]
+    values = scores_of_each(quick, *rows)
     out = rows[0].new_tensor(values)
     for i, value in enumerate(values):
         if math.isnan(value):

@@ -9,8 +9,9 @@ from torch import Tensor
 from haa.errors import InputError
 from haa.metrics.functional.eager import eager_cpu
 from haa.metrics.functional.flat_maps import flat
-from haa.metrics.functional.object_sums import Sums, sums_of_levels, sums_of_values
-from haa.metrics.functional.weighted_f import f_weighted
+from haa.metrics.functional.object_passes import sums_of_images
+from haa.metrics.functional.object_sums import Sums, sums_of_values
+from haa.metrics.functional.weighted_f import f_weighted, weighted_sums_anywhere
 
 # the references add the gap between 1 and the next float64 to every denominator
 _LEAST = 2.0**-52
@@ -63,11 +64,14 @@ def salient_objects(prediction: Shaped[Tensor, "b h w"], mask: Shaped[Tensor, "b
         raise InputError(f"predictions of {tuple(prediction.shape)} and masks of {tuple(mask.shape)} differ: resize")
     flat(prediction)
     truth = of_objects(mask)
-    by_level = prediction.dtype == torch.uint8
-    if len(prediction) > 1 and not by_level and eager_cpu(prediction, truth):  # an image's temporaries fit the cache
-        by_image = [_scores(p, t) for p, t in zip(prediction.split(1), truth.split(1), strict=True)]
-        return {name: torch.cat([scores[name] for scores in by_image]) for name in by_image[0]}
-    return _scores(prediction, truth)
+    pixels = truth.shape[1] * truth.shape[2]
+    if len(prediction) and eager_cpu(prediction, truth):
+        sums, weighted = sums_of_images(prediction, truth)
+        return _unless(sums.error.isnan(), _scores(sums, f_weighted(*weighted), pixels))
+    if not prediction.is_floating_point():
+        return _scores_anywhere(prediction, truth)
+    infinite = ~prediction.isfinite().flatten(1).all(1)
+    return _unless(infinite, _scores_anywhere(torch.where(infinite[:, None, None], 0.0, prediction), truth))
 
 
 def of_objects(mask: Shaped[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
@@ -82,24 +86,23 @@ def of_objects(mask: Shaped[Tensor, "b h w"]) -> Bool[Tensor, "b h w"]:
     if mask.dtype != torch.uint8:
         return mask if mask.dtype == torch.bool else mask > 0.5
     reaches_half = mask.flatten(1).amax(1) > 127 if mask.numel() else mask.flatten(1).any(1)
-    return mask > torch.where(reaches_half, 127, 0)[:, None, None]
+    # of the mask's own type: a comparison with another converts every pixel
+    return mask > torch.where(reaches_half, 127, 0).to(torch.uint8)[:, None, None]
 
 
-def _scores(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
-    if not prediction.is_floating_point():
-        return _scores_of_finite(prediction, truth)
-    finite = prediction.isfinite().flatten(1).all(1)
-    scores = _scores_of_finite(torch.where(finite[:, None, None], prediction, 0.0), truth)
+def _unless(undefined: Bool[Tensor, " b"], scores: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
-        name: torch.where(finite.view(-1, *[1] * (values.ndim - 1)), values, torch.nan)
+        name: torch.where(undefined.view(-1, *[1] * (values.ndim - 1)), torch.nan, values)
         for name, values in scores.items()
     }
 
 
-def _scores_of_finite(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
-    by_level = prediction.dtype == torch.uint8 and len(prediction) > 0 and eager_cpu(prediction, truth)
-    sums, error = (sums_of_levels if by_level else sums_of_values)(prediction, truth)
-    pixels = truth.shape[1] * truth.shape[2]
+def _scores_anywhere(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "b h w"]) -> dict[str, Tensor]:
+    sums, error = sums_of_values(prediction, truth)
+    return _scores(sums, f_weighted(*weighted_sums_anywhere(error, truth)), truth.shape[1] * truth.shape[2])
+
+
+def _scores(sums: Sums, weighted: Float[Tensor, " b"], pixels: int) -> dict[str, Tensor]:
     objects = sums.objects
     precision, recall, f_curve = _f_measure(sums.hits, sums.alarms, objects)
     e_curve = _e_measure(sums.hits, sums.alarms, objects, pixels)
@@ -108,7 +111,7 @@ def _scores_of_finite(prediction: Shaped[Tensor, "b h w"], truth: Bool[Tensor, "
         "f_adaptive": _f_measure(sums.hit, sums.alarm, objects)[2][:, 0],
         "f_mean": f_curve.mean(1),
         "f_max": f_curve.amax(1),
-        "f_weighted": f_weighted(error, truth),
+        "f_weighted": weighted,
         "s_measure": _s_measure(sums),
         "e_adaptive": _e_measure(sums.hit, sums.alarm, objects, pixels)[:, 0],
         "e_mean": e_curve.mean(1),

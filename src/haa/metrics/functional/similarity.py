@@ -38,10 +38,7 @@ def similarity(prediction: Shaped[Tensor, "b h w"], density: Shaped[Tensor, "b h
     Judd et al., A benchmark of computational models of saliency to predict human fixations, MIT TR 2012.
     """
     p = flat(prediction)
-    buffer = np.empty(CHUNK, np.float64 if p.dtype == torch.float64 else np.float32)
-    return image_by_image(
-        _overlap, lambda p, q: _overlap_of_one(p, q, buffer), p, flat(density, like=prediction).to(p.dtype)
-    )
+    return image_by_image(_overlap, _overlap_of_one, p, flat(density, like=prediction).to(p.dtype))
 
 
 def _overlap(p: Float[Tensor, "b p"], q: Float[Tensor, "b p"]) -> Float[Tensor, " b"]:
@@ -49,11 +46,12 @@ def _overlap(p: Float[Tensor, "b p"], q: Float[Tensor, "b p"]) -> Float[Tensor, 
     return torch.minimum(p * (q_sum / p_sum), q).sum(1) / q_sum[:, 0]
 
 
-def _overlap_of_one(p: NDArray, q: NDArray, buffer: NDArray) -> float:
+def _overlap_of_one(p: NDArray, q: NDArray) -> float:
     """Return the overlap of one image without negative values; NaN for any other."""
     p_sum, q_sum = total(p), total(q)
     if not (p_sum > 0 and q_sum > 0):
         return math.nan
+    buffer = np.empty(min(CHUNK, len(p)), p.dtype)
     scale, overlap, low = p.dtype.type(q_sum / p_sum), 0.0, 0.0
     for a, b in chunks(p, q):
         least = np.multiply(a, scale, out=buffer[: len(a)])

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from itertools import product
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
+from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 
-from haa.metrics.functional.eager import eager_cpu
+from haa.metrics.functional.passes import CHUNK, chunks, dot
 
 # a 7 x 7 window reaches background pixels whose nearest object pixel is at most this far, squared
 _NEAR = 18
@@ -29,29 +29,33 @@ _LEAST = float(np.spacing(1))
 _DECAY = math.log(0.5) / 5
 
 
-def f_weighted(error: Iterable[Float[Tensor, "h w"]], mask: Bool[Tensor, "b h w"]) -> Float[Tensor, " b"]:
-    """Return the weighted F-measure from ``abs(p - mask)``, as PySODMetrics computes it; 0 where the mask is empty.
+def f_weighted(
+    area: Float[Tensor, " b"], inside: Float[Tensor, " b"], outside: Float[Tensor, " b"]
+) -> Float[Tensor, " b"]:
+    """Return the weighted F-measure from its sums, as PySODMetrics computes it; 0 where the mask is empty.
 
     Args:
-        error: Map of errors of each image: a tensor ``(b, h, w)``, or an iterable of maps (on a CPU only).
-        mask: Masks of the objects.
+        area: Number of object pixels.
+        inside: Weighted errors inside the objects.
+        outside: Weighted errors outside.
 
     Margolin et al., How to evaluate foreground maps?, CVPR 2014, with beta = 1.
     """
-    if isinstance(error, Tensor) and not eager_cpu(error, mask):
-        area, inside, outside = _sums_anywhere(error, mask)
-    else:
-        buffer = torch.empty(mask.shape[1] * mask.shape[2], dtype=torch.float64)
-        sums = [_image_sums(e.double(), m, buffer) for e, m in zip(error, mask, strict=True)]
-        area, inside, outside = torch.tensor(sums, dtype=torch.float64).reshape(-1, 3).unbind(1)
     hit = area - inside
     recall = 1 - inside / area.clamp_min(1)
     precision = hit / (hit + outside + _LEAST)
     return torch.where(area > 0, 2 * recall * precision / (recall + precision + _LEAST), 0.0)
 
 
-def _sums_anywhere(error: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return object pixels and the weighted errors inside and outside the objects, by operations of fixed shape."""
+def weighted_sums_anywhere(
+    error: Float[Tensor, "b h w"], mask: Bool[Tensor, "b h w"]
+) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"], Float[Tensor, " b"]]:
+    """Return object pixels and the weighted errors inside and outside the objects, by operations of fixed shape.
+
+    Args:
+        error: Maps of ``abs(p - mask)``.
+        mask: Masks of the objects.
+    """
     h, w = mask.shape[1:]
     # first the distance to the nearest object pixel in the row, then the least sum of squares over the column
     x = torch.arange(w, device=mask.device).expand(mask.shape)
@@ -80,11 +84,10 @@ def _sums_anywhere(error: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return mask.sum((1, 2)).to(error.dtype), inside, torch.where(mask, 0.0, error * weight).sum((1, 2))
 
 
-# From here on: one image on a CPU. Branches on the data save most of the work, and new memory costs as much as the
-# arithmetic, so buffers are reused.
+# From here on: one image on a CPU, in numpy. Branches on the data save most of the work.
 
 # the weight by squared distance: 0 on an object; beyond 320 pixels it differs from 2 by less than 1e-19
-_WEIGHT = 2 - torch.exp(torch.arange(320**2 + 1, dtype=torch.float64).sqrt() * _DECAY)
+_WEIGHT = 2 - np.exp(np.sqrt(np.arange(320**2 + 1)) * _DECAY)
 _WEIGHT[0] = 0.0
 
 # for each squared distance, the offsets at which the nearest object pixel may be, in the order of preference; rows have
@@ -94,39 +97,53 @@ for _d in {d for d, _, _ in _OFFSETS}:
     _steps = [(dx, dy) for d, dx, dy in _OFFSETS if d == _d]
     _DX[_d], _DY[_d] = np.transpose([_steps[min(i, len(_steps) - 1)] for i in range(8)])
 
-# the 7-tap Gaussian over 32 cells and their margin, as a matrix: a map is filtered by two matrix products per tile
-_TILE = 32
-_BAND = torch.zeros(_TILE + 2 * _REACH, _TILE, dtype=torch.float64)
+# the 7-tap Gaussian over 16 cells and their margin, as a matrix: a map is filtered by two matrix products per tile
+_TILE = 16
+_SPAN = _TILE + 2 * _REACH
+_BAND = np.zeros((_TILE, _SPAN))
 for _i in range(_TILE):
-    _BAND[_i + _REACH - 3 : _i + _REACH + 4, _i] = torch.from_numpy(_GAUSS)
+    _BAND[_i, _i + _REACH - 3 : _i + _REACH + 4] = _GAUSS
 
 
-def _image_sums(error: Float[Tensor, "h w"], mask: Bool[Tensor, "h w"], buffer: Tensor) -> tuple[int, float, float]:
-    rows, columns = (np.flatnonzero(mask.numpy().any(axis)) for axis in (1, 0))
+def weighted_sums(error: Float[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> tuple[float, float, float]:
+    """Return object pixels and the weighted errors inside and outside the objects of one image.
+
+    Args:
+        error: Map of ``abs(p - mask)``, float64.
+        mask: Mask of the objects.
+    """
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     if not len(rows):
-        return 0, 0.0, float(error.sum())
+        return 0.0, 0.0, float(error.sum())
     squared = _squared_distances(mask)
-    far = squared.clamp_(max=len(_WEIGHT) - 1).flatten()
-    outside = error.flatten() @ torch.index_select(_WEIGHT, 0, far, out=buffer)
+    # part by part: arrays as large as the image would leave the cache
+    parts = chunks(error.ravel(), squared.ravel(), size=CHUNK // 4)
+    outside = sum(dot(e, _WEIGHT.take(d.astype(np.intp), mode="clip")) for e, d in parts)
 
     # all that follows concerns the box around the objects: whole tiles with a margin, error 0 beyond the image
     top, left = rows[0] - _REACH, columns[0] - _REACH
     shape = [-(-(line[-1] - line[0] + 1) // _TILE) * _TILE + 2 * _REACH for line in (rows, columns)]
     y, x = max(top, 0), max(left, 0)
-    image = slice(y, top + shape[0]), slice(x, left + shape[1])
-    part = squared[image].clamp_max(_NEAR + 1)
+    part = squared[y : top + shape[0], x : left + shape[1]]
     box = slice(y - top, y - top + part.shape[0]), slice(x - left, x - left + part.shape[1])
-    distance, carried = torch.full(shape, _NEAR + 1, dtype=torch.uint8), torch.zeros(shape, dtype=torch.float64)
-    distance[box], carried[box] = part, error[image]
-    tiles = carried[_REACH:-_REACH, _REACH:-_REACH].unfold(0, _TILE, _TILE).unfold(1, _TILE, _TILE)
-    objects = (distance == 0)[_REACH:-_REACH, _REACH:-_REACH].unfold(0, _TILE, _TILE).unfold(1, _TILE, _TILE)
-    object_error = torch.where(objects, tiles, 0.0)
+    distance, carried = np.full(shape, _NEAR + 1, dtype=np.uint8), np.zeros(shape)
+    distance[box], carried[box] = np.minimum(part, _NEAR + 1), error[y : top + shape[0], x : left + shape[1]]
+    own = slice(_REACH, -_REACH)
+    object_error = carried[own, own] * (distance[own, own] == 0)
+    _carry(carried.ravel(), distance.ravel(), shape[1])
+    inside = np.minimum(_smooth(carried), object_error, out=object_error).sum()
+    return float(np.count_nonzero(mask)), float(inside), outside
 
-    _carry(carried.numpy().ravel(), distance.numpy().ravel(), shape[1])
-    span = _TILE + 2 * _REACH
-    smooth = (carried.unfold(0, span, _TILE) @ _BAND).unfold(1, span, _TILE) @ _BAND
-    inside = torch.minimum(smooth, object_error, out=smooth).sum()
-    return int(np.count_nonzero(mask.numpy())), float(inside), float(outside)
+
+def _smooth(values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "_ _"]:
+    """Return values filtered by the Gaussian, without their margin; each product is too small for threads of BLAS."""
+    height, width = (side - 2 * _REACH for side in values.shape)
+    down, across = values.strides
+    bands = as_strided(values, (height // _TILE, _SPAN, values.shape[1]), (_TILE * down, down, across))
+    filtered = (_BAND @ bands).reshape(height, -1)
+    down, across = filtered.strides
+    tiles = as_strided(filtered, (width // _TILE, height, _SPAN), (_TILE * across, down, across))
+    return (tiles @ _BAND.T).transpose(1, 0, 2).reshape(height, width)
 
 
 def _carry(error: np.ndarray, distance: np.ndarray, width: int) -> None:
@@ -138,17 +155,16 @@ def _carry(error: np.ndarray, distance: np.ndarray, width: int) -> None:
     error[near] = error[near + steps[np.arange(len(near)), first_object]]
 
 
-def _squared_distances(mask: Bool[Tensor, "h w"]) -> Int[Tensor, "h w"]:
+def _squared_distances(mask: Bool[np.ndarray, "h w"]) -> Shaped[np.ndarray, "h w"]:
     """Return each pixel's squared distance to the nearest object pixel: by mahotas, or by scipy in twice the time."""
     try:  # here and not above: neither is imported by a run without salient objects
         import mahotas
     except ImportError:
         from scipy.ndimage import distance_transform_edt
     else:
-        return torch.from_numpy(mahotas.distance(~mask.numpy())).int()
+        return mahotas.distance(~mask)  # whole numbers in float64
     # the distances are cheaper to compute from the indices than to ask scipy for
-    y, x = distance_transform_edt(~mask.numpy(), return_distances=False, return_indices=True)
-    dy, dx = torch.from_numpy(y), torch.from_numpy(x)
-    dy -= torch.arange(mask.shape[0], dtype=torch.int32)[:, None]
-    dx -= torch.arange(mask.shape[1], dtype=torch.int32)
-    return dy.mul_(dy).add_(dx.mul_(dx))
+    dy, dx = distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    dy -= np.arange(mask.shape[0], dtype=np.int32)[:, None]
+    dx -= np.arange(mask.shape[1], dtype=np.int32)
+    return dy * dy + dx * dx
