@@ -14,6 +14,7 @@ from haa.errors import InputError
 from haa.metrics import functional
 from haa.metrics.base import SampleMean
 from haa.metrics.strings import pack, unpack
+from haa.to_device import to_device
 
 
 class VQAAccuracy(SampleMean):
@@ -30,7 +31,7 @@ class VQAAccuracy(SampleMean):
     bounds = (0.0, 1.0)
 
     def update(self, answers: Sequence[str], ground_truths: Sequence[Sequence[str]]) -> None:
-        self.add(functional.vqa_accuracy(answers, ground_truths).to(self.device))
+        self.add(to_device(functional.vqa_accuracy(answers, ground_truths), self.device))
 
 
 class VQAAccuracyByType(Metric):

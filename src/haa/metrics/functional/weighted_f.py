@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from haa.metrics.functional.eager import eager_cpu
+from haa.to_device import to_device
 
 # a 7 x 7 window reaches background pixels whose nearest object pixel is at most this far, squared
 _NEAR = 18
@@ -72,7 +73,7 @@ def _sums_anywhere(error: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]
         reached = open_ & object_at[window]
         carried = torch.where(reached, padded[window], carried)
         open_ = open_ & ~reached
-    kernel = torch.tensor(np.outer(_GAUSS, _GAUSS), dtype=error.dtype, device=error.device)
+    kernel = to_device(torch.from_numpy(np.outer(_GAUSS, _GAUSS)).to(error.dtype), error.device)
     smooth = F.conv2d(carried[:, None], kernel[None, None], padding=3)[:, 0]
 
     inside = torch.where(mask, torch.minimum(smooth, error), 0.0).sum((1, 2))
