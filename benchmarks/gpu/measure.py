@@ -120,8 +120,10 @@ def difference(found: Any, expected: Any) -> float:
         return float("inf")
     worst = 0.0
     for one, other in zip(*pairs, strict=True):
-        if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
-            worst = worst if one is other or one == other else float("inf")
+        if isinstance(one, Tensor) is not isinstance(other, Tensor):
+            return float("inf")
+        if not isinstance(other, Tensor):
+            worst = worst if one == other else float("inf")
             continue
         one, other = one.detach().double().cpu(), other.detach().double().cpu()
         if one.shape != other.shape or not torch.equal(one.isnan(), other.isnan()):
