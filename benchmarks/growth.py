@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ SAID = {
     "pictures": "Pictures of a data set: files in a folder, ten fixations each (`haa.data.index`).",
     "points": "Fixations of one map of 480 x 640; the metric's update, and the density of the points.",
     "runs": "Runs that `haa report` reads, of 100 test samples each, with all its pages and figures.",
-    "processes": "Processes (gloo) that share one evaluation of 192 maps of 480 x 640, and one training. Wall clock.",
+    "processes": "Processes (gloo) that share one evaluation of 192 maps of 480 x 640, and one training.",
 }
 LINEAR = 1.15
 """The last slope that still counts as linear."""
@@ -46,16 +47,25 @@ Found = dict[str, tuple[float, float]]
 """Seconds and megabytes by what was done."""
 
 
+def forget_peak() -> None:
+    """Let the peak of this process' memory begin anew, where the system can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 class Work:
     """Measures pieces of work one after the other: seconds of the processor a call, megabytes above what is held."""
+
+    least = 0.2
+    """Seconds for which a piece of work is done again and again."""
 
     def __init__(self) -> None:
         self.found: Found = {}
 
-    def __call__(self, name: str, work: Callable[[], Any], least: float = 0.2) -> Any:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    def __call__(self, name: str, work: Callable[[], Any], once: bool = False) -> Any:
+        forget_peak()
         held, before, calls = peak(), time.process_time(), 0
-        while calls == 0 or (time.process_time() - before < least and calls < 1000):
+        while calls == 0 or (not once and time.process_time() - before < self.least and calls < 1000):
             out = work()
             calls += 1
         self.found[name] = ((time.process_time() - before) / calls, peak() - held)
@@ -82,7 +92,7 @@ def pictures(number: int) -> Found:
             len(data)
             return data
 
-        work("index built", opened, least=0)
+        work("index built", opened, once=True)
         data = work("index opened", opened)
         chosen = np.random.default_rng(0).integers(0, number, 1000).tolist()
         work("1,000 records read", lambda: [data.record(index) for index in chosen])
@@ -145,7 +155,7 @@ def command_costs(command: list[str]) -> tuple[float, float]:
 
 
 def processes(number: int) -> Found:
-    """Seconds are those of the wall clock, and the slowest process counts; `agrees` compares the values."""
+    """The slowest process counts; training is measured from outside, by the wall clock."""
     with tempfile.TemporaryDirectory() as place:
         command = [sys.executable, "-m", "benchmarks.growth", "share"]
         children = [
@@ -163,8 +173,8 @@ def processes(number: int) -> Found:
         )
         start = time.perf_counter()
         _, megabytes = command_costs([sys.executable, "-m", "haa", "train", *words.split()])
-        found["haa train, all of it"] = (time.perf_counter() - start, megabytes)
-        VALUES["haa train, all of it"] = json.loads((Path(place) / "run" / "metrics.json").read_text())["metrics"]
+        found["haa train, by the clock"] = (time.perf_counter() - start, megabytes)
+        VALUES["haa train, by the clock"] = json.loads((Path(place) / "run" / "metrics.json").read_text())["metrics"]
     return found
 
 
@@ -187,13 +197,14 @@ def share(rank: int, number: int, place: str) -> None:
     for _ in range(2):  # the first round warms up
         metrics.reset()
         distributed.barrier()
-        held, start = peak(), time.perf_counter()
+        forget_peak()
+        held, start = peak(), time.process_time()
         for batch in range(rank, 12, number):
             prediction = maps.prediction.roll(40 * batch, 2)
             for name, metric in metrics.items(keep_base=True):
                 metric.update(prediction, maps.fixations if name in ("nss", "auc_judd") else maps.density)
         values = metrics.compute()
-        taken = time.perf_counter() - start
+        taken = time.process_time() - start
     found = {name: value.item() for name, value in values.items()}
     print(json.dumps({"seconds": taken, "peak": peak() - held, "values": found}))
     distributed.destroy_process_group()
