@@ -20,12 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training_cost import peak
+from benchmarks.peak import forget_peak, peak
 
 PAGE = Path(__file__).parent.parent / "docs" / "cost.md"
 SIZES = {
@@ -45,12 +44,6 @@ LINEAR = 1.15
 
 Found = dict[str, tuple[float, float]]
 """Seconds and megabytes by what was done."""
-
-
-def forget_peak() -> None:
-    """Let the peak of this process' memory begin anew, where the system can."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 class Work:
