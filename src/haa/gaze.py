@@ -22,7 +22,7 @@ from torch import Tensor
 
 from haa.errors import InputError
 from haa.geometry.extent import WHOLE, Extent, Size, edges, in_full
-from haa.to_device import to_device
+from haa.geometry.to_device import to_device
 
 Weight = Literal["duration", "subject"]
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-from haa.to_device import to_device
+from haa.geometry.to_device import to_device
 
 Size = tuple[int, int]
 """(height, width) in pixels."""

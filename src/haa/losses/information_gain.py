@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from haa.gaze import counts
+from haa.geometry.to_device import to_device
 from haa.losses.maps import density
-from haa.to_device import to_device
 
 
 def information_gain(

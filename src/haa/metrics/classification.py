@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric
 
+from haa.geometry.to_device import to_device
 from haa.metrics.base import SampleMean
-from haa.to_device import to_device
 
 
 class TopAccuracy(SampleMean):

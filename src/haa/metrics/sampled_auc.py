@@ -11,9 +11,9 @@ from torch import Tensor
 
 from haa.errors import InputError
 from haa.gaze import Gaze
+from haa.geometry.to_device import to_device
 from haa.metrics import functional
 from haa.metrics.base import FixationMetric
-from haa.to_device import to_device
 
 
 class AUCBorji(FixationMetric):

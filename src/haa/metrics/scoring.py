@@ -13,7 +13,7 @@ from torchmetrics import MetricCollection
 from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
 from haa.gaze import Size, in_full
 from haa.geometry.extent import WHOLE, Extent, on_picture
-from haa.to_device import to_device
+from haa.geometry.to_device import to_device
 
 
 def score(

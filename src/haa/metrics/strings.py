@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from haa.to_device import to_device
+from haa.geometry.to_device import to_device
 
 
 def pack(record: Any, device: torch.device | str = "cpu") -> Tensor:

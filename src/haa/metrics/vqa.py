@@ -11,10 +11,10 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from haa.errors import InputError
+from haa.geometry.to_device import to_device
 from haa.metrics import functional
 from haa.metrics.base import SampleMean
 from haa.metrics.strings import pack, unpack
-from haa.to_device import to_device
 
 
 class VQAAccuracy(SampleMean):

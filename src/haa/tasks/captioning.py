@@ -16,12 +16,12 @@ from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
+from haa.geometry.to_device import to_device
 from haa.metrics import CaptionScores
 from haa.models.captioner import Captioner
 from haa.models.show_attend_tell import doubly_stochastic
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 from haa.text import BOS, EOS, PAD, Vocabulary
-from haa.to_device import to_device
 
 
 @dataclass

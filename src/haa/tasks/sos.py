@@ -14,10 +14,10 @@ from haa.alignment import Alignment
 from haa.batch import Batch, Output, image_size
 from haa.errors import InputError
 from haa.gaze import Size
+from haa.geometry.to_device import to_device
 from haa.metrics import Dice, IoU, SalientObjects
 from haa.metrics.values import values_per_sample
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
-from haa.to_device import to_device
 
 
 class SOS(AlignedModule):

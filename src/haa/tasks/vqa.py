@@ -11,10 +11,10 @@ from torchmetrics import MetricCollection
 from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
+from haa.geometry.to_device import to_device
 from haa.metrics import VQAAccuracy
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 from haa.text import PAD, Answers, Vocabulary
-from haa.to_device import to_device
 
 
 class VQA(AlignedModule):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from haa.errors import InputError
 from haa.geometry.extent import WHOLE, Extent, on_picture
-from haa.to_device import to_device
+from haa.geometry.to_device import to_device
 
 Score = Callable[[Tensor], Tensor]
 """Function ``images (b, c, h, w) -> (b,)``, for instance the probability of the class that the map explains."""

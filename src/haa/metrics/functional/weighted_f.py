@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from haa.geometry.to_device import to_device
 from haa.metrics.functional.eager import eager_cpu
-from haa.to_device import to_device
 
 # a 7 x 7 window reaches background pixels whose nearest object pixel is at most this far, squared
 _NEAR = 18
