@@ -1,7 +1,7 @@
-"""How time and memory grow: with pictures, points, runs and processes. Into docs/cost.md.
+"""How time and memory grow: with pictures, samples, points, runs and processes. Into docs/cost.md.
 
     python -m benchmarks.growth                       everything, about a quarter of an hour on one core
-    python -m benchmarks.growth points                one axis; of pictures, points, runs, processes
+    python -m benchmarks.growth points                one axis; of pictures, samples, points, runs, processes
     python -m benchmarks.growth points --most 10000   no size beyond that
 
 Each size is measured in a process of its own: processor time of the work alone, and by how much the work raises the
@@ -28,13 +28,15 @@ from benchmarks.peak import forget_peak, peak
 
 PAGE = Path(__file__).parent.parent / "docs" / "cost.md"
 SIZES = {
-    "pictures": (1_000, 10_000, 100_000, 1_000_000),
+    "pictures": (1_000, 10_000, 100_000),
+    "samples": (1_000, 10_000, 100_000, 1_000_000),
     "points": (10, 100, 1_000, 10_000, 100_000),
     "runs": (10, 30, 100, 300, 1_000),
     "processes": (1, 2),
 }
 SAID = {
     "pictures": "Pictures of a data set: files in a folder, ten fixations each (`haa.data.index`).",
+    "samples": "Samples of a data set, rows of its index, that are of the same 1,000 pictures; ten fixations each.",
     "points": "Fixations of one map of 480 x 640; the metric's update, and the density of the points.",
     "runs": "Runs that `haa report` reads, of 100 test samples each, with all its pages and figures.",
     "processes": "Processes (gloo) that share one evaluation of 192 maps of 480 x 640, and one training.",
@@ -66,9 +68,18 @@ class Work:
 
 
 def pictures(number: int) -> Found:
+    return index(number, files=number)
+
+
+def samples(number: int) -> Found:
+    return index(number, files=1_000)
+
+
+def index(number: int, files: int) -> Found:
+    """Measure a data set of that many samples, of that many pictures."""
     import numpy as np
 
-    from benchmarks.index import Many
+    from benchmarks.index import Samples
     from haa.data.care.near_identical import near_identical
     from haa.data.loading.order import TrainSampler
     from haa.data.splits import same_picture
@@ -77,27 +88,25 @@ def pictures(number: int) -> Found:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "data"
         root.mkdir()
-        for n in range(number):
+        for n in range(min(files, number)):
             (root / f"{n:07d}.jpg").write_bytes(b"%d" % n)
 
-        def opened() -> Many:
-            data = Many(root, Path(place), 10)
+        def opened() -> Samples:
+            data = Samples(root, Path(place), 10, number)
             len(data)
             return data
 
         work("index built", opened, once=True)
         data = work("index opened", opened)
         chosen = np.random.default_rng(0).integers(0, number, 1000).tolist()
-        work("1,000 records read", lambda: [data.record(index) for index in chosen])
-        work("fingerprints of ids, gaze and labels", lambda: data.identity())
+        work("1,000 records read", lambda: [data.record(place) for place in chosen])
+        work("opened, and digests of ids, gaze and labels", lambda: opened().identity())
         work("order of an epoch", lambda: sum(1 for _ in TrainSampler(number)))
-        names = (
-            [data.stimulus(index) for index in range(number)] if number <= 100_000 else [str(n) for n in range(number)]
-        )
+        names = [f"{n % files:07d}.jpg" for n in range(number)]
         work("pictures told apart", lambda: same_picture(names, names))
-        if number <= 100_000:
-            looks = np.random.default_rng(0).integers(0, 256, (number, 16, 16), dtype=np.uint8)
-            work("near-identical pictures sought", lambda: sum(1 for _ in near_identical(list(looks))))
+        if files >= number:
+            looks = list(np.random.default_rng(0).integers(0, 256, (number, 16, 16), dtype=np.uint8))
+            work("near-identical pictures sought", lambda: sum(1 for _ in near_identical(looks)))
     return work.found
 
 
@@ -203,13 +212,20 @@ def share(rank: int, number: int, place: str) -> None:
     distributed.destroy_process_group()
 
 
-AXES: dict[str, Callable[[int], Found]] = {"pictures": pictures, "points": points, "runs": runs, "processes": processes}
+AXES: dict[str, Callable[[int], Found]] = {
+    "pictures": pictures,
+    "samples": samples,
+    "points": points,
+    "runs": runs,
+    "processes": processes,
+}
 
 
 def measured(axis: str, size: int) -> tuple[Found, dict[str, dict[str, float]]]:
     """Measure one size in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.growth", "one", axis, str(size)]
     told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    print(f"{axis}, {size:,}: measured", file=sys.stderr, flush=True)
     return {name: (seconds, megabytes) for name, (seconds, megabytes) in told["found"].items()}, told["values"]
 
 

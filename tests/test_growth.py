@@ -41,4 +41,4 @@ def test_an_axis_that_is_none_is_told(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["growth", "length"])
     with pytest.raises(SystemExit):
         growth.main()
-    assert "choose of pictures, points, runs, processes" in capsys.readouterr().err
+    assert "choose of pictures, samples, points, runs, processes" in capsys.readouterr().err
