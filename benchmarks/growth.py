@@ -42,7 +42,7 @@ SAID = {
     "processes": "Processes (gloo) that share one evaluation of 192 maps of 480 x 640, and one training.",
 }
 LINEAR = 1.5
-"""The last slope that still counts as linear: a sort adds a tenth, and what leaves the processor's cache almost half."""
+"""The last slope that still counts as linear: a sort adds a tenth, and leaving the processor's cache almost half."""
 
 Found = dict[str, tuple[float, float]]
 """Seconds and megabytes by what was done."""
