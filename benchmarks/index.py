@@ -42,6 +42,21 @@ class Many(IndexedDataset):
             yield {"id": name, "image": name, "height": 480, "width": 640, "split": "train", **columns}
 
 
+class Samples(Many):
+    """Made-up gaze of many samples, on the same files again and again."""
+
+    def __init__(self, root: Path, cache: Path, fixations: int, number: int) -> None:
+        self.number = number
+        super().__init__(root, cache, fixations)
+
+    def scan(self) -> Iterator[dict[str, Any]]:
+        names = sorted(os.listdir(self.root))
+        for n in range(self.number):
+            x, y = ([float((n + k) % side) for k in range(self.fixations)] for side in (640, 480))
+            image = names[n % len(names)]
+            yield {"id": str(n), "image": image, "height": 480, "width": 640, "split": "train", "x": x, "y": y}
+
+
 def main(images: int = 100_000, fixations: int = 60) -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "data"

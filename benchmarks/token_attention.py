@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 import haa
-from benchmarks.training_cost import peak
+from benchmarks.peak import peak
 from haa.attention import TokenAttention
 
 PAGE = Path(__file__).parent.parent / "docs" / "token-attention.md"

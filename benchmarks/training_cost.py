@@ -8,7 +8,6 @@ On two cores that have nothing else to do; threads that wait without spinning le
 from __future__ import annotations
 
 import logging
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 
+from benchmarks.peak import peak
 from haa.alignment import Alignment
 from haa.attention import GradCAM, SelfAttention, Source
 from haa.batch import Batch, Output
@@ -188,14 +188,6 @@ def memory(model: str, variant: str) -> float:
     """By how many MB two steps raise a fresh process's peak memory."""
     command = [sys.executable, "-m", "benchmarks.training_cost", "memory", model, variant]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
-
-
-def peak() -> float:
-    """The peak of this process's memory so far, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # a child's ru_maxrss begins with its parent's on Linux
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def table() -> str:

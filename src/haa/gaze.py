@@ -23,6 +23,7 @@ from torch import Tensor
 from haa.errors import InputError
 from haa.geometry import gaussians
 from haa.geometry.extent import WHOLE, Extent, Size, edges, in_full
+from haa.geometry.to_device import to_device
 
 Weight = Literal["duration", "subject"]
 
@@ -151,7 +152,7 @@ def resize(points: Float[Tensor, "*b 2"], old: Size, new: Size) -> Float[Tensor,
         tensor([[-0.2500, -0.2500]])
     """
     points = in_full(points)
-    scale = points.new_tensor([new[1] / old[1], new[0] / old[0]])
+    scale = to_device(torch.tensor([new[1] / old[1], new[0] / old[0]], dtype=points.dtype), points.device)
     return (points + 0.5) * scale - 0.5
 
 

@@ -1,4 +1,4 @@
-"""What the classes add to the functions: state, counts, synchronisation, no wait for the host."""
+"""What the classes add to the functions: state, counts, synchronisation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 import torch
 import torch.distributed as dist
 from tests.processes import in_processes
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torchmetrics import Metric, MetricCollection
 
 import haa.metrics as M
@@ -33,34 +32,6 @@ def arguments(metric: type[Metric], device: str = "cpu", h: int = 12, w: int = 1
     if metric in POINTS:
         return p, f
     return (p, d > 0.5) if metric in (*OBJECTS, M.PointingGame) else (p, d)
-
-
-@pytest.mark.parametrize("metric", [*POINTS, *MAPS, *OBJECTS, M.InformationGain])
-def test_update_waits_for_nobody_on_an_accelerator(metric):
-    instance = metric()
-    with FakeTensorMode():  # a read of a value on the host raises here
-        for name, default in instance._defaults.items():
-            setattr(instance, name, torch.zeros(default.shape, dtype=default.dtype, device="cuda"))
-        instance.update(*arguments(metric, "cuda"))
-        values = instance.values if isinstance(instance.values, dict) else {"only": instance.values}
-        assert {(value.device.type, value.shape) for value in values.values()} == {("cuda", (3,))}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("metric", [*POINTS, *MAPS, M.SalientObjects, M.InformationGain])
-def test_update_compiles_into_one_graph(metric):
-    instance, given = metric(), arguments(metric)
-    instance.update(*given)
-    torch._dynamo.reset()
-    raw = type(instance).update
-    compiled = torch.compile(lambda *x: (raw(instance, *x), instance.values)[1], fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(*given), metric_values(metric, given), equal_nan=True, atol=1e-5, rtol=1e-5)
-
-
-def metric_values(metric: type[Metric], given: tuple[torch.Tensor, ...]) -> torch.Tensor | dict[str, torch.Tensor]:
-    instance = metric()
-    instance.update(*given)
-    return instance.values
 
 
 def test_undefined_samples_are_counted_and_never_averaged():

@@ -8,7 +8,6 @@ import torch
 import torch.distributed as dist
 from sklearn.metrics import average_precision_score, label_ranking_average_precision_score, roc_auc_score
 from tests.processes import in_processes
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torchmetrics.classification import MultilabelAUROC, MultilabelAveragePrecision
 
 import haa.metrics as M
@@ -99,31 +98,6 @@ def test_undefined_samples_are_counted_and_the_rest_averaged(kind):
     assert metric.undefined >= 10
     assert metric.values.isnan().sum() == metric.undefined
     assert metric.compute().item() == pytest.approx(np.nanmean(metric.values.numpy()), abs=1e-6)
-
-
-@pytest.mark.parametrize("kind", [*PER_SAMPLE, M.ClassCurves])
-def test_update_waits_for_nobody_on_an_accelerator(kind):
-    metric = kind()
-    with FakeTensorMode():  # a read of a value on the host raises here
-        for name, default in metric._defaults.items():
-            if isinstance(default, torch.Tensor):
-                setattr(metric, name, torch.zeros(default.shape, dtype=default.dtype, device="cuda"))
-        logits, labels = torch.rand(5, N, device="cuda"), torch.zeros(5, N, dtype=torch.int8, device="cuda")
-        metric.update(logits, labels)
-        if kind is not M.ClassCurves:
-            assert (metric.values.device.type, metric.values.shape) == ("cuda", (5,))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", PER_SAMPLE)
-def test_update_compiles_into_one_graph(kind):
-    metric, given = kind(), planted()
-    metric.update(*given)
-    expected = metric.values
-    torch._dynamo.reset()
-    raw = kind.update
-    compiled = torch.compile(lambda *x: (raw(metric, *x), metric.values)[1], fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(*given), expected, equal_nan=True)
 
 
 def two_are_one(rank: int, meet: str) -> None:

@@ -140,7 +140,7 @@ class Alignment(nn.Module):
                 "the attention has no gradient, so that aligning it would change nothing: it was detached, computed "
                 "under no_grad or in a reentrant checkpoint, or nothing that it depends on is trained"
             )
-        force = torch.as_tensor(weight, dtype=aligned.dtype, device=aligned.device)
+        force = aligned.new_full((), weight)
         if weight > 0:
             if isinstance(self.schedule, GradientNorm):
                 force = force * self.schedule(task_loss, aligned, parameters)

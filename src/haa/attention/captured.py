@@ -99,7 +99,8 @@ class AttentionWeights(Source):
                 f"{batch} images (windows, beams?), which lie on no grid: use gradcam or feature_norm there"
             )
         self._check_heads(layer, weights.shape[1])
-        return weights if self.heads is None else weights[:, self.heads]
+        # not weights[:, self.heads]: a list as an index is copied to the device, and the host waits
+        return weights if self.heads is None else torch.stack([weights[:, head] for head in self.heads], 1)
 
     def batch_of(self, layer: str) -> int | None:
         """Return how many samples a layer saw in the last forward pass; None where it is not known."""

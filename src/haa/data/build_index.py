@@ -258,7 +258,8 @@ def _assemble(
     start = points = 0
     for batch in _batches(reader):
         rows = batch.select(list(kept)).to_pylist()
-        for row, picture, split in zip(rows, pictures[start:], splits[start:], strict=False):
+        end = start + len(rows)  # to the list's end would copy what remains of it for every batch
+        for row, picture, split in zip(rows, pictures[start:end], splits[start:end], strict=True):
             look = looks[row["image"]]
             row |= {"stimulus": picture, "split": split, "bytes": look.bytes, "content": look.content}
             if row.get("mask") is not None:
@@ -269,7 +270,7 @@ def _assemble(
                 row |= {"height": look.height, "width": look.width}
             points += len(row.get("x") or ())
             check_gaze(row, faults, str(dataset.file(row["image"])), dataset.outside == "clip")
-        start += len(rows)
+        start = end
         yield record_batch(rows, schema)
     if "outside" in faults:
         faults["outside"]["points"] = points

@@ -254,10 +254,9 @@ class IndexedDataset(GazeDataset):
 
     def _chunks(self, key: str) -> Iterator[pa.Array]:
         column_number = self._columns.index(key)
-        batches = self._rows // BATCH
-        for number in np.unique(batches):
-            column = self._batches[int(number)][column_number]
-            yield column.take(pa.array(self._rows[batches == number] % BATCH))
+        numbers, starts = np.unique(self._rows // BATCH, return_index=True)  # rows are in order
+        for number, rows in zip(numbers.tolist(), np.split(self._rows, starts[1:]), strict=False):
+            yield self._batches[number][column_number].take(pa.array(rows % BATCH))
 
     def _digest(self, keys: Sequence[str], *more: Any) -> str:
         """Return a digest of columns over the split; a column without values leaves no trace."""

@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from haa.geometry.to_device import to_device
+
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
@@ -104,9 +106,10 @@ def on_cells(points: Float[Tensor, "*b 2"], size: Size, grid: Size, extent: Exte
         tensor([[1.0000, 0.5000]])
     """
     points = in_full(points)
-    low = points.new_tensor([extent.left, extent.top])
-    cells = points.new_tensor([grid[1] / (extent.right - extent.left), grid[0] / (extent.bottom - extent.top)])
-    return ((points + 0.5) / points.new_tensor([size[1], size[0]]) - low) * cells - 0.5
+    per_share = [grid[1] / (extent.right - extent.left), grid[0] / (extent.bottom - extent.top)]
+    numbers = torch.tensor([[size[1], size[0]], [extent.left, extent.top], per_share], dtype=points.dtype)
+    length, low, cells = to_device(numbers, points.device).unbind()
+    return ((points + 0.5) / length - low) * cells - 0.5
 
 
 def edges(cells: int, low: float, high: float, like: Tensor) -> Float[Tensor, " cells+1"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from haa.gaze import counts
+from haa.geometry.to_device import to_device
 from haa.losses.maps import density
 
 
@@ -48,7 +49,8 @@ def information_gain(
         if baseline is None:
             gain = gain + math.log2(size[0] * size[1])
         else:
-            prior = interpolate(baseline[None, None].to(gain), size, mode="bilinear", align_corners=False)[0]
+            prior = to_device(baseline, gain.device)[None, None].to(gain.dtype)
+            prior = interpolate(prior, size, mode="bilinear", align_corners=False)[0]
             gain = gain - density(prior, floor).log2()
         fixation_counts = counts(fixations.to(gain.dtype), size)
         return -(fixation_counts * gain).sum((1, 2)) / fixation_counts.sum((1, 2)).clamp_min(1)

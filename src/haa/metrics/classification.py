@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric
 
+from haa.geometry.to_device import to_device
 from haa.metrics.base import SampleMean
 
 
@@ -102,7 +103,7 @@ class VideoAccuracy(Metric):
     def update(self, preds: Float[Tensor, "b n"], target: Int[Tensor, " b"], video: Sequence[str]) -> None:
         self.probabilities.append(preds.detach().float().softmax(1))
         self.labels.append(target)
-        self.videos.append(torch.tensor([_number(name) for name in video], device=target.device))
+        self.videos.append(to_device(torch.tensor([_number(name) for name in video]), target.device))
 
     def compute(self) -> Float[Tensor, ""]:
         probabilities, labels, videos = (_whole(s) for s in (self.probabilities, self.labels, self.videos))

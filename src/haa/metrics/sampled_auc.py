@@ -10,7 +10,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from haa.errors import InputError
-from haa.gaze import Gaze, pad
+from haa.gaze import Gaze
+from haa.geometry.to_device import to_device
 from haa.metrics import functional
 from haa.metrics.base import FixationMetric
 
@@ -109,8 +110,7 @@ class AUCShuffled(FixationMetric):
         points = (self.shares * torch.tensor([w, h], dtype=torch.float64) - 0.5).float()
         values = []
         for i, name in enumerate(stimulus):
-            is_other = torch.ones(len(points), dtype=torch.bool)
-            is_other[self.rows.get(name, slice(0, 0))] = False
-            others = pad([points[is_other]]).to(prediction.device)
+            own = self.rows.get(name, slice(0, 0))
+            others = to_device(torch.cat([points[: own.start], points[own.stop :]])[None], prediction.device)
             values.append(functional.auc_shuffled(prediction[i : i + 1], fixations[i : i + 1], others))
         self.add(torch.cat(values) if values else prediction.new_zeros(0, dtype=torch.float32))

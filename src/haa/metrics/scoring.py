@@ -13,6 +13,7 @@ from torchmetrics import MetricCollection
 from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
 from haa.gaze import Size, in_full
 from haa.geometry.extent import WHOLE, Extent, on_picture
+from haa.geometry.to_device import to_device
 
 
 def score(
@@ -50,7 +51,7 @@ def score(
     sizes = [(int(h), int(w)) for h, w in batch.get("native_size", [image_size(batch)] * len(maps))]
     columns = {str(name): maps.new_full((len(maps),), torch.nan, dtype=in_full(maps).dtype) for name in metrics}
     for size in sorted(set(sizes)):
-        rows = torch.tensor([i for i, s in enumerate(sizes) if s == size], device=maps.device)
+        rows = to_device(torch.tensor([i for i, s in enumerate(sizes) if s == size]), maps.device)
         prediction = on_picture(maps[rows].float(), size, extent)
         if log:
             prediction = prediction.flatten(1).softmax(1).view_as(prediction)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from haa.geometry.to_device import to_device
+
 
 def pack(record: Any, device: torch.device | str = "cpu") -> Tensor:
     """Return a JSON-able record as a uint8 tensor, which torchmetrics can gather and concatenate like any state.
@@ -16,7 +18,8 @@ def pack(record: Any, device: torch.device | str = "cpu") -> Tensor:
         >>> unpack([pack(["a dog"]), pack(["two dogs"])])
         [['a dog'], ['two dogs']]
     """
-    return torch.frombuffer(bytearray(json.dumps(record).encode() + b"\n"), dtype=torch.uint8).to(device)
+    text = torch.frombuffer(bytearray(json.dumps(record).encode() + b"\n"), dtype=torch.uint8)
+    return to_device(text, torch.device(device))
 
 
 def unpack(state: Tensor | list[Tensor]) -> list[Any]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from haa.errors import InputError
+from haa.geometry.to_device import to_device
 from haa.metrics import functional
 from haa.metrics.base import SampleMean
 from haa.metrics.strings import pack, unpack
@@ -30,7 +31,7 @@ class VQAAccuracy(SampleMean):
     bounds = (0.0, 1.0)
 
     def update(self, answers: Sequence[str], ground_truths: Sequence[Sequence[str]]) -> None:
-        self.add(functional.vqa_accuracy(answers, ground_truths).to(self.device))
+        self.add(to_device(functional.vqa_accuracy(answers, ground_truths), self.device))
 
 
 class VQAAccuracyByType(Metric):

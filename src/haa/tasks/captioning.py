@@ -16,6 +16,7 @@ from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
 from haa.errors import InputError
+from haa.geometry.to_device import to_device
 from haa.metrics import CaptionScores
 from haa.models.captioner import Captioner
 from haa.models.show_attend_tell import doubly_stochastic
@@ -159,11 +160,11 @@ class Captioning(AlignedModule):
             counts = [1] * len(captions)
             text = [references[int(torch.randint(len(references), ()))] for references in captions]
         device = self.device if features is None else features.device
-        owner = torch.arange(len(captions)).repeat_interleave(torch.tensor(counts)).to(device)
+        owner = to_device(torch.arange(len(captions)).repeat_interleave(torch.tensor(counts)), device)
         vocabulary = self.vocabularies["caption"]
         assert isinstance(vocabulary, Vocabulary)
         tokens, _ = vocabulary.encode(text, bounds=True, max_length=self.max_length - 1)
-        before, wanted = tokens[:, :-1].to(device), tokens[:, 1:].to(device)
+        before, wanted = to_device(tokens[:, :-1], device), to_device(tokens[:, 1:], device)
         inserted = {key: maps[owner] for key, maps in self.insertion(batch).items()}
         image = batch["image"] if features is None else None
         logits, maps = self.model(image, before, features=None if features is None else features[owner], **inserted)
@@ -171,7 +172,7 @@ class Captioning(AlignedModule):
         if self.balance and self.training:  # evaluation's loss stays a mean over words
             loss = loss + self.balance * doubly_stochastic(maps, wanted != PAD).mean()
         means = mean_over_words(maps, wanted)
-        share = torch.tensor(counts, device=means.device, dtype=means.dtype).reciprocal()[owner]
+        share = to_device(torch.tensor(counts, dtype=means.dtype), means.device).reciprocal()[owner]
         attention = means.new_zeros(len(captions), *means.shape[1:]).index_add(0, owner, means * share[:, None, None])
         return _Lesson(loss, Captions(text, wanted, maps), attention, logits)
 

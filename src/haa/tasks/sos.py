@@ -14,6 +14,7 @@ from haa.alignment import Alignment
 from haa.batch import Batch, Output, image_size
 from haa.errors import InputError
 from haa.gaze import Size
+from haa.geometry.to_device import to_device
 from haa.metrics import Dice, IoU, SalientObjects
 from haa.metrics.values import values_per_sample
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
@@ -86,9 +87,10 @@ class SOS(AlignedModule):
         sizes = [(mask.shape[0], mask.shape[1]) for mask in masks]
         columns: dict[str, Tensor] = {}
         for size in sorted(set(sizes)):
-            rows = [i for i, s in enumerate(sizes) if s == size]
+            chosen = [i for i, s in enumerate(sizes) if s == size]
+            rows = to_device(torch.tensor(chosen), output.prediction.device)
             maps = F.interpolate(output.prediction[rows, None].float(), size, mode="bilinear", align_corners=False)
-            metrics.update(maps[:, 0], torch.stack([masks[i] for i in rows]))
+            metrics.update(maps[:, 0], torch.stack([masks[i] for i in chosen]))
             for name, values in values_per_sample(metrics).items():
                 columns.setdefault(name, values.new_full((len(masks),), torch.nan))[rows] = values
         # an image's own maximum is not what the field calls f_max and e_max: those are of the mean curve

@@ -11,6 +11,7 @@ from torchmetrics import MetricCollection
 from haa.alignment import Alignment
 from haa.batch import Batch, Output
 from haa.data.dataset import GazeDataset
+from haa.geometry.to_device import to_device
 from haa.metrics import VQAAccuracy
 from haa.tasks.aligned_module import AlignedModule, Optimizer, Scheduler, Vocabularies
 from haa.text import PAD, Answers, Vocabulary
@@ -60,7 +61,7 @@ class VQA(AlignedModule):
         answers = self.vocabularies["answer"]
         assert isinstance(answers, Answers)
         logits, attention, words = self._answer(batch)
-        targets = answers.targets(batch["answers"]).to(logits.device)
+        targets = to_device(answers.targets(batch["answers"]), logits.device)
         loss = (binary_cross_entropy if self.multilabel else cross_entropy)(logits, targets)
         known = targets.sum(1) > 0
         answer = logits.argmax(1)
@@ -79,7 +80,7 @@ class VQA(AlignedModule):
         """Return the pictures, and the questions' words as numbers of the vocabulary, 0 where there is none."""
         questions = self.vocabularies["question"]
         assert isinstance(questions, Vocabulary)
-        return {**super().tensors(batch), "tokens": questions.encode(batch["question"])[0].to(self.device)}
+        return {**super().tensors(batch), "tokens": to_device(questions.encode(batch["question"])[0], self.device)}
 
     def graph(self, batch: Batch) -> Output:
         """Return the logits of all answers as the prediction."""

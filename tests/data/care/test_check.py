@@ -12,7 +12,7 @@ from PIL import Image
 
 from haa.cli import main as cli
 from haa.data.care.check import check, picture_name
-from haa.data.care.near_identical import near_identical
+from haa.data.care.near_identical import _alike, near_identical
 from haa.data.readers.coco_captions import COCOCaptions
 from haa.data.readers.folder import Folder
 
@@ -247,6 +247,18 @@ def test_near_identical_finds_each_pair_once_and_no_other():
         np.zeros((16, 16), np.uint8),
     ]
     assert list(near_identical(pictures)) == [(3, 40)]
+
+
+def test_no_pair_of_hashes_up_to_three_bits_apart_is_missed():
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**64, 60, dtype=np.uint64).tolist()
+    for near in range(5):
+        for value in hashes[:60]:
+            flipped = rng.choice(64, near, replace=False).tolist()
+            hashes.append(value ^ sum(1 << bit for bit in flipped))
+    expected = [(i, j) for j in range(len(hashes)) for i in range(j) if (hashes[i] ^ hashes[j]).bit_count() <= 3]
+    assert len(expected) > 240
+    assert _alike(np.array(hashes, dtype=np.uint64), 3) == expected
 
 
 def test_osie_twins(real_data):

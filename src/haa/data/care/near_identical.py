@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt64
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize, rgb_to_grayscale
 
@@ -14,6 +14,7 @@ SIDE = 16
 """Side of a thumbnail in pixels; thumbnails are compared in the end."""
 
 _BITS = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
+_PARTS = [_BITS[start : start + 13].sum(dtype=np.uint64) for start in range(0, 64, 13)]
 
 
 def thumbnail(image: UInt8[Tensor, "3 h w"]) -> UInt8[np.ndarray, "16 16"]:
@@ -41,8 +42,8 @@ def near_identical(
 ) -> Iterator[tuple[int, int]]:
     """Yield the pairs (i < j) of pictures that look the same.
 
-    Plain surfaces are left aside, because all of them look the same. Only pictures that share one of the four quarters
-    of their hash are compared, which misses none up to 3 bits.
+    Plain surfaces are left aside, because all of them look the same. Only pictures whose hashes agree in two of five
+    parts are compared, which misses none up to 3 bits.
 
     Args:
         thumbnails: The pictures as `thumbnail` gives them.
@@ -55,19 +56,29 @@ def near_identical(
         >>> list(near_identical([one, other, np.clip(one, 2, None)]))
         [(0, 2)]
     """
-    hashes = [difference_hash(grey) for grey in thumbnails]
-    buckets: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, (value, grey) in enumerate(zip(hashes, thumbnails, strict=True)):
-        if grey.std() < 2:
-            continue
-        candidates: set[int] = set()
-        for quarter in range(4):
-            bucket = buckets[quarter, value >> 16 * quarter & 0xFFFF]
-            candidates.update(bucket)
-            bucket.append(index)
-        for other in sorted(candidates):
-            if (value ^ hashes[other]).bit_count() <= bits and _distance(grey, thumbnails[other]) < tolerance:
-                yield other, index
+    there = [index for index, grey in enumerate(thumbnails) if grey.std() >= 2]
+    hashes = np.array([difference_hash(thumbnails[index]) for index in there], dtype=np.uint64)
+    for first, second in _alike(hashes, bits):
+        one, other = there[first], there[second]
+        if _distance(thumbnails[one], thumbnails[other]) < tolerance:
+            yield one, other
+
+
+def _alike(hashes: UInt64[np.ndarray, " n"], bits: int) -> list[tuple[int, int]]:
+    """Return the pairs (i < j) of hashes that differ in few bits, in the order of j and then of i."""
+    found: set[tuple[int, int]] = set()
+    for part, another in combinations(_PARTS, 2):
+        keys = hashes & (part | another)
+        order = keys.argsort(kind="stable").astype(np.int64)
+        keys, place, step = keys[order], np.arange(len(order)), 1
+        # hashes of one key lie side by side: those one place apart, then those two apart, and so on
+        while len(place := place[place + step < len(order)]):
+            place = place[keys[place] == keys[place + step]]
+            i, j = order[place], order[place + step]
+            near = [bin(each).count("1") <= bits for each in (hashes[i] ^ hashes[j]).tolist()]
+            found.update(zip(i[near].tolist(), j[near].tolist(), strict=True))
+            step += 1
+    return sorted(found, key=lambda pair: pair[::-1])
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> float:

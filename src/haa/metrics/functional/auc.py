@@ -145,7 +145,7 @@ def _last_of_run(counts: Tensor, values: Tensor) -> Tensor:
     """Return for each value the count of the last of its equal neighbours; each row of ``counts`` never falls."""
     last = torch.ones_like(values, dtype=torch.bool)
     last[:, :-1] = values[:, 1:] != values[:, :-1]
-    high = torch.where(last, counts, counts.new_tensor(2**62))
+    high = torch.where(last, counts, 2**62)
     return high.flip(1).cummin(1).values.flip(1)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from haa.errors import InputError
 from haa.geometry.extent import WHOLE, Extent, on_picture
+from haa.geometry.to_device import to_device
 
 Score = Callable[[Tensor], Tensor]
 """Function ``images (b, c, h, w) -> (b,)``, for instance the probability of the class that the map explains."""
@@ -319,12 +320,13 @@ def _masked_scores(
     The model sees ``batch_size`` of them at a time.
     """
     device = image.device
-    replaced = torch.as_tensor(baseline, dtype=image.dtype, device=device).expand_as(image)
-    directions, numbers = torch.tensor(insert, device=device), torch.tensor(counts, device=device)
+    replaced = to_device(torch.as_tensor(baseline, dtype=image.dtype), device).expand_as(image)
+    directions, numbers = (to_device(torch.tensor(each), device) for each in (insert, counts))
     shape = (len(ranks), len(insert), len(image), len(counts))
     masks = torch.cartesian_prod(*(torch.arange(length) for length in shape))
     values = []
-    for ranking, direction, row, column in (part.to(device).unbind(1) for part in masks.split(batch_size)):
+    for part in masks.split(batch_size):
+        ranking, direction, row, column = to_device(part, device).unbind(1)
         chosen: Bool[Tensor, "p h w"] = ranks[ranking, row] < numbers[column][:, None, None]
         shown = chosen == directions[direction][:, None, None]
         values.append(score(torch.where(shown[:, None], image[row], replaced[row])))

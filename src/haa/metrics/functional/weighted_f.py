@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Shaped
 from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 
+from haa.geometry.to_device import to_device
 from haa.metrics.functional.passes import CHUNK, chunks, dot
 
 # a 7 x 7 window reaches background pixels whose nearest object pixel is at most this far, squared
@@ -76,7 +77,7 @@ def weighted_sums_anywhere(
         reached = open_ & object_at[window]
         carried = torch.where(reached, padded[window], carried)
         open_ = open_ & ~reached
-    kernel = torch.tensor(np.outer(_GAUSS, _GAUSS), dtype=error.dtype, device=error.device)
+    kernel = to_device(torch.from_numpy(np.outer(_GAUSS, _GAUSS)).to(error.dtype), error.device)
     smooth = F.conv2d(carried[:, None], kernel[None, None], padding=3)[:, 0]
 
     inside = torch.where(mask, torch.minimum(smooth, error), 0.0).sum((1, 2))

@@ -1,0 +1,1 @@
+"""What haa does on an accelerator: python -m benchmarks.gpu."""
