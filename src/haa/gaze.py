@@ -12,7 +12,7 @@ holds a coordinate of 1,000 pixels to half a pixel (float16) or to four (bfloat1
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -21,7 +21,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from haa.errors import InputError
-from haa.geometry.extent import WHOLE, Extent, Size, edges, in_full
+from haa.geometry.extent import WHOLE, Extent, Size, in_full
+from haa.profiles import Profiles
 
 Weight = Literal["duration", "subject"]
 
@@ -241,20 +242,13 @@ def _density(
     points: Tensor, size: Size, sigma: float, grid: Size | None, weights: Tensor | None, extent: Extent
 ) -> Tensor:
     is_inside = valid(points, size)
-    x, y = torch.where(is_inside[..., None], points, 0.0).unbind(-1)
+    counted = torch.where(is_inside[..., None], points, 0.0)
     share = (is_inside if weights is None else torch.where(is_inside, weights, 0.0)).to(points.dtype)
-    profile: Callable[[Tensor, Tensor, float], Tensor] = _sampled if grid is None else _integrated
-    if grid is None:
-        rows, columns = _centres(size[0], points), _centres(size[1], points)
-    else:
-        rows = _borders(size[0], grid[0], extent.top, extent.bottom, points)
-        columns = _borders(size[1], grid[1], extent.left, extent.right, points)
+    profiles = Profiles(size, sigma, grid, extent)
     if points.shape[1] <= MANY:
-        return _product(profile(y, rows, sigma) * share[..., None], profile(x, columns, sigma))
-
-    def profiles(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        return profile(x, columns, sigma), profile(y, rows, sigma)
-
+        columns, rows = profiles.held(counted, is_inside)
+        return _product(rows * share[..., None], columns)
+    x, y = counted.unbind(-1)
     # a table of distinct coordinates has a size that depends on values, which compiled code and a GPU do not take well
     allows_table = points.device.type == "cpu" and not torch.compiler.is_compiling()
     if allows_table and not (points.requires_grad or share.requires_grad):
@@ -273,9 +267,6 @@ def _product(rows: Float[Tensor, "b n h"], columns: Float[Tensor, "b n w"]) -> F
 def _normal(profiles: Tensor) -> Tensor:
     """Return profiles with values set to 0 that may underflow in a product, which takes a hundred times as long."""
     return torch.threshold(profiles, math.sqrt(torch.finfo(profiles.dtype).tiny), 0.0)
-
-
-Profiles = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def _in_parts(x: Tensor, y: Tensor, share: Tensor, profiles: Profiles) -> Float[Tensor, "b h w"]:
@@ -308,29 +299,3 @@ def _one_of_many(
     table[0].index_put_((row[0], column[0]), share[0], accumulate=True)
     columns, rows = profiles(distinct_x[None], distinct_y[None])
     return _product(rows, table @ columns)
-
-
-def _centres(length: int, like: Tensor) -> Tensor:
-    return torch.arange(length, dtype=like.dtype, device=like.device)
-
-
-def _borders(length: int, cells: int, low: float, high: float, like: Tensor) -> Tensor:
-    """Return where cells begin and end, in pixels."""
-    if (low, high) == (0.0, 1.0):
-        return torch.arange(cells + 1, dtype=like.dtype, device=like.device) * (length / cells) - 0.5
-    return edges(cells, low, high, like) * length - 0.5
-
-
-def _sampled(x: Tensor, centres: Tensor, sigma: float) -> Tensor:
-    distance = centres - x[..., None]
-    # close to underflow, exp takes twenty times as long
-    return torch.exp((distance * distance * (-0.5 / sigma**2)).clamp_min(0.9 * math.log(torch.finfo(x.dtype).tiny)))
-
-
-def _integrated(x: Tensor, borders: Tensor, sigma: float) -> Tensor:
-    # a difference of two upper tails, taken on the side where they are small, keeps its digits in float32
-    z = (borders - x[..., None]) / (sigma * math.sqrt(2))
-    left, right = z[..., :-1], z[..., 1:]
-    flip = left > 0
-    low, high = torch.where(flip, -right, left), torch.where(flip, -left, right)
-    return 0.5 * (torch.erfc(-high) - torch.erfc(-low))
