@@ -1,4 +1,4 @@
-"""Hydra's sweeper and launcher for ``haa train``: a study (`haa.study.runs`). Hydra looks for plugins in this package."""
+"""Hydra's sweeper and launcher for studies (`haa.study.runs`). Hydra looks for plugins in this package."""
 
 from __future__ import annotations
 
@@ -90,15 +90,16 @@ class StudyLauncher(BasicLauncher):
         self.parallel = parallel
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from haa.held import ALONE, HELD, STUDY
-        from haa.study.parallel import Sweep, run_all
-
         if self.parallel == 1:
+            from haa.held import ALONE, HELD, STUDY
+
             HELD.clear(STUDY)
             try:
                 return super().launch(job_overrides, initial_job_idx)
             finally:
                 HELD.clear(ALONE)
+        from haa.run.parallel import Sweep, run_all
+
         task: Any = self.task_function
         if not isinstance(task, partial):  # a function within a function cannot be sent to another process
             from haa.cli.main import work

@@ -20,7 +20,7 @@ from haa.data.dataset import GazeDataset
 from haa.data.files.picture import RULES
 from haa.data.loading.transforms import Transform
 from haa.disk import built_once
-from haa.disk.stored import RowWriter, Rows, opened
+from haa.disk.stored import Rows, RowWriter, opened
 from haa.errors import InputError
 from haa.gaze import Size
 from haa.printing.progress import progress

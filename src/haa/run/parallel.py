@@ -20,7 +20,7 @@ from typing import Any
 from hydra import version
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from haa.disk import make_folder, write_whole
 from haa.errors import InputError
@@ -113,7 +113,7 @@ def _lost(cfg: DictConfig, status: int | None) -> JobReturn:
     name = known.get(status or 0, f"status {status}")
     why = ", as it is where memory runs out" if name == "SIGKILL" else ""
     message = f"the process of this run was ended by {name}{why}: give a smaller parallel=, or the command again"
-    words = list(cfg.hydra.overrides.task)
+    words: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
     content = {"message": message, "traceback": "", "overrides": words}
     run = RunFolder(Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir))
     with contextlib.suppress(InputError):  # of a full disk
@@ -171,9 +171,7 @@ class _Worker:
             self.process.join()
 
 
-def _serve(
-    pipe: Connection, sweep: Sweep, place: str, environment: dict[str, str], share: int, parallel: int
-) -> None:
+def _serve(pipe: Connection, sweep: Sweep, place: str, environment: dict[str, str], share: int, parallel: int) -> None:
     """Do the runs that come through a pipe until it is closed."""
     import torch
 
