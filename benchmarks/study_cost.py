@@ -6,8 +6,8 @@
 With ``--alone N`` only N of them, spread over the study, are started one by one, and their sum is scaled to 20.
 ``parallel=2`` does the study's runs two at a time.
 
-A study shares one process (imports once), what the data set has read, rendered and simulated, and what `haa.held` holds.
-Features of a frozen backbone, the index and the references of a data set are shared through the disk by both; a short
+A study shares one process (imports once), what the data set has read, rendered and simulated, and what
+`haa.memory.held` holds. Features of a frozen backbone, the index and the references of a data set are shared through the disk by both; a short
 run makes them beforehand, at nobody's cost. Prints wall-clock and processor seconds, the most memory of a process, and
 whether the results are the same to the last bit.
 """
@@ -29,7 +29,7 @@ SWEPT = {"condition": ["human", "shuffled", "center"], "align_weight": ["0", "0.
 GIVEN = {"task": "vqa", "epochs": "1", "callbacks.pictures": "null", "callbacks.progress": "null"}
 FIRST = [f"trainer.limit_{split}_batches=1" for split in ("train", "val", "test")]
 _SUBREAPER = 36
-"""Linux' number of the request to wait for the processes that a child leaves behind, as a study's own server of them."""
+"""Linux' number of the request to wait for what a child leaves behind: a study's processes have a server of their own."""
 
 
 def main(more: list[str], number: int = 20) -> None:

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from haa.errors import InputError
 from haa.gaze import Size, density, in_full, valid
 from haa.geometry.extent import WHOLE, Extent, mean_of_cells
-from haa.held import HELD, content, holds
+from haa.memory.held import HELD, content, holds
 
 
 class Batch(TypedDict):

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from haa.errors import InputError
 from haa.geometry.extent import WHOLE, Extent, Size, in_full
-from haa.profiles import Profiles
+from haa.geometry.profiles import Profiles
 
 Weight = Literal["duration", "subject"]
 

@@ -91,7 +91,7 @@ class StudyLauncher(BasicLauncher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         if self.parallel == 1:
-            from haa.held import ALONE, HELD, STUDY
+            from haa.memory.held import ALONE, HELD, STUDY
 
             HELD.clear(STUDY)
             try:

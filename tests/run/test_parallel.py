@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.processes import Command
 
 from haa.run.parallel import threads
-from tests.processes import Command
 
 # enough gaze for its profiles to be held, and mirrored pictures beside those that are not
 STUDY = ("task=saliency", "trainer=cpu", "epochs=2", "data.train=12", "data.val=8", "data.test=8")
 STUDY += ("data.subjects=40", "loader.batch_size=4", "loader.transform.flip=true", "callbacks.pictures=null")
 SWEPT = ("condition=human,shuffled", "align_weight=0,0.5", "seed=1")
-RUNS = ["align_weight=0,seed=1", "condition=human,align_weight=0.5,seed=1", "condition=shuffled,align_weight=0.5,seed=1"]
+RUNS = [
+    "align_weight=0,seed=1",
+    "condition=human,align_weight=0.5,seed=1",
+    "condition=shuffled,align_weight=0.5,seed=1",
+]
 
 
 def results(folder: Path) -> tuple[object, bytes, dict[str, torch.Tensor]]:

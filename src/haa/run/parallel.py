@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from hydra import version
@@ -139,7 +140,7 @@ class _Worker:
         environment = {**os.environ, "OMP_NUM_THREADS": str(share)}
         arguments = (theirs, sweep, os.getcwd(), environment, share, parallel)
         self.process: BaseProcess = context.Process(target=_serve, args=arguments)
-        with _environment(OMP_NUM_THREADS=str(share)):  # which libraries read where they are imported
+        with _starting(OMP_NUM_THREADS=str(share)):  # which libraries read where they are imported
             self.process.start()
         theirs.close()
 
@@ -175,7 +176,7 @@ def _serve(pipe: Connection, sweep: Sweep, place: str, environment: dict[str, st
     """Do the runs that come through a pipe until it is closed."""
     import torch
 
-    from haa.held import HELD, STUDY
+    from haa.memory.held import HELD, STUDY
 
     os.chdir(place)
     os.environ.clear()
@@ -204,12 +205,15 @@ def _end_with(parent: Any) -> None:
 
 
 @contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
+def _starting(**values: str) -> Iterator[None]:
+    """Hold variables of the environment, and hide the user's program, which a new process would run once more."""
     before = {name: os.environ.get(name) for name in values}
+    program, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     os.environ.update(values)
     try:
         yield
     finally:
+        sys.modules["__main__"] = program
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from haa import batch as batches
-from haa import held, profiles
 from haa.batch import human_maps
 from haa.gaze import density, pad
+from haa.geometry import profiles
 from haa.geometry.extent import WHOLE, Extent
+from haa.memory import held
 
 SIZE = (96, 128)
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from haa.geometry.extent import WHOLE, Extent, Size, edges
-from haa.held import HELD, holds
+from haa.memory.held import HELD, holds
 
 WORTH = 4096
 """Least number of values of a picture's profiles that are held: fewer are computed faster than they are found."""
