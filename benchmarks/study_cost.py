@@ -29,7 +29,7 @@ SWEPT = {"condition": ["human", "shuffled", "center"], "align_weight": ["0", "0.
 GIVEN = {"task": "vqa", "epochs": "1", "callbacks.pictures": "null", "callbacks.progress": "null"}
 FIRST = [f"trainer.limit_{split}_batches=1" for split in ("train", "val", "test")]
 _SUBREAPER = 36
-"""Linux' number of the request to wait for what a child leaves behind: a study's processes have a server of their own."""
+"""Linux' number of the request to wait for what a child leaves behind, as a study does its server of processes."""
 
 
 def main(more: list[str], number: int = 20) -> None:
