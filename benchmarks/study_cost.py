@@ -7,9 +7,9 @@ With ``--alone N`` only N of them, spread over the study, are started one by one
 ``parallel=2`` does the study's runs two at a time.
 
 A study shares one process (imports once), what the data set has read, rendered and simulated, and what
-`haa.memory.held` holds. Features of a frozen backbone, the index and the references of a data set are shared through the disk by both; a short
-run makes them beforehand, at nobody's cost. Prints wall-clock and processor seconds, the most memory of a process, and
-whether the results are the same to the last bit.
+`haa.memory.held` holds. Features of a frozen backbone, the index and the references of a data set are shared through
+the disk by both; a short run makes them beforehand, at nobody's cost. Prints wall-clock and processor seconds, the most
+memory of a process, and whether the results are the same to the last bit.
 """
 
 from __future__ import annotations
