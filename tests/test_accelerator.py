@@ -28,6 +28,7 @@ from haa.alignment.schedule import GradientNorm, constant, linear_warmup
 from haa.batch import ready
 from haa.cli.overrides import conf, modern, open_signatures
 from haa.data.loading.datamodule import DataModule
+from haa.geometry import gaussians
 from haa.geometry.extent import Extent
 from haa.losses import asks_for
 from haa.tasks.aligned_module import AlignedModule
@@ -174,7 +175,7 @@ POINTS: dict[str, Callable[[Tensor], Tensor]] = {
     "valid": lambda points: gaze.valid(points, (24, 33)),
     "resize": lambda points: gaze.resize(points, (24, 33), (48, 66)),
 }
-MANY = gaze.MANY + 10
+MANY = gaussians.MANY + 10
 
 
 @pytest.mark.parametrize("name", POINTS)

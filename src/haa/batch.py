@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from haa.errors import InputError
 from haa.gaze import Size, density, in_full, valid
 from haa.geometry.extent import WHOLE, Extent, mean_of_cells
+from haa.memory.held import HELD, content, holds
 
 
 class Batch(TypedDict):
@@ -230,6 +231,17 @@ def human_maps(
         >>> maps[0].argmax(), has_human
         (tensor(0), tensor([ True, False]))
     """
+    given = [batch.get(key) for key in ("fixations", "weights", "density", "has_human")]
+    if grid is not None or not holds(*given) or not ("fixations" in batch or "density" in batch):  # type: ignore[arg-type]
+        return _human_maps(batch, grid, sigma, extent)
+    # maps at a picture's own size are those that are scored against: the same batches in every epoch and run
+    key = ("human maps", content(*given), image_size(batch), len(batch["image"]), sigma)  # type: ignore[arg-type]
+    return HELD(key, lambda: _human_maps(batch, None, sigma, extent))  # type: ignore[return-value]
+
+
+def _human_maps(
+    batch: Batch, grid: Size | None, sigma: float, extent: Extent
+) -> tuple[Float[Tensor, "b h w"], Bool[Tensor, " b"]]:
     image = batch["image"]
     size = image_size(batch)
     if "fixations" in batch:

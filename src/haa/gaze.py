@@ -22,7 +22,8 @@ from torch import Tensor
 
 from haa.errors import InputError
 from haa.geometry import gaussians
-from haa.geometry.extent import WHOLE, Extent, Size, edges, in_full
+from haa.geometry.extent import WHOLE, Extent, Size, in_full
+from haa.geometry.profiles import Profiles
 from haa.geometry.to_device import to_device
 
 Weight = Literal["duration", "subject"]
@@ -240,17 +241,8 @@ def _density(
     points: Tensor, size: Size, sigma: float, grid: Size | None, weights: Tensor | None, extent: Extent
 ) -> Tensor:
     is_inside = valid(points, size)
-    x, y = torch.where(is_inside[..., None], points, 0.0).unbind(-1)
+    counted = torch.where(is_inside[..., None], points, 0.0)
     share = (is_inside if weights is None else torch.where(is_inside, weights, 0.0)).to(points.dtype)
     if grid is None:
-        return gaussians.at_centres(x, y, share, size, sigma)
-    rows = _borders(size[0], grid[0], extent.top, extent.bottom, points)
-    columns = _borders(size[1], grid[1], extent.left, extent.right, points)
-    return gaussians.in_cells(x, y, share, rows, columns, sigma)
-
-
-def _borders(length: int, cells: int, low: float, high: float, like: Tensor) -> Tensor:
-    """Return where cells begin and end, in pixels."""
-    if (low, high) == (0.0, 1.0):
-        return torch.arange(cells + 1, dtype=like.dtype, device=like.device) * (length / cells) - 0.5
-    return edges(cells, low, high, like) * length - 0.5
+        return gaussians.at_centres(*counted.unbind(-1), share, size, sigma)
+    return gaussians.in_cells(counted, is_inside, share, Profiles(size, sigma, grid, extent))

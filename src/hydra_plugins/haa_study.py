@@ -1,4 +1,4 @@
-"""Hydra's sweeper for ``haa train``: a study (`haa.study.runs`). Hydra looks for plugins in this package."""
+"""Hydra's sweeper and launcher for studies (`haa.study.runs`). Hydra looks for plugins in this package."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import contextlib
 import json
 import sys
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from hydra.core.utils import JobReturn
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 
 class StudySweeper(BasicSweeper):
@@ -45,6 +48,7 @@ class StudySweeper(BasicSweeper):
         configs: dict[str, dict[str, Any]] = {}
         states: dict[str, str] = {}
         try:
+            _check(self.config.get("parallel", 1), self.launcher)
             make_folder(folder)
             write_whole(folder / "multirun.yaml", OmegaConf.to_yaml(self.config))
             for words in self.split_arguments(overrides, None)[0]:
@@ -72,6 +76,56 @@ class StudySweeper(BasicSweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         return self.hydra_context.config_loader.load_sweep_config(self.config, words)
+
+
+class StudyLauncher(BasicLauncher):
+    """Launcher that does the runs of a study here, one after the other, or several at a time in as many processes.
+
+    Args:
+        parallel: How many at a time.
+    """
+
+    def __init__(self, parallel: int = 1) -> None:
+        super().__init__()
+        self.parallel = parallel
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        if self.parallel == 1:
+            from haa.memory.held import ALONE, HELD, STUDY
+
+            HELD.clear(STUDY)
+            try:
+                return super().launch(job_overrides, initial_job_idx)
+            finally:
+                HELD.clear(ALONE)
+        from haa.run.parallel import Sweep, run_all
+
+        task: Any = self.task_function
+        if not isinstance(task, partial):  # a function within a function cannot be sent to another process
+            from haa.cli.main import work
+
+            task = partial(work, self.config.hydra.job.name, sys.argv[0])
+        jobs = [self._composed(initial_job_idx + i, words) for i, words in enumerate(job_overrides)]
+        return run_all(Sweep(task, self.hydra_context), jobs, min(self.parallel, len(jobs)))
+
+    def _composed(self, number: int, words: Sequence[str]) -> DictConfig:
+        cfg = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
+        with open_dict(cfg):
+            cfg.hydra.job.id = cfg.hydra.job.num = number
+        return cfg
+
+
+def _check(parallel: Any, launcher: Any) -> None:
+    """Refuse a number of runs at a time that is none, or that another launcher knows nothing of."""
+    from haa.errors import InputError
+
+    if type(parallel) is not int or parallel < 1:
+        raise InputError(f"parallel={parallel}: give a number of runs at a time, 1 or more")
+    if parallel > 1 and not isinstance(launcher, StudyLauncher):
+        own = "hydra.launcher.n_jobs" if "joblib" in type(launcher).__module__ else "a setting of that launcher"
+        raise InputError(
+            f"parallel={parallel} is not for {type(launcher).__name__}: give {own}, or leave out hydra/launcher"
+        )
 
 
 def _place(

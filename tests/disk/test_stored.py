@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import resource
+import zlib
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from haa.disk.stored import Pieces, Rows, RowWriter, read_json, seal, write_json
+from haa.disk.stored import Pieces, Rows, RowWriter, opened, read_json, seal, write_json
 from haa.errors import InputError
 
 CONTENT = {"text": 'ä\n"x"', "numbers": [1, -0.1, 1e-300, float("inf"), None, True], "nested": {"a": {}}, "": []}
@@ -92,6 +93,24 @@ def test_a_row_is_an_error_where_it_is_read_and_the_others_are_not(tmp_path):
     np.testing.assert_array_equal(found[2], rows[2])
     with pytest.raises(InputError, match="its checksum does not fit"):
         _ = found[1]
+
+
+def test_rows_are_held_against_their_checksums_once_as_long_as_the_file_is_the_same(tmp_path, monkeypatch):
+    rows = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    written(tmp_path / "a.npy", rows)
+    found, sums = opened(tmp_path / "a.npy"), []
+    checksum = zlib.crc32
+    monkeypatch.setattr(zlib, "crc32", lambda content: sums.append(len(content)) or checksum(content))
+    for _ in range(3):
+        assert opened(tmp_path / "a.npy") is found
+        np.testing.assert_array_equal(found[1], rows[1])
+    assert sums == [4]
+    (tmp_path / "a.npy").unlink()
+    (tmp_path / "a.npy.crc").unlink()
+    written(tmp_path / "a.npy", rows + 1)
+    np.testing.assert_array_equal(opened(tmp_path / "a.npy")[1], rows[1] + 1)
+    with pytest.raises(InputError, match=r"b\.npy"):
+        opened(tmp_path / "b.npy")
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npy.crc"])

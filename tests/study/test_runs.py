@@ -43,6 +43,7 @@ def test_the_state_of_a_run_is_read_from_its_folder(tmp_path):
     with pytest.raises(InputError, match=r"epochs=2, not 3: give another study=NAME"):
         study.state(tmp_path / "done", {**config, "epochs": 3})
     assert study.state(tmp_path / "done", {**config, "difference": 0.02}) == "finished"
+    assert study.state(tmp_path / "done", {**config, "parallel": 4}) == "finished"
 
 
 def test_a_study_may_move(tmp_path):

@@ -22,8 +22,10 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from haa.geometry.profiles import Profiles
 
 MANY = 512
 """Largest number of points whose profiles are taken at once; those of more would fill the memory."""
@@ -54,39 +56,33 @@ def at_centres(
             (torch.arange(many, dtype=x.dtype, device=x.device) * apart - beyond) * sigma for many in (i, j)
         )
         return _through_nodes(x, y, share, (down, across), (rows, columns), sigma)
-    return _sum(x, y, share, rows, columns, sigma, _sampled)
+    return _sum(x, y, share, lambda x, y: (_sampled(x, columns, sigma), _sampled(y, rows, sigma)))
 
 
 def in_cells(
-    x: Float[Tensor, "b n"],
-    y: Float[Tensor, "b n"],
-    share: Float[Tensor, "b n"],
-    rows: Float[Tensor, " i+1"],
-    columns: Float[Tensor, " j+1"],
-    sigma: float,
+    points: Float[Tensor, "b n 2"], is_inside: Bool[Tensor, "b n"], share: Float[Tensor, "b n"], profiles: Profiles
 ) -> Float[Tensor, "b i j"]:
     """Return the mass of the points' Gaussians in each cell of a grid, normalised to 1.
 
     Args:
-        x: Columns of the points in pixels, float32 or float64.
-        y: Their rows.
+        points: Points, 0 where one does not count.
+        is_inside: Which count.
         share: Their weights; 0 for padding.
-        rows: Where the cells begin and end down the image, in pixels.
-        columns: Where they do across it.
-        sigma: Standard deviation in pixels.
+        profiles: Profiles along the grid's sides.
 
     Example:
-        >>> borders = torch.tensor([-0.5, 0.5, 1.5])
-        >>> one = torch.ones(1, 1)
-        >>> in_cells(one, 0 * one, one, borders[:2], borders, 0.5).round(decimals=3)
+        >>> points, one = torch.tensor([[[1.0, 0.0]]]), torch.ones(1, 1)
+        >>> in_cells(points, one > 0, one, Profiles((1, 2), 0.5, (1, 2))).round(decimals=3)
         tensor([[[0.1570, 0.8430]]])
     """
-    return _sum(x, y, share, rows, columns, sigma, _integrated)
+    if points.shape[1] <= MANY:
+        columns, rows = profiles.held(points, is_inside)
+        return _product(rows * share[..., None], columns)
+    return _sum(*points.unbind(-1), share, profiles)
 
 
-Profile = Callable[[Tensor, Tensor, float], Tensor]
-"""Profiles ``(b, n, l)`` of points ``(b, n)``, at places along one side, of a standard deviation."""
-Profiles = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Profile = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Profiles ``(b, n, w)`` and ``(b, n, h)`` of points, of whose x and y it is given ``(b, n)``."""
 
 
 def _through_nodes(
@@ -104,14 +100,12 @@ def _through_nodes(
     return down.mT @ _normal(gathered / _positive(mass)[:, None, None]) @ across
 
 
-def _sum(
-    x: Tensor, y: Tensor, share: Tensor, rows: Tensor, columns: Tensor, sigma: float, profile: Profile
-) -> Float[Tensor, "b h w"]:
+def _sum(x: Tensor, y: Tensor, share: Tensor, profiles: Profile) -> Float[Tensor, "b h w"]:
     """Return the sum of the points' Gaussians, normalised to 1."""
     if x.shape[1] <= MANY:
-        return _product(profile(y, rows, sigma) * share[..., None], profile(x, columns, sigma))
-
-    total = _total(x, y, share, lambda x, y: (profile(x, columns, sigma), profile(y, rows, sigma)))
+        columns, rows = profiles(x, y)
+        return _product(rows * share[..., None], columns)
+    total = _total(x, y, share, profiles)
     return total / _positive(total.sum((1, 2), keepdim=True))
 
 
@@ -132,7 +126,7 @@ def _normal(profiles: Tensor) -> Tensor:
     return torch.threshold(profiles, math.sqrt(torch.finfo(profiles.dtype).tiny), 0.0)
 
 
-def _total(x: Tensor, y: Tensor, share: Tensor, profiles: Profiles) -> Float[Tensor, "b h w"]:
+def _total(x: Tensor, y: Tensor, share: Tensor, profiles: Profile) -> Float[Tensor, "b h w"]:
     """Return the sum of many points' Gaussians."""
     # compiled code and a GPU do not take a test of values well
     allows_test = x.device.type == "cpu" and not torch.compiler.is_compiling()
@@ -142,7 +136,7 @@ def _total(x: Tensor, y: Tensor, share: Tensor, profiles: Profiles) -> Float[Ten
     return _in_parts(x, y, share, profiles)
 
 
-def _in_parts(x: Tensor, y: Tensor, share: Tensor, profiles: Profiles) -> Float[Tensor, "b h w"]:
+def _in_parts(x: Tensor, y: Tensor, share: Tensor, profiles: Profile) -> Float[Tensor, "b h w"]:
     def part(x: Tensor, y: Tensor, share: Tensor) -> Tensor:
         columns, rows = profiles(x, y)
         return torch.bmm(_normal(rows * share[..., None]).mT, _normal(columns))
@@ -155,7 +149,7 @@ def _in_parts(x: Tensor, y: Tensor, share: Tensor, profiles: Profiles) -> Float[
 
 
 def _of_pixels(
-    x: Float[Tensor, "1 n"], y: Float[Tensor, "1 n"], share: Float[Tensor, "1 n"], profiles: Profiles
+    x: Float[Tensor, "1 n"], y: Float[Tensor, "1 n"], share: Float[Tensor, "1 n"], profiles: Profile
 ) -> Float[Tensor, "1 h w"]:
     """Return the sum of one image's many points, from their counts where they lie at pixels' centres.
 
@@ -176,12 +170,3 @@ def _sampled(x: Tensor, centres: Tensor, sigma: float) -> Tensor:
     distance = centres - x[..., None]
     # close to underflow, exp takes twenty times as long
     return torch.exp((distance * distance * (-0.5 / sigma**2)).clamp_min(0.9 * math.log(torch.finfo(x.dtype).tiny)))
-
-
-def _integrated(x: Tensor, borders: Tensor, sigma: float) -> Tensor:
-    # a difference of two upper tails, taken on the side where they are small, keeps its digits in float32
-    z = (borders - x[..., None]) / (sigma * math.sqrt(2))
-    left, right = z[..., :-1], z[..., 1:]
-    flip = left > 0
-    low, high = torch.where(flip, -right, left), torch.where(flip, -left, right)
-    return 0.5 * (torch.erfc(-high) - torch.erfc(-low))

@@ -15,6 +15,7 @@ HARMLESS: Mapping[str, str] = {
     "resume": "where a run went on",
     "study": "the sweep's name",
     "hydra": "how the sweep was launched",
+    "parallel": "how many runs were done at a time",
     "trust": "packages that a config may call",
     "logger": "loggers",
     "difference": "the difference that the verdict looks for",

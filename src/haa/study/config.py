@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from haa.digests import within
 
-_BESIDE = ("hydra", "resume", "study", "output_dir", "logger", "cache", "trust", "difference")
+_BESIDE = ("hydra", "resume", "study", "output_dir", "logger", "cache", "trust", "difference", "parallel")
 _HARMLESS = ("loader.num_workers", "callbacks.progress", "callbacks.wandb")
 
 

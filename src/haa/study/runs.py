@@ -208,6 +208,8 @@ def _processes() -> Iterator[None]:
 def _free() -> None:
     """Let the next run of this process have the memory of this one."""
     gc.collect()
+    if not gc.get_freeze_count():  # what is left after the first run are modules and shared data: never looked at again
+        gc.freeze()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -179,6 +179,39 @@ def test_changed_code_is_noticed(tmp_path, backbone, monkeypatch):
     torch.testing.assert_close(after, before + 1)
 
 
+def test_a_process_compares_once_until_code_or_files_are_others(tmp_path, backbone, monkeypatch):
+    passes, forward = [], Backbone.forward
+
+    def counted(self, image):
+        passes.append(len(image))
+        return forward(self, image)
+
+    def again():
+        passes.clear()
+        return cached_features(Questions(), backbone, Transform((6, 8)), tmp_path)
+
+    cache = again()
+    before = cache.features(0)
+    monkeypatch.setattr(Backbone, "forward", counted)
+    again()
+    assert passes == [1]
+    again()
+    assert passes == []
+    monkeypatch.setattr(Backbone, "forward", lambda self, image: counted(self, image))
+    again()
+    assert passes == [1]
+    again()
+    assert passes == []
+    path = cache.folder / "features.npy"
+    whole = path.read_bytes()
+    path.unlink()
+    path.write_bytes(whole)
+    again()
+    assert passes == [1]
+    monkeypatch.setattr(Backbone, "forward", lambda self, image: counted(self, image) + 1)
+    torch.testing.assert_close(again().features(0), before + 1)
+
+
 def test_changed_pictures_are_noticed_behind_an_equal_fingerprint(tmp_path, backbone, monkeypatch):
     before = cached_features(Questions(), backbone, Transform((6, 8)), tmp_path).image(0)
     read = Questions.__getitem__

@@ -22,7 +22,7 @@ from haa.data.files.picture import RULES
 from haa.data.loading.inference import Forward, Inference
 from haa.data.loading.transforms import Transform
 from haa.disk import built_once
-from haa.disk.stored import Rows, RowWriter
+from haa.disk.stored import Rows, RowWriter, opened
 from haa.errors import InputError
 from haa.gaze import Size
 from haa.printing.progress import progress
@@ -77,15 +77,15 @@ class FeatureCache:
 
     @cached_property
     def _images(self) -> Rows:
-        return Rows(self.folder / "images.npy")
+        return opened(self.folder / "images.npy")
 
     @cached_property
     def _features(self) -> Rows:
-        return Rows(self.folder / "features.npy")
+        return opened(self.folder / "features.npy")
 
     @cached_property
     def _sizes(self) -> Rows:
-        return Rows(self.folder / "sizes.npy")
+        return opened(self.folder / "sizes.npy")
 
     def __getstate__(self) -> dict[str, Any]:
         # a worker maps the files itself, because a pickled memory map is a copy of the whole
@@ -165,7 +165,8 @@ def cached_features(
         folder = Path(directory).expanduser() / name
         row_of = {index: row for row, index in enumerate(pictures.indices)}
         own = {index: row_of[indices[rows[index]]] for index in every if sizes[index] == size}
-        stale = partial(_disagrees, rows=own, pictures=pictures, forward=plain)
+        code = tuple(type(part).forward for part in backbone.modules())
+        stale = partial(_disagrees, rows=own, pictures=pictures, forward=plain, code=code)
         with built_once(folder, stale=stale) as unfinished:
             if unfinished is not None:
                 said = f"{description}, {size[0]} x {size[1]}" if transform.varies and size else description
@@ -252,9 +253,26 @@ def _forward(backbone: nn.Module, flip: bool, run: Forward) -> Forward:
     return forward
 
 
-def _disagrees(folder: Path, rows: Mapping[int, int], pictures: _Pictures, forward: Forward) -> bool:
+_AGREED: dict[Path, tuple[Any, ...]] = {}
+"""Caches whose features this process has compared with those of its own code: the files, and that code."""
+
+
+def _disagrees(
+    folder: Path, rows: Mapping[int, int], pictures: _Pictures, forward: Forward, code: tuple[Any, ...]
+) -> bool:
     # a new FeatureCache each time, because one that has read the old files keeps them mapped
     cache, first = FeatureCache(folder, rows), pictures.indices[0]
+    state = (cache._features, code)  # another object once the files are others
+    if _AGREED.get(folder) == state and torch.equal(cache.image(first), pictures.first):
+        return False
+    _AGREED.pop(folder, None)
+    if _differs(cache, first, pictures, forward):
+        return True
+    _AGREED[folder] = state
+    return False
+
+
+def _differs(cache: FeatureCache, first: int, pictures: _Pictures, forward: Forward) -> bool:
     expected = forward(pictures.first[None])[0]
     cached = torch.stack([cache.features(first, bool(flip)) for flip in range(len(expected))])
     # another batch size or device rounds differently; changed code differs by more than this

@@ -186,7 +186,7 @@ class Shapes(GazeDataset):
             duration_spread,
         )
         self._samples: dict[int, Sample] = {}
-        self._gaze: dict[int, Gaze] = {}
+        self._gaze: dict[int, Gaze | None] = {}
         self._images: dict[int, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
@@ -213,11 +213,10 @@ class Shapes(GazeDataset):
         return sample
 
     def gaze(self, index: int) -> Gaze | None:
-        rng = self._rng(index, _GAZE)
-        if rng.random() >= self.share_with_gaze:
-            return None
         if index not in self._gaze:
-            self._gaze[index] = self._look(rng, self.sample(index))
+            rng = self._rng(index, _GAZE)
+            has_gaze = rng.random() < self.share_with_gaze
+            self._gaze[index] = self._look(rng, self.sample(index)) if has_gaze else None
         return self._gaze[index]
 
     def native_sizes(self) -> Iterable[tuple[int, int]]:

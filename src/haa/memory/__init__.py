@@ -1,0 +1,1 @@
+"""What this process holds in memory, because it is asked for again."""
