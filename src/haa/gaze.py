@@ -244,5 +244,6 @@ def _density(
     counted = torch.where(is_inside[..., None], points, 0.0)
     share = (is_inside if weights is None else torch.where(is_inside, weights, 0.0)).to(points.dtype)
     if grid is None:
-        return gaussians.at_centres(*counted.unbind(-1), share, size, sigma)
+        x, y = counted.unbind(-1)
+        return gaussians.at_centres(x, y, share, size, sigma)
     return gaussians.in_cells(counted, is_inside, share, Profiles(size, sigma, grid, extent))

@@ -78,7 +78,8 @@ def in_cells(
     if points.shape[1] <= MANY:
         columns, rows = profiles.held(points, is_inside)
         return _product(rows * share[..., None], columns)
-    return _sum(*points.unbind(-1), share, profiles)
+    x, y = points.unbind(-1)
+    return _sum(x, y, share, profiles)
 
 
 Profile = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

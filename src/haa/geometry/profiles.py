@@ -1,4 +1,4 @@
-"""Profiles of Gaussians along the sides of a grid: a density of gaze is a sum of products of two, one for each fixation."""
+"""Profiles of Gaussians along the sides of a grid, of which a density of gaze is a sum of products."""
 
 from __future__ import annotations
 
