@@ -6,8 +6,8 @@ Run in the environment of benchmarks/requirements.txt:
     python -m benchmarks.metrics AUC CIDEr           the rows whose name holds one of these words
     python -m benchmarks.metrics --before ~/old/src  also haa as it is in the src folder of another checkout
 
-First one thread: medians of rounds in which all sides take turns, in milliseconds of processor time per image (caption
-set, question). Each haa has a process of its own, peers and floors have another. Then all cores: by the clock.
+One thread: medians of rounds in which all sides take turns, in milliseconds of processor time per image (caption set,
+question). Each haa has a process of its own, peers and floors have another.
 
 A floor is what any implementation has to do, measured beside it: mostly one read of each map.
 """
@@ -168,7 +168,7 @@ def rows(alone: bool) -> Iterator[Row]:
     )
 
 
-def serve(connection: Connection, source: str | None, alone: bool, threads: int, words: list[str]) -> None:
+def serve(connection: Connection, source: str | None, alone: bool, words: list[str]) -> None:
     """The rows one by one, in a process of its own: a row's description, then the seconds of each call asked for."""
     warnings.simplefilter("ignore")
     if source:
@@ -176,7 +176,7 @@ def serve(connection: Connection, source: str | None, alone: bool, threads: int,
     import numpy as np
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     np.seterr(all="ignore")
     np.ones(31 << 20, dtype=np.uint8)  # once an array of this size is freed, the process keeps pages for the next ones
     for row in rows(alone):
@@ -184,39 +184,38 @@ def serve(connection: Connection, source: str | None, alone: bool, threads: int,
             continue
         calls = {"own": row.own, "peer": row.peer, "floor": row.floor}
         times: dict[str, int] = {}
-        connection.send((row.name, row.samples, row.bound, [side for side, call in calls.items() if call]))
-        while (asked := connection.recv()) != "next row":
-            side, clock = asked
+        connection.send((row.name, row.bound, [side for side, call in calls.items() if call]))
+        while (side := connection.recv()) != "next row":
             with contextlib.redirect_stdout(io.StringIO()):
                 if side not in times:  # warm up
                     calls[side]()
                     start = time.perf_counter()
                     calls[side]()
                     times[side] = max(1, int(LEAST / (time.perf_counter() - start)))
-                start = clock()
+                start = time.process_time()
                 for _ in range(times[side]):
                     calls[side]()
-                connection.send((clock() - start) / times[side] / row.samples)
+                connection.send((time.process_time() - start) / times[side] / row.samples)
     connection.send(None)
 
 
-def start(words: list[str], source: str | None = None, alone: bool = True, threads: int = 1) -> Connection:
+def start(words: list[str], source: str | None = None, alone: bool = True) -> Connection:
     """A process that serves the rows."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[variable] = str(threads)
+        os.environ[variable] = "1"
     spawn = multiprocessing.get_context("spawn")
     mine, theirs = spawn.Pipe()
-    spawn.Process(target=serve, args=(theirs, source, alone, threads, words), daemon=True).start()
+    spawn.Process(target=serve, args=(theirs, source, alone, words), daemon=True).start()
     return mine
 
 
-def measure(sides: dict[str, tuple[Connection, str]], clock: Callable[[], float]) -> list[dict[str, float]]:
+def measure(sides: dict[str, tuple[Connection, str]]) -> list[dict[str, float]]:
     """Milliseconds per sample of each side, of every round; the sides take turns."""
     found = []
     for _ in range(ROUNDS):
         times = {}
         for name, (connection, side) in sides.items():
-            connection.send((side, clock))
+            connection.send(side)
             times[name] = connection.recv() * 1e3
         found.append(times)
     return found
@@ -236,29 +235,23 @@ def main() -> None:
     parser.add_argument("--before", metavar="SRC", help="src folder of another checkout")
     given = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    now, every, others = start(given.words), start(given.words, threads=cores), start(given.words, alone=False)
+    now, others = start(given.words), start(given.words, alone=False)
     before = start(given.words, given.before) if given.before else None
     print(
         f"{platform.machine()}, {cores} cores, load {os.getloadavg()[0]:.1f}; ms per sample, one thread, processor time"
     )
     names, ratios = ["before", "now", "peer", "floor"], [("before", "now"), ("peer", "now"), ("now", "floor")]
     print(f"{'':28}" + "".join(f"{name:>10}" for name in names) + "".join(f"{f'{a}/{b}':>12}" for a, b in ratios))
-    clocks = []
     while (described := others.recv()) is not None:
-        name, samples, bound, own_sides = described
+        name, bound, own_sides = described
         now.recv()
         sides = {"now": (now, "own")} | {side: (others, side) for side in own_sides if side != "own"}
         if before:
             before.recv()
             sides = {"before": (before, "own")} | sides
-        every.recv()
-        print(f"{name:28}{tell(measure(sides, time.process_time), names, ratios)}  {bound}", flush=True)
-        if samples > 1:
-            found = measure({"one": (now, "own"), "all": (every, "own")}, time.perf_counter)
-            clocks.append(f"{name:28}{tell(found, ['one', 'all'], [('one', 'all')])}")
-        for connection in filter(None, (now, before, every, others)):
+        print(f"{name:28}{tell(measure(sides), names, ratios)}  {bound}", flush=True)
+        for connection in filter(None, (now, before, others)):
             connection.send("next row")
-    print(f"\nms per sample, by the clock\n{'':28}{'one thread':>10}{'all cores':>10}{'ratio':>12}", *clocks, sep="\n")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
-import threading
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from tests.metrics import reference
 
 from haa.errors import InputError
 from haa.metrics import functional as F
-from haa.metrics.functional import passes
 from haa.metrics.functional.sampled_auc import _draws
 
 TABLE = json.loads(reference.FILE.read_text())
@@ -91,37 +88,6 @@ def test_maps_that_fill_no_whole_chunk_or_row(fixations):
     points = [((p[y, x] >= v).mean(), (p[unseen] >= v).mean()) for v in np.unique(p[y, x])[::-1]]
     hits, alarms = np.array([(0.0, 0.0), *points, (1.0, 1.0)]).T
     assert F.auc_judd(P, f).item() == pytest.approx(np.trapezoid(hits, alarms), abs=1e-6)
-
-
-def test_a_large_batch_is_shared_out_among_threads_and_has_the_values_of_its_images(monkeypatch):
-    generator = torch.Generator().manual_seed(0)
-    p, d = torch.rand(2, 7, 190, 260, generator=generator) ** 2
-    f = torch.rand(7, 30, 2, generator=generator) * torch.tensor([259.0, 189.0])
-    f[3] = nan
-    p[5, 3, 3] = nan
-    mask = d > 0.6
-    metrics = [
-        *(lambda p, d, f, m, of=of: of(p, f) for of in (F.nss, F.auc_judd, F.auc_uniform, F.log_likelihood)),
-        *(lambda p, d, f, m, of=of: of(p, d) for of in (F.cc, F.similarity, F.kl_divergence)),
-        lambda p, d, f, m: F.information_gain(p, d, f),
-        *(lambda p, d, f, m, name=name: F.salient_objects(p, m)[name] for name in ("s_measure", "f_weighted", "e_max")),
-    ]
-    alone = [
-        torch.cat([of(*each) for each in zip(*(t.split(1) for t in (p, d, f, mask)), strict=True)]) for of in metrics
-    ]
-    names = set()
-    total = passes.total
-    monkeypatch.setattr(
-        sys.modules[F.nss.__module__],
-        "total",
-        lambda values: names.add(threading.current_thread().name) or total(values),
-    )
-    monkeypatch.setattr(passes, "LARGE", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    for of, values in zip(metrics, alone, strict=True):
-        assert torch.equal(of(p, d, f, mask).nan_to_num(-9), values.nan_to_num(-9))
-    assert names
-    assert threading.current_thread().name not in names
 
 
 def test_a_constant_prediction():

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from haa.metrics.functional.object_sums import LEVELS, Sums
-from haa.metrics.functional.passes import each
 from haa.metrics.functional.weighted_f import weighted_sums
 
 Floats = NDArray[np.float64]
@@ -31,7 +30,7 @@ def sums_of_images(
     if prediction.dtype == torch.bfloat16:  # which numpy does not have
         prediction = prediction.float()
     pairs = zip(prediction.detach().numpy(), truth.numpy(), strict=True)
-    rows = torch.from_numpy(np.stack(each(_sums_of_one, pairs, 8 * truth.numel())))
+    rows = torch.from_numpy(np.stack([_sums_of_one(*pair) for pair in pairs]))
     one, curves, quadrants = rows.split([7, 2 * LEVELS, 6 * 4], dim=1)
     objects, error, hit, alarm, area, inside, outside = one.unbind(1)
     hits, alarms = curves.split(LEVELS, dim=1)
@@ -40,9 +39,8 @@ def sums_of_images(
     return Sums(*columns, n, t, p, pt, pp, ppt), (area, inside, outside)
 
 
-def _sums_of_one(pair: tuple[NDArray, NDArray]) -> Floats:
+def _sums_of_one(prediction: NDArray, mask: NDArray) -> Floats:
     """Return all sums of one image as a row."""
-    prediction, mask = pair
     centre = [_after_centre(np.count_nonzero(mask, axis=axis)) for axis in (1, 0)]
     by_level = prediction.dtype == np.uint8
     found = (_sums_of_levels if by_level else _sums_of_values)(prediction, mask, centre)

@@ -4,19 +4,17 @@ A map of 480 x 640 takes 0.05 ms to read from memory, and half of that if it is 
 run before those of the next, instead of each step for the whole batch. Longer chains of steps run chunk by chunk
 through small buffers. Sums are dot products of short rows: no pass is faster, and it keeps float32's digits.
 
-Images of a large batch are shared out among threads: numpy lets others run while it works. No step is large enough for
-a library to use threads of its own, so a value does not depend on their number.
+One thread does all images. Two are slower: the steps of one image are so short that most of the time is Python's, which
+runs one thread at a time. No step is large enough for a library to use threads of its own, so a value does not depend
+on their number. Processes share an evaluation well (``trainer.devices=2``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 from jaxtyping import Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
@@ -56,37 +54,10 @@ def chunks(*images: NDArray, size: int = CHUNK) -> Iterator[tuple[NDArray, ...]]
         yield tuple(image[start : start + size] for image in images)
 
 
-LARGE = 16 * 480 * 640
-"""Number of pixels from which a batch is shared out among threads, whose start costs as much as a few maps."""
-
-_Image = TypeVar("_Image")
-_Score = TypeVar("_Score")
-
-
-def each(score: Callable[[_Image], _Score], images: Iterable[_Image], pixels: int) -> list[_Score]:
-    """Return the score of each image, by as many threads as torch uses where there are many pixels in all.
-
-    Args:
-        score: Function of one image, which may run in several threads.
-        images: The images.
-        pixels: Number of their pixels; more where a pixel costs more than a few sums.
-    """
-    images = list(images)
-    threads = min(torch.get_num_threads(), len(images))
-    if threads < 2 or pixels < LARGE:
-        return [score(image) for image in images]
-    with ThreadPoolExecutor(threads) as pool:  # of this call alone: a process that forks later inherits no thread
-        return list(pool.map(score, images))
-
-
 def scores_of_each(quick: Callable[..., float], *rows: Shaped[Tensor, "b p"]) -> list[float]:
-    """Return ``quick`` of each image: of one row of each argument, as numpy arrays. It may run in several threads."""
-
-    def score(images: tuple[NDArray, ...]) -> float:
-        with np.errstate(all="ignore"):
-            return quick(*images)
-
-    return each(score, zip(*(r.detach().numpy() for r in rows), strict=True), rows[0].numel())
+    """Return ``quick`` of each image: of one row of each argument, as numpy arrays."""
+    with np.errstate(all="ignore"):
+        return [quick(*images) for images in zip(*(r.detach().numpy() for r in rows), strict=True)]
 
 
 def image_by_image(
