@@ -15,7 +15,7 @@ help:
 	@echo "make docs   build the documentation site: build/docs/index.html"
 	@echo "make torture   kill, damage and attack everything, and count what gets through (about an hour; TORTURE=--help)"
 	@echo "make dist   the files of a release, checked, in dist/"
-	@echo "make bench  time the metrics against the field's reference implementations"
+	@echo "make bench  time metrics, start, features and studies, beside their peers and floors (BEFORE=SRC: and another src)"
 
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -24,7 +24,7 @@ help:
 
 demo: .venv/installed
 	rm -rf outputs/demo
-	$(RUN) train -m experiment=demo condition=human,shuffled align_weight=0,0.5 seed=0,1,2 hydra.sweep.dir=outputs/demo hydra/launcher=joblib hydra.launcher.n_jobs=2
+	$(RUN) train -m experiment=demo condition=human,shuffled align_weight=0,0.5 seed=0,1,2 hydra.sweep.dir=outputs/demo parallel=2
 	$(RUN) report outputs/demo
 
 test: .venv/installed
@@ -47,8 +47,11 @@ docs: .venv/docs-installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@
 
-bench: .venv-bench/installed
-	.venv-bench/bin/python -m benchmarks.metrics
+bench: .venv/installed .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks.metrics $(if $(BEFORE),--before $(BEFORE))
+	$(BIN)/python -m benchmarks.start $(if $(BEFORE),--before $(BEFORE))
+	OMP_WAIT_POLICY=passive $(BIN)/python -m benchmarks.features --threads 1
+	$(BIN)/python -m benchmarks.study_cost --alone 4
 
 torture: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.torture $(TORTURE)

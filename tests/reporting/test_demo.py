@@ -13,7 +13,7 @@ from haa.cli import main as cli
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 SMALL = ["epochs=2", "data.train=40", "data.val=20", "data.test=20", "loader.batch_size=20", "trainer=cpu"]
-SMALL += ["hydra.launcher.n_jobs=1"]  # two processes import everything twice
+SMALL += ["parallel=1"]  # in this process, which has imported everything
 SMALL += ["callbacks.pictures=null"]  # the page draws its own
 
 
