@@ -15,6 +15,7 @@ import torch
 from benchmarks.gpu.cases import CASES, LOSSES, Pictures, loss_arguments
 from hydra import compose, initialize_config_dir
 from tests.accelerator import DEVICE, HostWaits, nobody_waits, without_autocast
+from tests.attention.cross import Cross
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 from torchmetrics import Metric
@@ -208,20 +209,6 @@ def test_alignment_waits_for_nobody(loss, schedule, published, device, pictures)
             total, log = alignment.join(task_loss, weights.softmax(1), batch, 0.5, [("weights", weights)], extent)
             total.backward()
     assert {value.device.type for value in (total, weights.grad, *log.values())} == {device}
-
-
-class Cross(nn.Module):
-    """Three words that look at the patches of an image."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.patch = nn.Conv2d(3, 16, 8, 8)
-        self.decoder = nn.TransformerDecoderLayer(16, 2, 32, batch_first=True, dropout=0.0)
-        self.words, self.head = nn.Parameter(torch.randn(3, 16)), nn.Linear(16, 4)
-
-    def forward(self, image: Tensor) -> Tensor:
-        cells = self.patch(image).flatten(2).transpose(1, 2)
-        return self.head(self.decoder(self.words.expand(len(image), -1, -1), cells)).mean(1)
 
 
 def vit() -> nn.Module:

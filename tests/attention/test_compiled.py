@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from tests.attention.cross import Cross
 from torch import nn
 
 import haa
@@ -26,20 +27,6 @@ from haa.errors import InputError
 RNG = torch.Generator().manual_seed(0)
 IMAGE, LABEL = torch.rand(2, 3, 32, 48, generator=RNG), torch.tensor([0, 1])
 LOOKS = torch.rand(2, 5, 2, generator=RNG) * 32
-
-
-class Cross(nn.Module):
-    """Three words that look at the patches of an image."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.patch = nn.Conv2d(3, 16, 8, 8)
-        self.decoder = nn.TransformerDecoderLayer(16, 2, 32, batch_first=True, dropout=0.0)
-        self.words, self.head = nn.Parameter(torch.randn(3, 16)), nn.Linear(16, 4)
-
-    def forward(self, image):
-        cells = self.patch(image).flatten(2).transpose(1, 2)
-        return self.head(self.decoder(self.words.expand(len(image), -1, -1), cells)).mean(1)
 
 
 def vit() -> nn.Module:
