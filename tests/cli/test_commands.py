@@ -14,7 +14,7 @@ from haa.errors import InputError
 def calls(monkeypatch):
     """Put a recorder in the place of what the commands call."""
     calls = []
-    for place in ("page.write", "table.show", "plan.show"):
+    for place in ("judged.judge", "page.write", "table.show", "table.show_answers", "plan.show"):
         monkeypatch.setattr(f"haa.reporting.{place}", lambda *given, **named: calls.append((*given, *named.values())))
     monkeypatch.setattr("haa.reporting.collect.read", lambda folders, **named: f"read of {len(folders)}")
     monkeypatch.setattr("haa.data.care.get.get", lambda *given: calls.append(given))
@@ -26,7 +26,8 @@ def calls(monkeypatch):
 def test_report(calls, line):
     commands.report(line.split())
     folders = [Path("a"), Path("b")]
-    assert calls == [(folders, "read of 2"), (folders, Path("page"), "cider", None, "read of 2")]
+    judged = None  # the recorder's answer
+    assert calls == [(folders, "read of 2"), ("read of 2", "cider", None), (folders, Path("page"), judged), (judged,)]
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "much"])
@@ -38,7 +39,7 @@ def test_a_difference_that_is_none_is_refused(calls, given):
 
 def test_report_without_keys(calls):
     commands.report(["a", "b"])
-    assert calls[1] == ([Path("a"), Path("b")], Path("a/report"), None, None, "read of 2")
+    assert calls[1:3] == [("read of 2", None, None), ([Path("a"), Path("b")], Path("a/report"), None)]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def in_cells(
     Example:
         >>> points, one = torch.tensor([[[1.0, 0.0]]]), torch.ones(1, 1)
         >>> in_cells(points, one > 0, one, Profiles((1, 2), 0.5, (1, 2))).round(decimals=3)
-        tensor([[[0.1570, 0.8430]]])
+        tensor([[[0.1870, 0.8130]]])
     """
     if points.shape[1] <= MANY:
         columns, rows = profiles.held(points, is_inside)
