@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -42,13 +43,23 @@ def auc_judd(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b n 
 
     Judd et al., Learning to predict where humans look, ICCV 2009; Bylinskii et al., PAMI 2019.
     """
+    return _at_fixations(_area_under_steps, _area_under_steps_of_one, prediction, fixations)
+
+
+def _at_fixations(
+    general: Callable[..., Tensor],
+    quick: Callable[..., float],
+    prediction: Shaped[Tensor, "b h w"],
+    fixations: Float[Tensor, "b n 2"],
+) -> Float[Tensor, " b"]:
+    """Return ``general`` of maps, fixated pixels and which of these count; on a CPU ``quick`` of each image."""
     pixel, on = locate(fixations, prediction)
     maps = flat(prediction)
     if pixel.shape[1] == 0:
         return maps.new_full((len(maps),), math.nan)
     if eager_cpu(maps.detach()):
-        return maps.new_tensor(scores_of_each(_area_under_steps_of_one, maps, pixel, on))
-    return _area_under_steps(maps, pixel, on)
+        return maps.new_tensor(scores_of_each(quick, maps, pixel, on))
+    return general(maps, pixel, on)
 
 
 def _area_under_steps(
@@ -114,13 +125,7 @@ def auc_uniform(prediction: Shaped[Tensor, "b h w"], fixations: Float[Tensor, "b
 
     Kuemmerer et al., Saliency benchmarking made easy, ECCV 2018.
     """
-    pixel, on = locate(fixations, prediction)
-    maps = flat(prediction)
-    if pixel.shape[1] == 0:
-        return maps.new_full((len(maps),), math.nan)
-    if eager_cpu(maps.detach()):
-        return maps.new_tensor(scores_of_each(_share_beaten_of_one, maps, pixel, on))
-    return _share_beaten(maps, pixel, on)
+    return _at_fixations(_share_beaten, _share_beaten_of_one, prediction, fixations)
 
 
 def _share_beaten(
