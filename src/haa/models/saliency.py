@@ -69,8 +69,8 @@ class SaliencyReadout(nn.Module):
         self.scale = scale
         channels: int = backbone.channels  # type: ignore[assignment]
         self.normalise = ChannelNorm(channels)
-        self.gate = nn.Sequential(*_layers(channels, hidden[:1], dropout), nn.Conv2d(hidden[0], 1, 1))
-        self.readout = nn.Sequential(*_layers(channels, hidden, dropout), nn.Conv2d(hidden[-1], 1, 1))
+        self.gate = nn.Sequential(*_layers(self.normalise, hidden[:1], dropout), nn.Conv2d(hidden[0], 1, 1))
+        self.readout = nn.Sequential(*_layers(self.normalise, hidden, dropout), nn.Conv2d(hidden[-1], 1, 1))
         self.log_blur = nn.Parameter(torch.tensor(math.log(blur)))
         self.centre_bias = nn.Parameter(torch.zeros(*bias_grid))
 
@@ -132,11 +132,16 @@ class SaliencyReadout(nn.Module):
 
 
 class ChannelNorm(nn.Module):
-    """Layer normalisation over the channels of each cell (Ba, Kiros, Hinton 2016), as in DeepGaze IIE's readout.
+    """Layer normalisation over the channels of each cell, whose scale and shift are applied by the layers behind it.
+
+    What it returns has mean 0 and variance 1 in each cell, and depends on the features alone: those of a frozen
+    backbone need no gradient.
+
+    J. L. Ba, J. R. Kiros, G. E. Hinton, Layer Normalization, arXiv 1607.06450, 2016; as in DeepGaze IIE's readout.
 
     Example:
         >>> ChannelNorm(2)(torch.tensor([1.0, 3.0]).view(1, 2, 1, 1)).flatten()
-        tensor([-1.0000,  1.0000], grad_fn=<ViewBackward0>)
+        tensor([-1.0000,  1.0000])
     """
 
     def __init__(self, channels: int) -> None:
@@ -144,7 +149,32 @@ class ChannelNorm(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Float[Tensor, "b c i j"]) -> Float[Tensor, "b c i j"]:
-        return self.norm(x.movedim(1, -1)).movedim(-1, 1)
+        return F.layer_norm(x.movedim(1, -1), x.shape[1:2], eps=self.norm.eps).movedim(-1, 1)
+
+
+class NormalisedConv(nn.Conv2d):
+    """1 x 1 convolution of what a `ChannelNorm` returns, with that one's scale and shift multiplied into its weights.
+
+    Args:
+        normalise: The normalisation, which stays a part of the model that has both.
+        width: Number of channels to return.
+
+    Example:
+        >>> normalise = ChannelNorm(2)
+        >>> conv, x = NormalisedConv(normalise, 1), torch.rand(1, 2, 4, 4)
+        >>> affine = normalise.norm(x.movedim(1, -1)).movedim(-1, 1)
+        >>> torch.allclose(conv(normalise(x)), F.conv2d(affine, conv.weight, conv.bias), atol=1e-6)
+        True
+    """
+
+    def __init__(self, normalise: ChannelNorm, width: int) -> None:
+        super().__init__(normalise.norm.normalized_shape[0], width, 1)
+        self._normalise = (normalise,)  # within a tuple it is no part of this layer
+
+    def forward(self, x: Float[Tensor, "b c i j"]) -> Float[Tensor, "b n i j"]:
+        norm = self._normalise[0].norm
+        bias = self.bias + self.weight.flatten(1) @ norm.bias
+        return F.conv2d(x, self.weight * norm.weight[:, None, None], bias)
 
 
 def gaussian_blur(x: Float[Tensor, "b 1 h w"], sigma: Tensor, radius: int) -> Float[Tensor, "b 1 h w"]:
@@ -167,9 +197,7 @@ def gaussian_blur(x: Float[Tensor, "b 1 h w"], sigma: Tensor, radius: int) -> Fl
     return F.conv2d(F.conv2d(x, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
 
 
-def _layers(channels: int, hidden: Sequence[int], dropout: float) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Conv2d(channels, width, 1), nn.Softplus(), nn.Dropout2d(dropout)]
-        channels = width
-    return layers
+def _layers(normalise: ChannelNorm, hidden: Sequence[int], dropout: float) -> list[nn.Module]:
+    widths = zip(hidden, hidden[1:], strict=False)
+    convs = [NormalisedConv(normalise, hidden[0]), *(nn.Conv2d(before, width, 1) for before, width in widths)]
+    return [layer for conv in convs for layer in (conv, nn.Softplus(), nn.Dropout2d(dropout))]
