@@ -262,4 +262,20 @@ def _human_maps(
         return torch.zeros(len(image), *(grid or size), device=image.device, dtype=torch.float32), has_human
     if "has_human" in batch:
         has_human = has_human & batch["has_human"]
-    return torch.where(has_human[:, None, None], maps, 0.0), has_human
+    return where_human(has_human, maps, 0.0), has_human
+
+
+def where_human(has_human: Bool[Tensor, " b"], x: Float[Tensor, "b ..."], other: float) -> Float[Tensor, "b ..."]:
+    """Return what belongs to pictures with gaze, and another value for the others; ``x`` itself where all have gaze.
+
+    Whether all have is asked of a processor only: an accelerator would have to be waited for.
+
+    Example:
+        >>> where_human(torch.tensor([True, False]), torch.ones(2, 1, 2), torch.nan)
+        tensor([[[1., 1.]],
+        <BLANKLINE>
+                [[nan, nan]]])
+    """
+    if not torch.compiler.is_compiling() and has_human.device.type == "cpu" and has_human.all():
+        return x
+    return torch.where(has_human.view(-1, *[1] * (x.ndim - 1)), x, other)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from haa.errors import InputError
 from haa.models.backbone import Tiny
-from haa.models.saliency import SaliencyReadout, gaussian_blur
+from haa.models.saliency import ChannelNorm, NormalisedConv, SaliencyReadout, gaussian_blur
 
 
 def model(**options) -> SaliencyReadout:
@@ -22,7 +22,9 @@ def test_values_equal_the_formula():
     """On one image, cell by cell in numpy, with scipy's filter."""
     ours = model(hidden=(8, 4), scale=2, blur=0.7)
     ours.backbone.stretched = True
-    torch.nn.init.normal_(ours.centre_bias)
+    for parameter in (ours.centre_bias, *ours.normalise.parameters()):
+        torch.nn.init.normal_(parameter)
+    scale, shift = (parameter.detach().numpy() for parameter in ours.normalise.parameters())
     image = torch.rand(1, 3, 32, 48)
     with torch.no_grad():
         log_density, attention = ours(image)
@@ -40,7 +42,7 @@ def test_values_equal_the_formula():
     for i in range(4):
         for j in range(6):
             x = features[:, i, j]
-            x = (x - x.mean()) / np.sqrt(x.var() + 1e-5)
+            x = (x - x.mean()) / np.sqrt(x.var() + 1e-5) * scale + shift
             gate[i, j], readout[i, j] = network(ours.gate, x), network(ours.readout, x)
     a = np.exp(gate) / np.exp(gate).sum()
     np.testing.assert_allclose(attention[0], a, atol=1e-5)
@@ -48,6 +50,21 @@ def test_values_equal_the_formula():
     logits = scipy.ndimage.gaussian_filter(fine, 0.7 * 2, mode="nearest", radius=6) + bias
     expected = logits - np.log(np.exp(logits).sum())
     np.testing.assert_allclose(log_density[0], expected, atol=1e-4)
+
+
+def test_gradients_are_those_of_layer_normalisation_and_a_convolution():
+    normalise, x = ChannelNorm(5).double(), torch.randn(2, 5, 3, 4, dtype=torch.float64, requires_grad=True)
+    conv, weights = NormalisedConv(normalise, 2).double(), torch.randn(2, 2, 3, 4, dtype=torch.float64)
+    for parameter in normalise.parameters():
+        torch.nn.init.normal_(parameter)
+    learned = [x, *normalise.parameters(), *conv.parameters()]
+    affine = normalise.norm(x.movedim(1, -1)).movedim(-1, 1)
+    expected = F.conv2d(affine, conv.weight, conv.bias)
+    found = conv(normalise(x))
+    torch.testing.assert_close(found, expected)
+    gradients = (torch.autograd.grad((each * weights).sum(), learned) for each in (found, expected))
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("sigma", [0.4, 1.3, 2.0])

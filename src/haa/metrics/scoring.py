@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills
+from haa.batch import Batch, human_maps, image_size, maps_of_stills, stills, where_human
 from haa.gaze import Size, in_full
 from haa.geometry.extent import WHOLE, Extent, on_picture
 from haa.geometry.to_device import to_device
@@ -81,6 +81,6 @@ def _human(batch: Batch, rows: Tensor, size: Size, sigma: float) -> dict[str, Te
     maps, has_human = human_maps(native, None, sigma)
     points = native.get("fixations", maps.new_full((len(rows), 1, 2), torch.nan))
     return {
-        "fixations": torch.where(has_human[:, None, None], points, torch.nan),
-        "density": torch.where(has_human[:, None, None], maps, torch.nan),
+        "fixations": where_human(has_human, points, torch.nan),
+        "density": where_human(has_human, maps, torch.nan),
     }

@@ -97,6 +97,7 @@ def test_batches_are_what_they_were_plus_features(tmp_path, backbone, dtype, fli
     ):
         features = batch.pop("features")
         assert features.dtype == torch.float32
+        assert features.is_contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             computed = backbone.eval()(expected["image"].float() / 255)
         backbone.train()
@@ -289,7 +290,7 @@ def test_maps_travel_to_workers_by_name(tmp_path, backbone):
 
 def test_samples_of_one_picture_share_a_row(tmp_path, backbone):
     cache = cached_features(Questions(), backbone, Transform((6, 8)), tmp_path)
-    assert np.load(cache.folder / "features.npy").shape == (4, 4, 3, 4)
+    assert np.load(cache.folder / "features.npy").shape == (4, 3, 4, 4)
     assert cache.features(1).equal(cache.features(5))
     assert cache.native_size(5) == (12, 16)
 

@@ -42,6 +42,8 @@ def collate(samples: Sequence[dict[str, Any]]) -> Batch:
         if key in _POINTS:
             batch[_POINTS[key]] = _points(values, frames)
             batch |= _weights(values, frames, _POINTS[key].replace("fixations", "weights"))
+        elif key == "features":  # whose channels stay side by side in memory
+            batch[key] = _stack([each.movedim(-3, -1) for each in values]).movedim(-1, -3)
         elif isinstance(value, Tensor) and key != "native_mask":
             batch[key] = _stack(values)
         elif isinstance(value, bool | int | float):

@@ -27,7 +27,7 @@ from haa.errors import InputError
 from haa.gaze import Size
 from haa.printing.progress import progress
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever caches are laid out or computed anew, so that an old one is not read."""
 
 PLAIN = (bool, int, float, str, type(None))
@@ -39,8 +39,9 @@ class FeatureCache:
     Of clips, a row is a clip: all its frames, and the features of each.
 
     Args:
-        folder: Folder of ``images.npy`` (n, 3, h, w) uint8, ``features.npy`` (n x orientations, c, i, j) and
-            ``sizes.npy`` (n, 2); of clips (n, t, 3, h, w) and (n x orientations, t, c, i, j).
+        folder: Folder of ``images.npy`` (n, 3, h, w) uint8, ``features.npy`` (n x orientations, i, j, c) and
+            ``sizes.npy`` (n, 2); of clips (n, t, 3, h, w) and (n x orientations, t, i, j, c). With its channels side by
+            side, a cell is what models read.
         rows: Row of each sample.
         others: Caches of the samples that are not among ``rows``, whose pictures come out in other sizes.
 
@@ -63,11 +64,14 @@ class FeatureCache:
         return torch.from_numpy(cache._images[cache.rows[index]])
 
     def features(self, index: int, flip: bool = False) -> Float[Tensor, "*t c i j"]:
-        """Return the features of the image (of each frame) of sample ``index``, or of its mirror image."""
+        """Return the features of the image (of each frame) of sample ``index``, or of its mirror image.
+
+        In memory, the channels of a cell lie side by side.
+        """
         cache = self.of(index)
         orientations = len(cache._features) // len(cache._images)
         row = cache._features[cache.rows[index] * orientations + int(flip)]
-        return torch.from_numpy(row.astype(np.float32, copy=False))
+        return torch.from_numpy(row.astype(np.float32, copy=False)).movedim(-1, -3)
 
     def native_size(self, index: int) -> Size:
         """Return (height, width) of the stimulus of sample ``index`` as published."""
@@ -294,7 +298,7 @@ def _compute(
     description: str,
 ) -> None:
     image = pictures.first
-    shape = tuple(forward(image[None]).shape[1:])
+    shape = tuple(forward(image[None]).movedim(-3, -1).shape[1:])
     needed = len(pictures) * (image.numel() + int(np.prod(shape)) * dtype.itemsize)
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -319,7 +323,7 @@ def _compute(
                     + ("set dtype=float32" if dtype == np.float16 else "the backbone's weights are not sound")
                 )
             images.append(batch.numpy())
-            features.append(values.flatten(0, 1).numpy())
+            features.append(values.flatten(0, 1).movedim(-3, -1).contiguous().numpy())
             sizes.append(native.numpy())
             bar.update(task, advance=len(batch))
 
