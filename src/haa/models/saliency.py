@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -205,6 +206,6 @@ def gaussian_blur(x: Float[Tensor, "b 1 h w"], sigma: Tensor, radius: int) -> Fl
 
 
 def _layers(normalise: ChannelNorm, hidden: Sequence[int], dropout: float) -> list[nn.Module]:
-    widths = zip(hidden, hidden[1:], strict=False)
+    widths = itertools.pairwise(hidden)
     convs = [NormalisedConv(normalise, hidden[0]), *(nn.Conv2d(before, width, 1) for before, width in widths)]
     return [layer for conv in convs for layer in (conv, nn.Softplus(), nn.Dropout2d(dropout))]
