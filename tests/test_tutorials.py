@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,18 @@ def read(name: str) -> Any:
     return nbformat.read(TUTORIALS / f"{name}.ipynb", as_version=4)
 
 
-def executed(notebook: Any, folder: Path, short: bool) -> Any:
-    """Run a notebook in an empty folder, with the shorter cells that it holds for a test."""
-    client = pytest.importorskip("nbclient")
-    for cell in notebook.cells:
-        shorter = cell.metadata.get("haa", {}).get(SHORT)
-        cell.source = shorter if short and shorter else cell.source
-    client.NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(folder)}}).execute()
+def executed(notebook: Any, folder: Path, kernel: Any = None) -> Any:
+    """Run a notebook in an empty folder; with a kernel that has imported everything, its shorter cells for a test."""
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell
+
+    if kernel is not None:
+        for cell in notebook.cells:
+            cell.source = cell.metadata.get("haa", {}).get(SHORT) or cell.source
+        notebook.cells.insert(0, new_code_cell(f"%reset -f\n%cd -q {folder}"))
+    NotebookClient(notebook, km=kernel, timeout=1200, resources={"metadata": {"path": str(folder)}}).execute()
+    if kernel is not None:
+        notebook.cells.pop(0)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = joined(cell.outputs)
@@ -60,12 +66,22 @@ def bare(text: str) -> str:
     return re.sub(r"[\d\s.+-]+|nan|undefined|inf", " ", text).strip()
 
 
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Any]:
+    """The kernel of all tutorials, which import the same: what one of them defines is forgotten before the next."""
+    client = pytest.importorskip("nbclient")
+    manager = client.NotebookClient(read(NAMES[0])).create_kernel_manager()
+    yield manager
+    if manager.has_kernel:
+        client.util.run_sync(manager.shutdown_kernel)(now=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_tutorial_runs_and_says_what_it_has_stored(name, tmp_path):
+def test_a_tutorial_runs_and_says_what_it_has_stored(name, tmp_path, kernel):
     stored = read(name)
     shortened = any(SHORT in cell.metadata.get("haa", {}) for cell in stored.cells)
-    for was, cell in zip(stored.cells, executed(read(name), tmp_path, short=True).cells, strict=True):
+    for was, cell in zip(stored.cells, executed(read(name), tmp_path, kernel).cells, strict=True):
         if not shortened:
             assert [bare(text) for text in texts(cell)] == [bare(text) for text in texts(was)]
         assert len(texts(cell)) == len(texts(was))
@@ -100,7 +116,7 @@ def store(name: str) -> None:
     import nbformat
 
     with tempfile.TemporaryDirectory() as folder:
-        notebook = executed(read(name), Path(folder), short=False)
+        notebook = executed(read(name), Path(folder))
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)
         notebook.metadata.get("language_info", {}).pop("version", None)

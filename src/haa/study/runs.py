@@ -205,11 +205,16 @@ def _processes() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+_frozen = False
+
+
 def _free() -> None:
     """Let the next run of this process have the memory of this one."""
+    global _frozen
     gc.collect()
-    if not gc.get_freeze_count():  # what is left after the first run are modules and shared data: never looked at again
+    if not _frozen:  # what is left after the first run are modules and shared data: never looked at again
         gc.freeze()
+        _frozen = True
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
