@@ -102,11 +102,11 @@ class RunFolder:
             if os.path.commonpath([home, place]) != home:
                 raise InputError(f"{path} is a link to {place}: put the file itself there, or take the link away")
 
-    def lock_now(self, wait: bool = False) -> FileLock | None:
+    def lock_now(self, wait: float = 0) -> FileLock | None:
         """Return the lock of the folder, acquired; None where another process holds it. It goes with a killed process.
 
         Args:
-            wait: Whether to wait for that process.
+            wait: Seconds to wait for that process; below 0 is as long as it takes.
 
         Raises:
             InputError: If the disk refuses it, or see `refuse_links`.
@@ -116,7 +116,7 @@ class RunFolder:
         lock = FileLock(self.lock)
         with writing(self.path):
             try:
-                lock.acquire(timeout=-1 if wait else 0)
+                lock.acquire(timeout=wait)
             except Timeout:
                 return None
             os.utime(self.lock)

@@ -98,19 +98,40 @@ def test_what_an_attempt_without_a_checkpoint_left_goes(place):
     assert sorted(path.name for path in run.path.rglob("*") if path.is_file()) == [".lock", "notes.txt"]
 
 
-def test_a_folder_that_another_process_writes_is_refused():
+def test_a_folder_that_another_process_writes_is_refused(monkeypatch):
+    monkeypatch.setattr(folders, "ENDING", 0.1)
     Path("mine").mkdir()
     with FileLock("mine/.lock"), pytest.raises(SystemExit, match="mine is being written by another process"):
         choose(run_dir="mine")
 
 
-def test_the_lock_of_a_killed_process_goes_with_it(place):
-    code = "import sys, time; from pathlib import Path; from haa.run_folder import RunFolder\n"
-    code += "lock = RunFolder(Path('mine')).lock_now(); print('held', flush=True); time.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=place)
+HOLDS = """
+import sys, time
+from pathlib import Path
+from haa.run_folder import RunFolder
+
+lock = RunFolder(Path("mine")).lock_now()
+print("held", flush=True)
+sys.stdin.readline()
+time.sleep(1)
+"""
+
+
+def test_the_lock_of_a_process_goes_with_it_and_one_that_ends_is_waited_for(place, monkeypatch):
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", HOLDS], stdin=pipe, stdout=pipe, cwd=place)
     assert process.stdout.readline() == b"held\n"
-    with pytest.raises(SystemExit, match="another process"):
-        choose(run_dir="mine")
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "ENDING", 0)
+        with pytest.raises(SystemExit, match="another process"):
+            choose(run_dir="mine")
+    process.stdin.close()
+    assert choose(run_dir="mine") == "mine"
+    folders.release()
+    process.wait()
+
+    process = subprocess.Popen([sys.executable, "-c", HOLDS], stdin=pipe, stdout=pipe, cwd=place)
+    assert process.stdout.readline() == b"held\n"
     process.kill()
     process.wait()
     assert choose(run_dir="mine") == "mine"

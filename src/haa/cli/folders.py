@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # it loads numpy, which --help does without
 
     from haa.run_folder import RunFolder
 
+ENDING = 6.0
+"""Seconds for which what is left of a run that was killed, the workers of its loader say, may still hold its folder."""
+
 _held: list[FileLock] = []
 
 
@@ -93,7 +96,7 @@ def _given(path: Path) -> RunFolder:
     from haa.run_folder import RunFolder
 
     run = RunFolder(path)
-    if (lock := run.lock_now()) is None:
+    if (lock := run.lock_now(ENDING)) is None:
         raise InputError(f"{path} is being written by another process: wait, or give another folder")
     _held.append(lock)
     return run

@@ -155,7 +155,7 @@ def _overrides() -> list[str]:
 
 @contextlib.contextmanager
 def _held(run: RunFolder) -> Iterator[None]:
-    lock = run.lock_now(wait=True)
+    lock = run.lock_now(wait=-1)
     assert lock is not None
     try:
         yield
