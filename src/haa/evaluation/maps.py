@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from haa.batch import Batch, Output, human_maps, image_size, middle, shape, text_of
+from haa.batch import Batch, Output, human_maps, image_size, middle, shape, text_of, where_human
 from haa.data.dataset import Split
 from haa.data.loading.datamodule import DataModule
 from haa.geometry.extent import over_picture
@@ -63,7 +63,7 @@ def _rows(module: AlignedModule, raw: Batch) -> list[dict[str, Any]]:
     grid = (round(height / shrink), round(width / shrink))
     machine = over_picture(machine, grid, output.extent)
     human, has_human = human_maps(pictures, grid, module.score_sigma)
-    human = torch.where(has_human[:, None, None], human, torch.nan)
+    human = where_human(has_human, human, torch.nan)
     words = _words(output)
     words = None if words is None else over_picture(words, grid, output.extent)
     said = _said(module, output, len(texts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import gc
 import io
 import json
@@ -205,16 +206,14 @@ def _processes() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-_frozen = False
+_freeze_once = functools.cache(gc.freeze)
+"""What is left after the first run are modules and shared data: never looked at again."""
 
 
 def _free() -> None:
     """Let the next run of this process have the memory of this one."""
-    global _frozen
     gc.collect()
-    if not _frozen:  # what is left after the first run are modules and shared data: never looked at again
-        gc.freeze()
-        _frozen = True
+    _freeze_once()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -249,7 +249,8 @@ def _forward(backbone: nn.Module, flip: bool, run: Forward) -> Forward:
             views = [images, images.flip(-1)] if flip else [images]
             leading = images.shape[:-3]  # of clips, every frame is an image
             found = [run(view.flatten(0, -4)).unflatten(0, leading) for view in views]
-            return torch.stack(found, dim=1).float().cpu()
+            # in memory the channels of a cell lie side by side, as they are kept
+            return torch.stack([each.movedim(-3, -1) for each in found], dim=1).float().cpu().movedim(-1, -3)
         finally:
             for part, training in modes:
                 part.training = training
